@@ -1,0 +1,1 @@
+"""The intermediate representation: nodes, types, operations, text form, verifier and interpreter."""
