@@ -1,0 +1,399 @@
+"""The state of one staging run: the blocks being emitted, the journal of static writes, facts and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, isub, same
+from wengert.errors import Problem, Unsupported
+from wengert.ir import build
+from wengert.ir.nodes import (
+    Alloc,
+    Block,
+    Buffer,
+    Const,
+    Expr,
+    Extent,
+    Fail,
+    Function,
+    If,
+    Let,
+    Load,
+    Op,
+    Span,
+    Stmt,
+    Store,
+    Var,
+)
+from wengert.ir.types import BOOL, I64, DType
+
+from .values import MISSING, RArray, Root, RScalar
+
+
+class Restage(Exception):
+    """Staging must start again with the decisions noted in `Decisions`."""
+
+
+class NeedStatic(Exception):
+    """The value of a loop index is needed while staging: the loop that owns `variable` must be unrolled."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(reason)
+        self.variable = variable
+        self.reason = reason
+
+
+@dataclass
+class Decisions:
+    """What earlier attempts at staging the same call have found out."""
+
+    static_leaves: set[int] = field(default_factory=set)
+    unified: set[tuple[str, str]] = field(default_factory=set)
+    unrolled: set[tuple[Any, ...]] = field(default_factory=set)
+    restarts: int = 0
+
+
+@dataclass
+class Trial:
+    """A staged piece of program, rolled back: what it emitted and which static locations it wrote."""
+
+    stmts: list[Stmt]
+    writes: dict[tuple[int, Any], tuple[Any, Any, Any, Any]]  # (container, key, old, new)
+    result: Any = None
+
+
+_WHOLE = "<contents>"  # journal key of a list's whole contents
+
+
+class Stage:
+    """Emission and state. One per attempt."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.decisions = decisions
+        self.blocks: list[list[Stmt]] = [[]]
+        self.journal: list[dict[tuple[int, Any], tuple[Any, Any, Any]]] = []
+        self.facts = Facts()
+        self.names: dict[str, int] = {}
+        self.span: Span | None = None
+        self.concrete: dict[str, int] = {}
+        self.wishes: set[tuple[str, str]] = set()
+        self.problems: list[Problem] = []
+        self.functions: dict[str, Function] = {}
+        self.pending: dict[int, RArray] = {}
+        self.definitions: dict[str, Expr] = {}
+        self.keep_alive: list[Any] = []
+        self.loop_vars: dict[str, Any] = {}
+        self.store_log: list[set[Root]] = []
+        self.escapes: list[Callable[[Expr, str, str, tuple[Expr, ...]], bool]] = []
+
+    # -- names and emission ------------------------------------------------------------------------------
+
+    def fresh(self, hint: str) -> str:
+        """A name not used before, close to `hint`."""
+        hint = "".join(c if c.isalnum() or c == "_" else "_" for c in hint) or "t"
+        if not hint[0].isalpha() and hint[0] != "_":
+            hint = "t" + hint
+        count = self.names.get(hint, 0)
+        self.names[hint] = count + 1
+        if not count:
+            return hint
+        name = f"{hint}_{count}"
+        return self.fresh(name) if name in self.names else (self.names.setdefault(name, 1) and name)
+
+    def emit(self, stmt: Stmt) -> None:
+        self.blocks[-1].append(stmt)
+
+    @contextmanager
+    def block(self) -> Iterator[list[Stmt]]:
+        """Emit into a new list."""
+        body: list[Stmt] = []
+        self.blocks.append(body)
+        try:
+            yield body
+        finally:
+            self.blocks.pop()
+
+    def let(self, value: Expr, hint: str = "t") -> Expr:
+        """Name a value here; constants and names stay as they are."""
+        if isinstance(value, (Const, Var)):
+            return value
+        name = self.fresh(hint)
+        self.emit(Let(name, value, self.span))
+        self.definitions[name] = value
+        return Var(name, value.dtype)
+
+    def cell(self, dtype: DType, hint: str, at: tuple[list[Stmt], int] | None = None, init: Expr | None = None) -> Root:
+        """A mutable scalar, allocated here or at a remembered place."""
+        name = self.fresh(hint)
+        root = Root(name, dtype, ())
+        stmts: list[Stmt] = [Alloc(Buffer(name, dtype, ()), False, self.span)]
+        if init is not None:
+            stmts.append(Store(name, (), init, self.span))
+        if at is None:
+            self.blocks[-1].extend(stmts)
+        else:
+            block, position = at
+            block[position:position] = stmts
+        return root
+
+    def alloc(self, dtype: DType, shape: tuple[Expr, ...], hint: str, zero: bool = False) -> RArray:
+        """A new contiguous array."""
+        shape = tuple(self.extent(e) for e in shape)
+        name = self.fresh(hint)
+        self.emit(Alloc(Buffer(name, dtype, shape), zero, self.span))
+        return self.whole(Root(name, dtype, shape))
+
+    def whole(self, root: Root) -> RArray:
+        one, zero = Const(1, I64), Const(0, I64)
+        rank = len(root.shape)
+        return RArray(
+            root.dtype, root.shape, root, root.name, (zero,) * rank, tuple((k, one) for k in range(rank))
+        )
+
+    def extent(self, expr: Expr) -> Expr:
+        """An integer as extents like it: polynomials over names stay, anything else is named."""
+        expr = canonical(expr)
+        return expr if all(isinstance(a, Var) for a in atoms(expr)) else self.let(expr, "n")
+
+    def fail_if(self, cond: Expr, exception: str, message: str, args: tuple[Expr, ...] = ()) -> None:
+        """Raise the exception here when cond holds: caught by a matching handler of an enclosing try, if any."""
+        if isinstance(cond, Const) and not cond.value:
+            return
+        for escape in reversed(self.escapes):
+            if escape(cond, exception, message, args):
+                return
+        self.emit(If(cond, (Fail(exception, message, args, self.span),), (), self.span))
+
+    # -- static state -----------------------------------------------------------------------------------
+
+    def write(self, container: dict[Any, Any], key: Any, value: Any) -> None:
+        """Bind a location of a static container (a frame's locals, an instance's attributes, a dict)."""
+        self._note(container, key, container.get(key, MISSING))
+        container[key] = value
+
+    def delete(self, container: dict[Any, Any], key: Any) -> None:
+        self._note(container, key, container[key])
+        del container[key]
+
+    def mutate(self, items: list[Any]) -> list[Any]:
+        """Announce a change of a static list; returns it for changing."""
+        self._note(items, _WHOLE, list(items))
+        return items
+
+    def _note(self, container: Any, key: Any, old: Any) -> None:
+        if self.journal:
+            self.journal[-1].setdefault((id(container), key), (container, key, old))
+            self.keep_alive.append(container)
+
+    def trial(self, run: Callable[[], Any]) -> Trial:
+        """Stage `run` in a new block, then undo its static writes."""
+        self.journal.append({})
+        try:
+            with self.block() as stmts:
+                result = run()
+        except BaseException:
+            self._undo(self.journal.pop())
+            raise
+        written = self.journal.pop()
+        writes = {
+            loc: (c, k, old, list(c) if k is _WHOLE else c.get(k, MISSING)) for loc, (c, k, old) in written.items()
+        }
+        self._undo(written)
+        return Trial(stmts, writes, result)
+
+    def resume(self, trial: Trial, run: Callable[[], Any]) -> None:
+        """Go on with a rolled-back piece: redo its writes, extend its block, undo again."""
+        self.journal.append({})
+        self.blocks.append(trial.stmts)
+        try:
+            for container, key, _, new in trial.writes.values():
+                self.put(container, key, new)
+            trial.result = run()
+        finally:
+            self.blocks.pop()
+            written = self.journal.pop()
+            trial.writes = {
+                loc: (c, k, old, list(c) if k is _WHOLE else c.get(k, MISSING))
+                for loc, (c, k, old) in written.items()
+            }
+            self._undo(written)
+
+    def put(self, container: Any, key: Any, value: Any) -> None:
+        """Write a location as a journal names it."""
+        if key is _WHOLE:
+            self.mutate(container)[:] = value
+        elif value is MISSING:
+            if key in container:
+                self.delete(container, key)
+        else:
+            self.write(container, key, value)
+
+    @staticmethod
+    def _undo(written: dict[tuple[int, Any], tuple[Any, Any, Any]]) -> None:
+        for container, key, old in written.values():
+            if key is _WHOLE:
+                container[:] = old
+            elif old is MISSING:
+                container.pop(key, None)
+            else:
+                container[key] = old
+
+    # -- integer reasoning ------------------------------------------------------------------------------
+
+    def same(self, a: Expr, b: Expr) -> bool:
+        """Whether two integers are equal: proved, or equal in this call and from now on guarded."""
+        if same(a, b):
+            return True
+        self._wish(isub(a, b), lambda v: v == 0)
+        return False
+
+    def nonnegative(self, expr: Expr) -> bool:
+        if self.facts.nonnegative(expr):
+            return True
+        self._wish(expr, lambda v: v >= 0)
+        return False
+
+    def less(self, a: Expr, b: Expr) -> bool:
+        """Whether a < b is proved."""
+        return self.nonnegative(isub(isub(b, a), Const(1, I64)))
+
+    def _wish(self, expr: Expr, holds: Callable[[int], bool]) -> None:
+        """If unifying two sizes that are equal in this call could prove this, note it for the next attempt."""
+        named = [a.name for a in self._reachable(expr) if isinstance(a, Var) and a.name in self.concrete]
+        for i, a in enumerate(named):
+            for b in named[i + 1 :]:
+                if a != b and self.concrete[a] == self.concrete[b] > 8:
+                    self.wishes.add((min(a, b), max(a, b)))
+
+    def _reachable(self, expr: Expr) -> list[Expr]:
+        """The atoms of an expression and, in turn, of their bounds."""
+        seen: dict[Expr, None] = {}
+        todo = list(atoms(expr))
+        while todo:
+            atom = todo.pop()
+            if atom in seen:
+                continue
+            seen[atom] = None
+            if isinstance(atom, Op):
+                todo.extend(a for arg in atom.args for a in atoms(arg))
+            for bound in self.facts.bounds.get(atom, ()):
+                if bound is not None:
+                    todo.extend(atoms(bound))
+        return list(seen)
+
+    def static_int(self, expr: Expr, reason: str) -> int:
+        """The value of an integer that staging needs; restarts with a guard, or asks for unrolling, if it must."""
+        value = constant(expr)
+        if value is not None:
+            return value
+        expanded = self.expand(expr)
+        value = evaluate(expanded, self.concrete)
+        if value is not None:
+            raise NeedLeafStatic({a.name for a in _variables(expanded)}, reason)
+        for variable in _variables(expanded):
+            if variable.name in self.loop_vars:
+                raise NeedStatic(variable.name, reason)
+        raise self.refuse(
+            f"{reason} must be known before the program runs, but it is computed from run-time data",
+            "pass it as an argument, or compute it from sizes and constants only",
+        )
+
+    def expand(self, expr: Expr) -> Expr:
+        """The expression with names of lets replaced by their definitions (no loads)."""
+        match expr:
+            case Var(name) if name in self.definitions:
+                return self.expand(self.definitions[name])
+            case Op(name, args, dtype):
+                return Op(name, tuple(self.expand(a) for a in args), dtype)
+            case _:
+                return expr
+
+    # -- reporting --------------------------------------------------------------------------------------
+
+    def refuse(self, reason: str, way_out: str, code: str = "unsupported") -> Unsupported:
+        """An error to raise: this cannot be staged. The caller that can go on collects it."""
+        return Unsupported([Problem(self.span, reason, way_out, code)])
+
+    # -- scalars and cells ------------------------------------------------------------------------------
+
+    def load_cell(self, root: Root, hint: str) -> Expr:
+        name = self.fresh(hint)
+        value = Load(root.name, (), root.dtype)
+        self.emit(Let(name, value, self.span))
+        self.definitions[name] = value
+        return Var(name, root.dtype)
+
+    def store_cell(self, root: Root, value: Expr) -> None:
+        self.emit(Store(root.name, (), value, self.span))
+
+    def note_store(self, root: Root) -> None:
+        """Record that memory is about to be written (lazy readers are stored first)."""
+        root.stores += 1
+        for log in self.store_log:
+            log.add(root)
+
+    @contextmanager
+    def log_stores(self) -> Iterator[set[Root]]:
+        log: set[Root] = set()
+        self.store_log.append(log)
+        try:
+            yield log
+        finally:
+            self.store_log.remove(log)
+
+
+class NeedLeafStatic(Exception):
+    """Arguments whose values staging needs: restart with guards on them."""
+
+    def __init__(self, names: set[str], reason: str) -> None:
+        super().__init__(reason)
+        self.names = names
+        self.reason = reason
+
+
+def _variables(expr: Expr) -> list[Var]:
+    match expr:
+        case Var():
+            return [expr]
+        case Op(_, args):
+            return [v for a in args for v in _variables(a)]
+        case _:
+            return []
+
+
+def pure_lets(stmts: list[Stmt] | Block) -> bool:
+    """Whether a block only names values: it may then run whether or not its branch is taken."""
+    return all(isinstance(s, Let) and not _has_load(s.value) for s in stmts)
+
+
+def _has_load(expr: Expr) -> bool:
+    match expr:
+        case Load():
+            return bool(expr.index)
+        case Op(name, args):
+            return name in ("floordiv", "mod", "addc", "subc", "mulc") or any(_has_load(a) for a in args)
+        case _:
+            return not isinstance(expr, (Const, Var, Extent)) and any(
+                _has_load(getattr(expr, f)) for f in ("cond", "then", "orelse", "value") if hasattr(expr, f)
+            )
+
+
+def numeric(value: Any) -> bool:
+    """Whether a value joins as a number."""
+    return isinstance(value, RScalar) or (isinstance(value, (bool, int, float, complex)) and not hasattr(value, "__dict__"))
+
+
+def scalar_const(value: bool | int | float | complex) -> Const:
+    """The constant of a Python number."""
+    match value:
+        case bool():
+            return Const(value, BOOL)
+        case int():
+            return build.const(value, I64)
+        case float():
+            return build.const(value, DType.F64)
+        case _:
+            return build.const(value, DType.C128)

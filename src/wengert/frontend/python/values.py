@@ -1,0 +1,173 @@
+"""What a staged expression evaluates to.
+
+Anything that is not one of the classes here is *static*: an ordinary Python object which is simply used. Static
+containers and instances may hold runtime values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert.ir.nodes import Expr, Span
+from wengert.ir.types import DType
+
+Element = Callable[[Sequence[Expr]], Expr]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RScalar:
+    """A runtime number or bool. `python` tells a Python number from a NumPy scalar: they divide, raise to powers and
+    overflow differently. `wild` marks Python integers that no index bounds: their arithmetic checks for overflow."""
+
+    expr: Expr
+    python: bool
+    wild: bool = False
+
+    @property
+    def dtype(self) -> DType:
+        return self.expr.dtype
+
+
+@dataclass(slots=True, eq=False)
+class Root:
+    """The memory behind arrays: arrays alias if and only if their roots are the same, except that a `ref`'s root
+    may be any. `fresh` roots were allocated by the program; others belong to the caller."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Expr, ...]
+    is_ref: bool = False
+    fresh: bool = True
+    readonly: bool = False
+    stores: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RArray:
+    """A runtime array: a strided view of a storage, or (`lazy`) an elementwise expression not yet stored.
+
+    Element (i0, i1, ...) is element start[k] + sum of step*i over the view axes mapped to k of `storage`; `axes` holds
+    one (storage axis or None, step) pair per view axis. A lazy array gives its element from an index; `reads` are the
+    stored arrays it depends on.
+    """
+
+    dtype: DType
+    shape: tuple[Expr, ...]
+    root: Root | None
+    storage: str = ""
+    start: tuple[Expr, ...] = ()
+    axes: tuple[tuple[int | None, Expr], ...] = ()
+    lazy: Element | None = None
+    reads: tuple[RArray, ...] = ()
+    cost: int = 0
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RList:
+    """The growable storage behind a Python list that grows under runtime control: elements are numbers, or arrays of a
+    fixed shape stored one after another."""
+
+    storage: str
+    dtype: DType
+    python: bool
+    shape: tuple[Expr, ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """One of finitely many alternatives; `tag` is the runtime index of the one that holds."""
+
+    tag: Expr
+    alternatives: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaybeUnbound:
+    """A value that is bound only if the runtime flag holds; reading it checks the flag."""
+
+    flag: Expr
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poison:
+    """A value that could not be joined or is unbound; refused when used."""
+
+    reason: str
+    way_out: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuntimeString:
+    """Text with runtime numbers in it; usable in error messages only."""
+
+    template: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundMethod:
+    """A method of a runtime value or of a staged container, called through the method tables."""
+
+    owner: Any
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Closure:
+    """A function defined inside staged code."""
+
+    node: Any
+    frame: Any
+    name: str
+    defaults: tuple[Any, ...] = ()
+    kw_defaults: dict[str, Any] = field(default_factory=dict)
+    source: Any = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RRange:
+    """range() with runtime bounds."""
+
+    start: Expr
+    stop: Expr
+    step: int | None
+    step_expr: Expr
+    wild: bool = False
+
+
+class Missing:
+    """The value of an unbound location."""
+
+    def __repr__(self) -> str:
+        return "<unbound>"
+
+
+MISSING = Missing()
+RUNTIME = (RScalar, RArray, Choice, MaybeUnbound, Poison)
+
+
+def is_runtime(value: object) -> bool:
+    """Whether the value itself (not its parts) is known only at run time."""
+    return isinstance(value, RUNTIME)
+
+
+def contains_runtime(value: object, depth: int = 4) -> bool:
+    """Whether the value or, to some depth, a part of a container is known only at run time."""
+    if isinstance(value, (*RUNTIME, RuntimeString, RRange, BoundMethod, Closure)):
+        return True
+    if depth and isinstance(value, (tuple, list)):
+        return any(contains_runtime(v, depth - 1) for v in value)
+    if depth and isinstance(value, dict):
+        return any(contains_runtime(v, depth - 1) for v in value.values())
+    if isinstance(value, slice):
+        return any(contains_runtime(v, 1) for v in (value.start, value.stop, value.step))
+    return False
