@@ -11,7 +11,7 @@ Beware: `Const(0.0, F64) == Const(-0.0, F64)`, as Python compares floats. Compar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
@@ -393,7 +393,7 @@ class Emitter:
         return tuple(self._blocks[0])
 
     @contextmanager
-    def at(self, span: Span | None) -> Iterator[None]:
+    def at(self, span: Span | None) -> Generator[None, None, None]:
         """Statements emitted inside carry `span` (None: the current one stays)."""
         before = self.span
         self.span = span or before
@@ -403,7 +403,7 @@ class Emitter:
             self.span = before
 
     @contextmanager
-    def collect(self) -> Iterator[list[Stmt]]:
+    def collect(self) -> Generator[list[Stmt], None, None]:
         """Statements emitted inside go to the list given, and nowhere else."""
         stmts: list[Stmt] = []
         self._blocks.append(stmts)
@@ -425,7 +425,7 @@ class Emitter:
         step: int = 1,
         order: Literal["any", "sequential"] = "sequential",
         cond: Expr | None = None,
-    ) -> Iterator[Var]:
+    ) -> Generator[Var, None, None]:
         var, span = Var(self.fresh(hint), I64), self.span
         with self.collect() as body:
             yield var
@@ -433,14 +433,14 @@ class Emitter:
         self.emit(Loop(var.name, as_expr(start, I64), last, tuple(body), step, order, cond, span))
 
     @contextmanager
-    def if_(self, cond: Expr) -> Iterator[None]:
+    def if_(self, cond: Expr) -> Generator[None, None, None]:
         span = self.span
         with self.collect() as body:
             yield
         self.emit(If(cond, tuple(body), (), span))
 
     @contextmanager
-    def else_(self) -> Iterator[None]:
+    def else_(self) -> Generator[None, None, None]:
         """The other branch of the `if_` just closed."""
         with self.collect() as body:
             yield

@@ -15,6 +15,7 @@ C expressions are fully parenthesised and need no parentheses around operands th
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -166,21 +167,14 @@ def _predicate(name: str) -> ToC:
     return c
 
 
-def _special(name: str) -> Callable[..., Scalar]:
+def _special(name: str, *leading: int) -> Callable[[Scalar], Scalar]:
     """A function of scipy.special (imported when first used), in the operand's precision."""
 
     def function(x: Scalar) -> Scalar:
-        import scipy.special
-
-        return x.dtype.type(getattr(scipy.special, name)(x))
+        special: Any = importlib.import_module("scipy.special")
+        return x.dtype.type(getattr(special, name)(*leading, x))
 
     return function
-
-
-def _trigamma(x: Scalar) -> Scalar:
-    import scipy.special
-
-    return x.dtype.type(scipy.special.polygamma(1, x))
 
 
 def _exact(function: Callable[[int, int], int]) -> Callable[..., Scalar]:
@@ -420,7 +414,7 @@ _row("lgamma", "f", _special("gammaln"), _libm("lgamma"), _unary(lambda x, ans: 
      note="log |gamma(x)|")
 _row("digamma", "f", _special("psi"), _helper("digamma"), _unary(lambda x, ans: b.op("trigamma", x)), (POSITIVE,),
      note="the derivative of lgamma")
-_row("trigamma", "f", _trigamma, _helper("trigamma"),
+_row("trigamma", "f", _special("polygamma", 1), _helper("trigamma"),
      _loud("trigamma", "its derivative is not implemented", "differentiate gamma and lgamma at most twice"),
      (POSITIVE,), note="the derivative of digamma; not differentiable further")
 

@@ -1,0 +1,101 @@
+"""Library operations: one row each, with its NumPy meaning.
+
+Outputs are allocated by the caller with the right extents and overwritten whole; they never alias an input. Matrices
+are rank-2 storages of one floating or complex dtype, possibly strided views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Reference: TypeAlias = Callable[..., tuple[Array, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LibRow:
+    """One library operation.
+
+    - `numpy`: (attrs, *ins) -> the outputs; the interpreter's meaning. May raise LinAlgError.
+    - `ins`, `outs`: a signature per operand: its axes, by letter (equal letters are equal extents), and after a colon
+      its dtype where that is not the common one ("real": the real type of it).
+    - `kinds`: NumPy kind letters of the common dtype.
+    - `attrs`: the names of the static attributes it takes.
+    """
+
+    name: str
+    ins: tuple[str, ...]
+    outs: tuple[str, ...]
+    numpy: Reference
+    kinds: str = "fc"
+    attrs: tuple[str, ...] = ()
+    effects: str = "pure"
+    note: str = ""
+
+
+def _matmul(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
+    return (a @ b,)
+
+
+def _solve(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
+    return (np.linalg.solve(a, b),)
+
+
+def _inv(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    return (np.linalg.inv(a),)
+
+
+def _cholesky(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    return (np.linalg.cholesky(a),)
+
+
+def _det(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    return (np.asarray(np.linalg.det(a)),)
+
+
+def _sort(attrs: Mapping[str, object], x: Array) -> tuple[Array, ...]:
+    order = np.argsort(x, kind="stable")
+    return x[order], order.astype(np.int64)
+
+
+def _fft(attrs: Mapping[str, object], x: Array) -> tuple[Array, ...]:
+    transform = np.fft.ifft if attrs["inverse"] else np.fft.fft
+    return (transform(x).astype(x.dtype) if x.size else x.copy(),)
+
+
+def _eigh(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    w, v = np.linalg.eigh(a)
+    return w, v
+
+
+LIBOPS: dict[str, LibRow] = {
+    row.name: row
+    for row in (
+        LibRow("matmul", ("mk", "kn"), ("mn",), _matmul, note="C = A B; k = 0 gives zeros"),
+        LibRow("solve", ("nn", "nm"), ("nm",), _solve, note='X = A^-1 B; LinAlgError "Singular matrix"'),
+        LibRow("inv", ("nn",), ("nn",), _inv, note='A^-1; LinAlgError "Singular matrix"'),
+        LibRow(
+            "cholesky",
+            ("nn",),
+            ("nn",),
+            _cholesky,
+            note="L L* = A of the lower triangle of A, zeros above the diagonal; "
+            'LinAlgError "Matrix is not positive definite"',
+        ),
+        LibRow("det", ("nn",), ("",), _det, note="the determinant; 1 of an empty matrix"),
+        LibRow(
+            "sort",
+            ("n",),
+            ("n", "n:i64"),
+            _sort,
+            kinds="biuf",
+            note="stable, ascending, NaN last; the second output is the permutation: Y[i] = X[P[i]]",
+        ),
+        LibRow("fft", ("n",), ("n",), _fft, kinds="c", attrs=("inverse",), note="the inverse divides by n"),
+        LibRow("eigh", ("nn",), ("n:real", "nn"), _eigh, note="A = V diag(w) V* of the lower triangle, w ascending"),
+    )
+}
