@@ -1,0 +1,251 @@
+"""Derivatives of plain Python programs by evaluation: the complex step where a program accepts it, else differences.
+
+This is the reference that derivatives are checked against; it knows nothing of the compiler. A program is seen as a
+function of its *floats*: the inexact arrays and numbers among (nested) arguments. What it computes are the floats in
+its return value and in the arguments it mutates.
+
+`derivative_at_zero` is the core: d g / d t at t = 0 of a vector function of one number. Richardson's extrapolation of
+central differences gives a value and an error estimate per component (Ridders 1982); the complex step
+Im g(ih)/h, exact to rounding, replaces it where the program accepts complex numbers and both agree (a program that
+takes an absolute value or a conjugate accepts them and computes something else).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[Any]
+
+LEVELS = 22
+FIRST_STEP = 2.0**-4
+ORDERS = 5
+COMPLEX_STEP = 1e-40
+
+
+class Estimate(NamedTuple):
+    """A derivative and the estimated error of each component."""
+
+    value: Vector
+    error: Vector
+
+
+# -- trees ---------------------------------------------------------------------------------------------------
+
+
+def is_float(leaf: object) -> bool:
+    """Whether derivatives exist with respect to this leaf: an inexact array, or a float or complex number."""
+    if isinstance(leaf, np.ndarray):
+        return bool(np.issubdtype(leaf.dtype, np.inexact))
+    return isinstance(leaf, (float, complex, np.inexact))
+
+
+def map_leaves(tree: Any, leaf: Callable[[Any], Any]) -> Any:
+    """The tree with `leaf` applied to every leaf; containers are tuples, lists, dicts and dataclass instances."""
+    if isinstance(tree, tuple):
+        items = [map_leaves(item, leaf) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    if isinstance(tree, list):
+        return [map_leaves(item, leaf) for item in tree]
+    if isinstance(tree, dict):
+        return {key: map_leaves(item, leaf) for key, item in tree.items()}
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        fresh = copy.copy(tree)
+        for field in dataclasses.fields(tree):
+            object.__setattr__(fresh, field.name, map_leaves(getattr(tree, field.name), leaf))
+        return fresh
+    return leaf(tree)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All leaves in order."""
+    found: list[Any] = []
+    map_leaves(tree, found.append)
+    return found
+
+
+def floats(tree: Any) -> list[Vector]:
+    """The inexact leaves in order, as arrays."""
+    return [np.array(leaf) for leaf in leaves(tree) if is_float(leaf)]
+
+
+def with_floats(tree: Any, values: Sequence[Any]) -> Any:
+    """A deep copy of the tree whose inexact leaves are the given values, each of the old leaf's kind.
+
+    A Python float stays a Python number and a NumPy scalar a NumPy scalar; the dtype is the value's.
+    """
+    rest = iter(values)
+
+    def replace(leaf: Any) -> Any:
+        if not is_float(leaf):
+            return copy.deepcopy(leaf)
+        value = np.asarray(next(rest))
+        if isinstance(leaf, np.ndarray):
+            return np.array(value, order="K", copy=True)
+        return value[()] if isinstance(leaf, np.generic) else value.item()
+
+    return map_leaves(tree, replace)
+
+
+# -- programs as functions of their floats -------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """What one run of a program computed: its return value and its arguments afterwards."""
+
+    value: Any
+    args: tuple[Any, ...]
+
+
+def run(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Run:
+    """Run the program on copies of the arguments."""
+    fresh = with_floats(tuple(args), floats(tuple(args)))
+    value = f(*fresh, **dict(kwargs or {}))
+    return Run(value, fresh)
+
+
+def mutated(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> tuple[int, ...]:
+    """The positions of the arguments whose floats the program changes."""
+    after = run(f, args, kwargs).args
+    return tuple(
+        position
+        for position, (old, new) in enumerate(zip(args, after, strict=True))
+        if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(floats(old), floats(new), strict=True))
+    )
+
+
+def flat(arrays: Sequence[Vector]) -> Vector:
+    """All elements, one after the other."""
+    return np.concatenate([np.ravel(a) for a in arrays]) if arrays else np.zeros(0)
+
+
+def direction(values: Sequence[Vector], rng: np.random.Generator) -> list[Vector]:
+    """A random direction in which every element changes by about its own size (by the array's where it is zero)."""
+    result: list[Vector] = []
+    for x in values:
+        size = np.abs(x).astype(np.float64)
+        known = size[np.isfinite(size) & (size > 0)]
+        size = np.where(np.isfinite(size) & (size > 0), size, known.mean() if known.size else 1.0)
+        d = size * rng.uniform(0.3, 1.0, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+        if np.iscomplexobj(x):
+            d = d * np.exp(2j * np.pi * rng.random(x.shape))
+        result.append(np.asarray(d.astype(x.dtype)))
+    return result
+
+
+def random_like(values: Sequence[Vector], rng: np.random.Generator) -> list[Vector]:
+    """Random weights of the same shapes and dtypes, between 0.3 and 1 in modulus."""
+    return direction([np.ones_like(v) for v in values], rng)
+
+
+def inner(a: Sequence[Vector], b: Sequence[Vector]) -> float:
+    """The real inner product Re sum conj(a) b, in double precision."""
+    return float(sum(np.sum((np.conj(x) * y).real, dtype=np.float64) for x, y in zip(a, b, strict=True)))
+
+
+def along(
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    tangents: Sequence[Vector],
+    of: Sequence[int] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Estimate:
+    """The derivative of all float outputs (returned, then those in the arguments `of`) along `tangents`.
+
+    `tangents` has one array per float leaf of the arguments. Both components of the result are flat.
+    """
+    base = floats(tuple(args))
+
+    def outputs(t: complex) -> Vector:
+        moved = [
+            x + t * d if isinstance(t, complex) else (x + t * d).astype(x.dtype)
+            for x, d in zip(base, tangents, strict=True)
+        ]
+        fresh = with_floats(tuple(args), moved)
+        value = f(*fresh, **dict(kwargs or {}))
+        return flat(floats(value) + [leaf for position in of for leaf in floats(fresh[position])])
+
+    return derivative_at_zero(outputs, accepts_complex=all(x.dtype == np.float64 for x in base))
+
+
+# -- the derivative of a function of one number --------------------------------------------------------------
+
+
+def derivative_at_zero(g: Callable[[complex], Vector], accepts_complex: bool = True) -> Estimate:
+    """g'(0): by complex step if `g` accepts it and agrees with the differences, else by Richardson extrapolation."""
+    base = g(0.0)
+    estimate = richardson(g, base)
+    if accepts_complex:
+        exact = complex_step(g, base)
+        if exact is not None:
+            scale = np.max(np.abs(exact[np.isfinite(exact)]), initial=0.0)
+            slack = 1e-5 * scale + 10 * np.where(np.isfinite(estimate.error), estimate.error, 0.0)
+            same = np.abs(exact - estimate.value) <= slack
+            if np.all(same | ~np.isfinite(base)):
+                return Estimate(exact, np.full(exact.shape, 1e-14 * scale))
+    return estimate
+
+
+def complex_step(g: Callable[[complex], Vector], base: Vector) -> Vector | None:
+    """Im g(ih)/h, or None if the program refuses complex numbers or does not return the same real part."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            moved = g(1j * COMPLEX_STEP)
+    except Exception:  # whatever the program raises when handed complex numbers: it does not accept them
+        return None
+    if np.iscomplexobj(base) or moved.shape != base.shape:
+        return None
+    if not np.allclose(
+        moved.real, base, rtol=1e-9, atol=1e-12 * float(np.max(np.abs(base), initial=0.0)), equal_nan=True
+    ):
+        return None
+    return np.imag(moved) / COMPLEX_STEP
+
+
+def richardson(g: Callable[[complex], Vector], base: Vector) -> Estimate:
+    """Central differences at halved steps, extrapolated; per component the entry of least estimated error."""
+    best = np.full(base.shape, np.nan, dtype=np.result_type(base.dtype, np.float64))
+    error = np.full(base.shape, np.inf)
+    rounding = np.finfo(base.dtype).eps * np.abs(base) if base.size else np.zeros(0)
+    rows: list[Vector] = []
+    step = FIRST_STEP
+    for _ in range(LEVELS):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            row = _row(g, step, rows, base)
+            for order in range(1, len(row)):
+                candidate = row[order]
+                estimate = np.maximum(np.abs(candidate - row[order - 1]), np.abs(candidate - rows[order - 1]))
+                estimate = estimate + rounding / step
+                better = np.isfinite(candidate) & (estimate < error)
+                best[better], error[better] = candidate[better], estimate[better]
+        rows = row
+        step /= 2
+        known = np.isfinite(base)
+        scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
+        if np.all(error[known] <= 1e-12 * scale):
+            break
+    return Estimate(best, error)
+
+
+def _row(g: Callable[[complex], Vector], step: float, previous: list[Vector], base: Vector) -> list[Vector]:
+    """The next row of the extrapolation tableau; empty if the program cannot be run that far from the point."""
+    try:
+        ahead, behind = g(step), g(-step)
+    except (ArithmeticError, ValueError, IndexError, np.linalg.LinAlgError):
+        return []
+    if ahead.shape != base.shape or behind.shape != base.shape:
+        return []
+    row = [(ahead - behind) / (2 * step)]
+    for order in range(1, min(len(previous) + 1, ORDERS)):
+        factor = 4.0**order
+        row.append((factor * row[order - 1] - previous[order - 1]) / (factor - 1))
+    return row

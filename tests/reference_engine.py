@@ -1,0 +1,66 @@
+"""An engine that differentiates by evaluation: it stands in for the compiler when the checks themselves are tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from wengert import differences as fd
+from wengert.verify import Pullback, output_floats
+
+
+class Differences:
+    """Values by running plain Python, derivatives by differences, one element at a time: for small programs."""
+
+    def value(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> fd.Run:
+        return fd.run(f, args, kwargs)
+
+    def jvp(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        tangents: list[fd.Vector],
+        of: tuple[int, ...],
+    ) -> tuple[list[fd.Vector], list[fd.Vector]]:
+        outputs = output_floats(fd.run(f, args, kwargs), of)
+        change = fd.along(f, args, tangents, of, kwargs).value
+        parts = np.split(change, np.cumsum([y.size for y in outputs])[:-1]) if outputs else []
+        return outputs, [part.reshape(y.shape) for part, y in zip(parts, outputs, strict=True)]
+
+    def vjp(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wrt: tuple[int, ...],
+        of: tuple[int, ...],
+    ) -> tuple[list[fd.Vector], Pullback]:
+        outputs = output_floats(fd.run(f, args, kwargs), of)
+        base = fd.floats(args)
+        owners = [i for i, arg in enumerate(args) for _ in fd.floats(arg)]
+
+        def pullback(weights: list[fd.Vector]) -> list[fd.Vector]:
+            flat = fd.flat(weights)
+
+            def slope(n: int, element: int, unit: complex) -> float:
+                tangents = [np.zeros_like(x) for x in base]
+                tangents[n].reshape(-1)[element] = unit
+                change = fd.along(f, args, tangents, of, kwargs).value
+                return fd.inner([flat], [np.where(flat != 0, change, 0)])
+
+            gradients: list[fd.Vector] = []
+            for n, x in enumerate(base):
+                if owners[n] not in wrt:
+                    continue
+                gradient = np.zeros_like(x)
+                for element in range(x.size):
+                    gradient.reshape(-1)[element] = slope(n, element, 1.0)
+                    if np.iscomplexobj(x):
+                        gradient.reshape(-1)[element] += 1j * slope(n, element, 1j)
+                gradients.append(gradient)
+            return gradients
+
+        return outputs, pullback
