@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -45,15 +45,15 @@ def argument(param: Param, value: Any) -> Any:
                 raise TypeError(f"{param.name} must be a list")
             return value  # pyright: ignore[reportUnknownVariableType]
         case Buffer(dtype=dtype):
-            if param.rank == 0 and param.intent == "in" and not isinstance(value, np.ndarray):
+            if param.rank == 0 and param.intent == "in" and not _is_array(value):
                 return np.asarray(value, dtype.numpy)
-            if (
-                not isinstance(value, np.ndarray)
-                or np.ndim(value) != param.rank
-                or np.result_type(value) != dtype.numpy
-            ):
+            if not _is_array(value) or value.dtype != dtype.numpy or value.ndim != param.rank:
                 raise TypeError(f"{param.name} must be an array of {dtype.value} and rank {param.rank}")
-            return value  # pyright: ignore[reportUnknownVariableType]
+            return value
+
+
+def _is_array(value: Any) -> TypeGuard[Array]:
+    return isinstance(value, np.ndarray)
 
 
 def check_extents(name: str, array: Array, shape: tuple[np.int64, ...]) -> None:
@@ -155,7 +155,7 @@ def out_of_range(name: str) -> NoReturn:
 def lib(op: str, attrs: Mapping[str, object], outs: tuple[Array, ...], ins: tuple[Any, ...]) -> None:
     for out in outs:
         for a in ins:
-            if isinstance(a, np.ndarray) and np.shares_memory(out, np.asarray(a)):
+            if _is_array(a) and np.shares_memory(out, a):
                 raise IllegalIR(f"an output of {op} aliases an input")
     for out, value in zip(outs, LIBOPS[op].numpy(attrs, *ins), strict=True):
         if out.shape != value.shape or out.dtype != value.dtype:
