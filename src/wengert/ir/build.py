@@ -19,8 +19,6 @@ import numpy as np
 
 from . import ops  # mutually recursive with this module; both use the other only inside functions
 from .nodes import (
-    ONE,
-    ZERO,
     Accumulate,
     AccumulateOp,
     Alloc,
@@ -542,10 +540,3 @@ class Emitter:
 
     def fail(self, exception: str, message: str, *args: Expr) -> None:
         self.emit(Fail(exception, message, args, self.span))
-
-
-__all__ = [
-    "ONE", "ZERO", "Emitter", "Index", "Number", "Operand", "add", "and_", "as_expr", "cast", "const", "div", "eq",
-    "extent", "ge", "gt", "i64", "index", "is_const", "le", "load", "lt", "max_", "min_", "mul", "ne", "neg", "not_",
-    "one", "op", "or_", "same", "select", "sub", "zero",
-]  # fmt: skip
