@@ -23,10 +23,13 @@ from wengert.ir.nodes import (
     Let,
     Load,
     Op,
+    Pop,
+    Reshape,
     Span,
     Stmt,
     Store,
     Var,
+    View,
 )
 from wengert.ir.types import BOOL, I64, DType
 
@@ -65,6 +68,16 @@ class Trial:
     result: Any = None
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    blocks: int
+    position: int
+    journal: int
+    escapes: int
+    stored_as: dict[int, RArray]
+    pending: dict[int, RArray]
+
+
 _WHOLE = "<contents>"  # journal key of a list's whole contents
 
 
@@ -83,6 +96,16 @@ class Stage:
         self.problems: list[Problem] = []
         self.functions: dict[str, Function] = {}
         self.pending: dict[int, RArray] = {}
+        self.stored_as: dict[int, RArray] = {}
+        self.reshaped: set[str] = set()
+        self.serial = 0
+        self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        self.representatives: dict[str, Expr] = {}
+        self.created: dict[int, int] = {}
+        self.opened: list[tuple[dict[int, RArray], dict[int, RArray]]] = []
+        self.owner: dict[str, list[Stmt]] = {}
+        self.safe_indices: dict[str, Expr] = {}
+        self.interp: Any = None
         self.definitions: dict[str, Expr] = {}
         self.keep_alive: list[Any] = []
         self.loop_vars: dict[str, Any] = {}
@@ -105,16 +128,33 @@ class Stage:
 
     def emit(self, stmt: Stmt) -> None:
         self.blocks[-1].append(stmt)
+        match stmt:
+            case Let(name) | Pop(name):
+                self.owner[name] = self.blocks[-1]
+            case Alloc(buffer) | View(buffer) | Reshape(buffer):
+                self.owner[buffer.name] = self.blocks[-1]
+            case _:
+                pass
+
+    def visible(self, expr: Expr) -> bool:
+        """Whether every name of the expression is in scope in the current block."""
+        return all(self.in_scope(v.name) for v in _variables(expr))
+
+    def in_scope(self, name: str) -> bool:
+        owner = self.owner.get(name)
+        return owner is None or any(owner is b for b in self.blocks)
 
     @contextmanager
-    def block(self) -> Iterator[list[Stmt]]:
-        """Emit into a new list."""
-        body: list[Stmt] = []
+    def block(self, into: list[Stmt] | None = None) -> Iterator[list[Stmt]]:
+        """Emit into a new list (or go on with one); what is stored inside is not known outside."""
+        body: list[Stmt] = [] if into is None else into
+        stored_as, pending = dict(self.stored_as), dict(self.pending)
         self.blocks.append(body)
         try:
             yield body
         finally:
             self.blocks.pop()
+            self.stored_as, self.pending = stored_as, pending
 
     def let(self, value: Expr, hint: str = "t") -> Expr:
         """Name a value here; constants and names stay as they are."""
@@ -130,6 +170,7 @@ class Stage:
         name = self.fresh(hint)
         root = Root(name, dtype, ())
         stmts: list[Stmt] = [Alloc(Buffer(name, dtype, ()), False, self.span)]
+        self.owner[name] = self.blocks[-1] if at is None else at[0]
         if init is not None:
             stmts.append(Store(name, (), init, self.span))
         if at is None:
@@ -167,6 +208,16 @@ class Stage:
                 return
         self.emit(If(cond, (Fail(exception, message, args, self.span),), (), self.span))
 
+    def note_created(self, obj: Any) -> Any:
+        """Remember when a static container was made by the program: loops and branches don't carry younger ones."""
+        self.serial += 1
+        self.created[id(obj)] = self.serial
+        self.keep_alive.append(obj)
+        return obj
+
+    def created_since(self, obj: Any, serial: int) -> bool:
+        return self.created.get(id(obj), 0) > serial
+
     # -- static state -----------------------------------------------------------------------------------
 
     def write(self, container: dict[Any, Any], key: Any, value: Any) -> None:
@@ -188,38 +239,56 @@ class Stage:
             self.journal[-1].setdefault((id(container), key), (container, key, old))
             self.keep_alive.append(container)
 
-    def trial(self, run: Callable[[], Any]) -> Trial:
-        """Stage `run` in a new block, then undo its static writes."""
-        self.journal.append({})
-        try:
-            with self.block() as stmts:
-                result = run()
-        except BaseException:
+    def snapshot(self) -> Snapshot:
+        """What `restore` needs to abandon everything staged from here on."""
+        return Snapshot(
+            len(self.blocks), len(self.blocks[-1]), len(self.journal), len(self.escapes), dict(self.stored_as), dict(self.pending)
+        )
+
+    def restore(self, snap: Snapshot) -> None:
+        """Abandon what was staged since the snapshot: emission, static writes, opened blocks."""
+        while len(self.journal) > snap.journal:
             self._undo(self.journal.pop())
-            raise
+        del self.blocks[snap.blocks :]
+        del self.blocks[-1][snap.position :]
+        del self.escapes[snap.escapes :]
+        self.stored_as, self.pending = dict(snap.stored_as), dict(snap.pending)
+
+    def open(self, into: list[Stmt] | None = None) -> None:
+        """Begin a block and a journal of its own; `close` ends both."""
+        self.opened.append((self.stored_as, self.pending))
+        self.stored_as, self.pending = dict(self.stored_as), dict(self.pending)
+        self.blocks.append([] if into is None else into)
+        self.journal.append({})
+
+    def close(self, result: Any = None) -> Trial:
+        """End an opened block: its statements and its static writes, which are undone."""
         written = self.journal.pop()
+        stmts = self.blocks.pop()
         writes = {
             loc: (c, k, old, list(c) if k is _WHOLE else c.get(k, MISSING)) for loc, (c, k, old) in written.items()
         }
         self._undo(written)
+        self.stored_as, self.pending = self.opened.pop()
         return Trial(stmts, writes, result)
 
-    def resume(self, trial: Trial, run: Callable[[], Any]) -> None:
-        """Go on with a rolled-back piece: redo its writes, extend its block, undo again."""
-        self.journal.append({})
-        self.blocks.append(trial.stmts)
+    def trial(self, run: Callable[[], Any]) -> Trial:
+        """Stage `run` in a block of its own, then undo its static writes."""
+        depth, snap = len(self.opened), self.snapshot()
+        self.open()
         try:
-            for container, key, _, new in trial.writes.values():
-                self.put(container, key, new)
-            trial.result = run()
-        finally:
-            self.blocks.pop()
-            written = self.journal.pop()
-            trial.writes = {
-                loc: (c, k, old, list(c) if k is _WHOLE else c.get(k, MISSING))
-                for loc, (c, k, old) in written.items()
-            }
-            self._undo(written)
+            result = run()
+        except BaseException:
+            self.restore(snap)
+            del self.opened[depth:]
+            raise
+        return self.close(result)
+
+    def redo(self, trial: Trial) -> None:
+        """Go on with a closed piece: open its block again with its writes in place."""
+        self.open(trial.stmts)
+        for container, key, _, new in trial.writes.values():
+            self.put(container, key, new)
 
     def put(self, container: Any, key: Any, value: Any) -> None:
         """Write a location as a journal names it."""

@@ -1,0 +1,267 @@
+"""Objects that exist before the call: arguments, captured variables, globals. Numbers and arrays among them become
+leaves (inputs read anew at every call); everything else is static and guarded."""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
+from wengert.ir.types import BOOL, C128, F64, I64, DType
+
+from .stage import Stage
+from .values import RArray, Root, RScalar
+
+Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
+Access = tuple[Any, ...]  # ("arg", k) | ("kw", name) | ("global", module dict id, name) | ("cell", function, name), then steps
+
+SMALL = 8  # extents up to this are part of the specialisation; larger ones are symbolic
+
+
+@dataclass(eq=False)
+class Leaf:
+    """A number or array of the outside world. `names` are the IR parameters it fills."""
+
+    access: Access
+    value: Any
+    name: str
+    key: Any
+    scalar: Scalar | None = None
+    buffer: Buffer | None = None
+    extents: list[tuple[int, str]] = field(default_factory=list)
+    root: Root | None = None
+    runtime: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Guard:
+    """A static fact that must still hold: `kind` is "is", "equal", "type", "keys", "len" or "value"."""
+
+    access: Access
+    kind: str
+    expected: Any
+
+
+@dataclass(eq=False)
+class Outside:
+    """Where a proxy of an outside object comes from."""
+
+    original: Any
+    access: Access
+
+
+def leaf_key(value: Any) -> Any:
+    """What a compilation depends on about a leaf: its type, dtype, rank and small extents, the sign of an int."""
+    if type(value) is int:
+        return ("i", (value > 0) - (value < 0))
+    if type(value) is float:
+        return "f"
+    if isinstance(value, np.ndarray):
+        return (value.dtype.str, *[n if n <= SMALL else -1 for n in value.shape])
+    if isinstance(value, np.generic):
+        return ("s", value.dtype.str)
+    if type(value) is complex:
+        return "c"
+    return type(value)
+
+
+class Externals:
+    """Wraps outside values; one per staging attempt."""
+
+    def __init__(self, stage: Stage, unsupported: Callable[[str, str], Exception]) -> None:
+        self.stage = stage
+        self.leaves: list[Leaf] = []
+        self.by_access: dict[Access, Any] = {}
+        self.guards: list[Guard] = []
+        self.proxies: dict[int, Any] = {}
+        self.outside: dict[int, Outside] = {}
+        self.arrays: dict[int, Leaf] = {}
+        self.unsupported = unsupported
+
+    def guard(self, access: Access, kind: str, expected: Any) -> None:
+        self.guards.append(Guard(access, kind, expected))
+
+    def wrap(self, value: Any, access: Access, name: str) -> Any:
+        """The staged counterpart of an outside value."""
+        if access in self.by_access:
+            return self.by_access[access]
+        wrapped = self._wrap(value, access, name)
+        self.by_access[access] = wrapped
+        return wrapped
+
+    def _wrap(self, value: Any, access: Access, name: str) -> Any:
+        if value is None or isinstance(value, (bool, str, bytes, enum.Enum)):
+            self.guard(access, "is" if value is None or isinstance(value, (bool, enum.Enum)) else "equal", value)
+            return value
+        if isinstance(value, (int, float, complex, np.generic)):
+            return self._number(value, access, name)
+        if isinstance(value, np.ndarray):
+            return self._array(value, access, name)
+        if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)):
+            self.guard(access, "is", value)
+            return value
+        if id(value) in self.proxies:
+            self.guard(access, "is", value)
+            return self.proxies[id(value)]
+        if isinstance(value, tuple):
+            self.guard(access, "type", (type(value), len(value)))
+            parts = [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)]
+            return tuple(parts) if type(value) is tuple else self._tuple_like(value, parts)
+        if isinstance(value, list) and type(value) is list:
+            self.guard(access, "type", (list, len(value)))
+            return self._proxy(value, [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)], access)
+        if isinstance(value, dict):
+            self.guard(access, "keys", tuple(value))
+            made = {k: self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in value.items()}
+            if type(value) is not dict:
+                try:
+                    other = type(value).__new__(type(value))
+                    other.update(made)
+                    made = other
+                except Exception:
+                    pass
+            return self._proxy(value, made, access)
+        if isinstance(value, (set, frozenset, range, slice)):
+            self.guard(access, "equal", value)
+            return value
+        if isinstance(value, types.MethodType):
+            self.guard(access, "type", (types.MethodType, -1))
+            owner = self.wrap(value.__self__, (*access, ("attr", "__self__")), name)
+            return types.MethodType(value.__func__, owner) if not isinstance(owner, (RScalar, RArray)) else value
+        if hasattr(value, "__dict__") and type(value).__module__ != "builtins" and not callable_static(value):
+            self.guard(access, "type", (type(value), -1))
+            try:
+                made = object.__new__(type(value))
+            except TypeError:
+                self.guard(access, "is", value)
+                return value
+            return self._proxy(value, made, access)
+        self.guard(access, "is", value)
+        return value
+
+    @staticmethod
+    def _tuple_like(value: Any, parts: list[Any]) -> Any:
+        return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+
+    def _proxy(self, original: Any, made: Any, access: Access) -> Any:
+        self.proxies[id(original)] = made
+        self.outside[id(made)] = Outside(original, access)
+        self.stage.keep_alive.append((original, made))
+        return made
+
+    def attribute(self, proxy: Any, name: str) -> Any:
+        """An attribute of an outside instance, read on first use; raises AttributeError."""
+        source = self.outside[id(proxy)]
+        value = source.original.__dict__[name]
+        wrapped = self.wrap(value, (*source.access, ("attr", name)), name)
+        proxy.__dict__[name] = wrapped
+        return wrapped
+
+    # -- leaves -------------------------------------------------------------------------------------------
+
+    def _number(self, value: Any, access: Access, name: str) -> Any:
+        index = len(self.leaves)
+        if isinstance(value, np.generic):
+            try:
+                dtype, python = DType.of(value.dtype), False
+            except (KeyError, TypeError):
+                self.guard(access, "equal", value)
+                return value
+        else:
+            if type(value) not in (int, float, complex):
+                self.guard(access, "equal", value)
+                return value
+            dtype, python = {int: I64, float: F64, complex: C128}[type(value)], True
+        if index in self.stage.decisions.static_leaves or (dtype is I64 and python and value == 0):
+            self.leaves.append(Leaf(access, value, name, ("=", value), runtime=value))
+            return value
+        if dtype is I64 and python and not -(2**63) <= value < 2**63:
+            raise OverflowError(f"{name} = {value} does not fit in 64 bits")
+        unique = self.stage.fresh(name)
+        leaf = Leaf(access, value, unique, leaf_key(value), scalar=Scalar(unique, dtype))
+        self.leaves.append(leaf)
+        var: Expr = Var(unique, dtype)
+        if dtype is I64 and python:
+            self.stage.concrete[unique] = int(value)
+            if value > 0:
+                self.stage.facts.assume(var, 1)
+            else:
+                self.stage.facts.assume(var, None, -1)
+            var = self._representative(var, unique)
+        leaf.runtime = RScalar(var, python)
+        return leaf.runtime
+
+    def _array(self, value: np.ndarray, access: Access, name: str) -> Any:
+        if type(value) is not np.ndarray and type(value).__array_priority__ != 0:
+            raise self.unsupported(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray")
+        try:
+            dtype = DType.of(value.dtype)
+        except (KeyError, TypeError):
+            raise self.unsupported(
+                f"{name} has dtype {value.dtype}, which has no native counterpart",
+                "use float32/64, complex64/128, bool or an integer dtype",
+            ) from None
+        same = self.arrays.get(id(value))
+        if same is not None:
+            self.guard(access, "same", same.access)
+            return same.runtime
+        for other in self.leaves:
+            if isinstance(other.value, np.ndarray) and np.may_share_memory(other.value, value) and other.value.size and value.size:
+                self.guard(access, "overlaps", other.access)
+        unique = self.stage.fresh(name)
+        shape: list[Expr] = []
+        extents: list[tuple[int, str]] = []
+        for axis, n in enumerate(value.shape):
+            if n <= SMALL:
+                shape.append(Const(n, I64))
+                continue
+            symbol = self.stage.fresh(f"{unique}_n{axis}")
+            extents.append((axis, symbol))
+            var = Var(symbol, I64)
+            self.stage.concrete[symbol] = n
+            self.stage.facts.assume(var, SMALL + 1)
+            chosen = self._representative(var, symbol)
+            self.stage.facts.assume(chosen, SMALL + 1)
+            shape.append(chosen)
+        root = Root(unique, dtype, tuple(shape), fresh=False, readonly=not value.flags.writeable)
+        leaf = Leaf(access, value, unique, leaf_key(value), buffer=Buffer(unique, dtype, tuple(shape)), extents=extents, root=root)
+        self.leaves.append(leaf)
+        leaf.runtime = self.stage.whole(root)
+        self.arrays[id(value)] = leaf
+        return leaf.runtime
+
+    def _representative(self, var: Var, name: str) -> Expr:
+        """The size that stands for all sizes unified with this one."""
+        for a, b in sorted(self.stage.decisions.unified):
+            other = a if b == name else b if a == name else None
+            if other is not None and other in self.stage.representatives:
+                rep = self.stage.representatives[other]
+                self.stage.representatives[name] = rep
+                return rep
+        self.stage.representatives[name] = var
+        return var
+
+    def params(self) -> tuple[Param, ...]:
+        """The IR parameters, leaf by leaf: a scalar, or the extents then the buffer."""
+        result: list[Param] = []
+        for leaf in self.leaves:
+            if leaf.scalar is not None:
+                result.append(leaf.scalar)
+            elif leaf.buffer is not None and leaf.root is not None:
+                result.extend(Scalar(symbol, I64) for _, symbol in leaf.extents)
+                intent = "inout" if leaf.root.stores else "in"
+                result.append(Buffer(leaf.buffer.name, leaf.buffer.dtype, leaf.buffer.shape, False, intent))
+        return tuple(result)
+
+
+def callable_static(value: Any) -> bool:
+    """Whether an outside instance is used as it is (callables of libraries and the like)."""
+    return callable(value) and not hasattr(type(value).__call__, "__code__")
+
+
+__all__ = ["BOOL", "Externals", "Guard", "Leaf", "Outside", "leaf_key"]

@@ -1,0 +1,50 @@
+"""Activations of staged functions and exceptions of the staged program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .control import Target
+from .source import FunctionNode, SourceFile
+from .values import RuntimeString
+
+
+class PyRaise(Exception):
+    """An exception of the staged program, on its way to a handler or out."""
+
+    def __init__(self, error: BaseException | type[BaseException], message: RuntimeString | None = None, value: Any = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.message = message
+        self.value = value
+
+    @property
+    def kind(self) -> type[BaseException]:
+        return self.error if isinstance(self.error, type) else type(self.error)
+
+
+@dataclass(eq=False)
+class Frame:
+    """One activation of a staged function."""
+
+    name: str
+    node: FunctionNode
+    source: SourceFile
+    globals: dict[str, Any]
+    depth: int
+    function: Any = None
+    parent: Frame | None = None
+    cls: type | None = None
+    locals: dict[str, Any] = field(default_factory=dict)
+    returns: Target | None = None
+
+
+USER_ERRORS = (
+    ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, FloatingPointError, np.linalg.LinAlgError,
+    StopIteration, AssertionError, NotImplementedError, np.exceptions.AxisError,
+)
+
+

@@ -1,0 +1,498 @@
+"""Indexing of runtime arrays: every kind NumPy has, for reading and for writing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.ir import build
+from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Expr, If, Load, Loop, Stmt, Store, Var
+from wengert.ir.types import BOOL, I64, DType
+
+from . import arrays, numeric
+from .stage import Stage
+from .values import RArray, RScalar
+
+
+@dataclass(frozen=True)
+class _Int:
+    at: Expr
+
+
+@dataclass(frozen=True)
+class _Slice:
+    start: Expr
+    step: Expr
+    extent: Expr
+
+
+class _New:
+    pass
+
+
+@dataclass(frozen=True)
+class _Gather:
+    indices: RArray | Expr
+    unique: bool
+
+
+Entry = _Int | _Slice | _New | _Gather
+
+
+def normalise(stage: Stage, at: Expr, extent: Expr, axis: int = 0) -> Expr:
+    """A valid position for a Python index: negative ones count from the end, others out of range fail."""
+    facts = stage.facts
+    below = stage.nonnegative(at)
+    if not below and facts.less(at, ZERO):
+        wrapped = iadd(at, extent)
+        if not stage.nonnegative(wrapped):
+            _out_of_bounds(stage, build.lt(wrapped, ZERO), at, extent, axis)
+        return wrapped
+    if below:
+        if not stage.less(at, extent):
+            _out_of_bounds(stage, build.ge(at, extent), at, extent, axis)
+        return at
+    if not stage.less(at, extent):
+        _out_of_bounds(stage, build.ge(at, extent), at, extent, axis)
+    at = stage.let(at, "i")
+    wrapped = stage.let(build.select(build.lt(at, ZERO), iadd(at, extent), at), "i")
+    if not stage.nonnegative(iadd(at, extent)):
+        _out_of_bounds(stage, build.lt(wrapped, ZERO), at, extent, axis)
+    return wrapped
+
+
+def _out_of_bounds(stage: Stage, cond: Expr, at: Expr, extent: Expr, axis: int) -> None:
+    stage.fail_if(
+        stage.let(cond), "IndexError", f"index {{}} is out of bounds for axis {axis} with size {{}}", (at, extent)
+    )
+
+
+def as_index(value: Any) -> Expr:
+    """The integer expression of a Python or NumPy integer."""
+    s = numeric.as_scalar(value)
+    if not (s.dtype.is_integer or s.dtype is BOOL):
+        raise IndexError("only integers, slices, ellipsis, newaxis and integer or boolean arrays are valid indices")
+    return build.cast(s.expr, I64)
+
+
+def slice_of(stage: Stage, s: slice, extent: Expr) -> _Slice:
+    """Start, step and length of a slice of an axis, with Python's clamping."""
+    step = 1 if s.step is None else (s.step if isinstance(s.step, int) else stage.static_int(as_index(s.step), "a slice step"))
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    low, high = (ZERO, extent) if step > 0 else (Const(-1, I64), isub(extent, ONE))
+    start = (low if step > 0 else high) if s.start is None else _clamp(stage, as_index(s.start), extent, low, high)
+    stop = (high if step > 0 else low) if s.stop is None else _clamp(stage, as_index(s.stop), extent, low, high)
+    distance = isub(stop, start) if step > 0 else isub(start, stop)
+    if not stage.nonnegative(distance):
+        distance = stage.let(build.max_(distance, ZERO), "n")
+        _assume_length(stage, distance)
+    if abs(step) == 1:
+        length = distance
+    else:
+        total = iadd(distance, Const(abs(step) - 1, I64))
+        value = constant(total)
+        if value is not None:
+            length = Const(value // abs(step), I64)
+        else:
+            length = stage.let(build.op("floordiv", total, Const(abs(step), I64)), "n")
+            if isinstance(length, Var):
+                stage.facts.assume(length, 0, distance)
+    return _Slice(start, Const(step, I64), length)
+
+
+def _assume_length(stage: Stage, length: Expr) -> None:
+    if isinstance(length, Var):
+        stage.facts.assume(length, 0)
+
+
+def _clamp(stage: Stage, at: Expr, extent: Expr, low: Expr, high: Expr) -> Expr:
+    """A slice bound: negative ones count from the end, then clamped to [low, high]."""
+    if stage.nonnegative(at):
+        return at if stage.nonnegative(isub(high, at)) else _named(stage, build.min_(at, high), None, high)
+    if stage.facts.less(at, ZERO):
+        at = iadd(at, extent)
+        return at if stage.nonnegative(isub(at, low)) else _named(stage, build.max_(at, low), low, None)
+    at = stage.let(at, "i")
+    inside = build.select(build.lt(at, ZERO), build.max_(iadd(at, extent), low), build.min_(at, high))
+    return _named(stage, inside, low, high)
+
+
+def _named(stage: Stage, value: Expr, low: Expr | None, high: Expr | None) -> Expr:
+    named = stage.let(value, "i")
+    if isinstance(named, Var):
+        if low is None:
+            low = ZERO
+        stage.facts.assume(named, low, high)
+    return named
+
+
+# -- entries ----------------------------------------------------------------------------------------------------
+
+
+def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
+    """One entry per array axis (plus new axes), ellipsis expanded, masks turned into index arrays."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    parts = [_as_array_index(stage, p) for p in parts]
+    used = sum(p.rank if isinstance(p, RArray) and p.dtype is BOOL else 1 for p in parts if p is not None and p is not Ellipsis)
+    if used > array.rank:
+        raise IndexError(f"too many indices for array: array is {array.rank}-dimensional, but {used} were indexed")
+    if Ellipsis not in [p for p in parts if p is Ellipsis]:
+        parts.append(Ellipsis)
+    entries: list[Entry] = []
+    axis = 0
+    for p in parts:
+        match p:
+            case None:
+                entries.append(_New())
+            case _ if p is Ellipsis:
+                for _ in range(array.rank - used):
+                    entries.append(_Slice(ZERO, ONE, array.shape[axis]))
+                    axis += 1
+            case slice():
+                entries.append(slice_of(stage, p, array.shape[axis]))
+                axis += 1
+            case RArray() if p.dtype is BOOL:
+                for k in range(p.rank):
+                    if not stage.same(p.shape[k], array.shape[axis + k]):
+                        stage.fail_if(
+                            build.ne(p.shape[k], array.shape[axis + k]), "IndexError",
+                            "boolean index did not match the indexed array: extents {} and {}",
+                            (array.shape[axis + k], p.shape[k]),
+                        )
+                entries.extend(_Gather(i, True) for i in nonzero(stage, p))
+                axis += p.rank
+            case RArray():
+                entries.append(_Gather(checked_indices(stage, p, array.shape[axis], axis), False))
+                axis += 1
+            case _:
+                entries.append(_Int(normalise(stage, as_index(p), array.shape[axis], axis)))
+                axis += 1
+    return entries
+
+
+def _as_array_index(stage: Stage, part: Any) -> Any:
+    if isinstance(part, (list, np.ndarray)) or (isinstance(part, tuple)):
+        return stage.interp.as_array(part)
+    if isinstance(part, (bool, np.bool_)) or (isinstance(part, RScalar) and part.dtype is BOOL):
+        raise stage.refuse("indexing with a single bool is not supported", "use an integer or a mask array")
+    if isinstance(part, RArray):
+        if part.dtype.is_inexact:
+            raise IndexError("arrays used as indices must be of integer (or boolean) type")
+        if part.rank == 0:
+            return RScalar(stage.let(arrays.element(part, ())), False)
+        return arrays.stored(stage, part, "index")
+    return part
+
+
+def checked_indices(stage: Stage, index: RArray, extent: Expr, axis: int) -> RArray:
+    """The index array with negative entries wrapped; fails here if any is out of range."""
+    bound = stage.safe_indices.get(index.root.name) if index.root is not None else None
+    if bound is not None and stage.same(bound, extent) and index.root is not None and index.root.stores <= 1:
+        return index
+
+    def check(at: tuple[Expr, ...]) -> None:
+        i = stage.let(build.cast(arrays.element(index, at), I64), "i")
+        bad = build.op("or", build.lt(i, build.neg(extent)), build.ge(i, extent))
+        _out_of_bounds(stage, bad, i, extent, axis)
+
+    escapes, stage.escapes = stage.escapes, []
+    arrays.nest(stage, index.shape, check)
+    stage.escapes = escapes
+
+    def wrapped(at: Sequence[Expr]) -> Expr:
+        i = stage.let(build.cast(arrays.element(index, at), I64), "i")
+        return build.select(build.lt(i, ZERO), iadd(i, extent), i)
+
+    return RArray(I64, index.shape, None, lazy=wrapped, reads=(index,))
+
+
+def nonzero(stage: Stage, mask: RArray) -> list[RArray]:
+    """The positions where the mask holds, one index array per axis (np.nonzero)."""
+    mask = arrays.stored(stage, mask, "mask")
+    count = stage.cell(I64, "count", init=ZERO)
+    truth = lambda at: numeric.truth(arrays.element(mask, at))  # noqa: E731
+    arrays.nest(
+        stage, mask.shape,
+        lambda at: stage.emit(Accumulate(count.name, (), build.cast(truth(at), I64), "add", stage.span)),
+    )
+    total = stage.load_cell(count, "n")
+    assert isinstance(total, Var)
+    stage.facts.assume(total, 0, arrays.size(mask.shape))
+    found = [stage.alloc(I64, (total,), "index") for _ in mask.shape]
+    place = stage.cell(I64, "place", init=ZERO)
+    names = [stage.fresh("ijklmnpq"[k]) for k in range(mask.rank)]
+    at = tuple(Var(n, I64) for n in names)
+    with stage.block() as stmts:
+        with stage.block() as inner:
+            p = stage.load_cell(place, "p")
+            for f, i in zip(found, at, strict=True):
+                stage.emit(Store(f.storage, (p,), i, stage.span))
+            stage.emit(Store(place.name, (), build.add(p, ONE), stage.span))
+        stage.emit(If(truth(at), tuple(inner), (), stage.span))
+    body: tuple[Stmt, ...] = tuple(stmts)
+    for n, e in reversed(list(zip(names, mask.shape, strict=True))):
+        body = (Loop(n, ZERO, e, body, span=stage.span),)
+    for s in body:
+        stage.emit(s)
+    for f, e in zip(found, mask.shape, strict=True):
+        stage.safe_indices[f.storage] = e
+    return found
+
+
+# -- reading ----------------------------------------------------------------------------------------------------
+
+
+def getitem(stage: Stage, array: RArray, key: Any) -> RArray | RScalar:
+    """array[key]: a view where NumPy gives one, a scalar if every axis is indexed, else a (lazy) copy."""
+    entries = entries_of(stage, array, key)
+    if any(isinstance(e, _Gather) for e in entries):
+        target, shape = gather_map(stage, array, entries)
+        source = arrays.stored(stage, array) if array.cost > arrays.CHEAP else array
+        reads = [source, *(e.indices for e in entries if isinstance(e, _Gather) and isinstance(e.indices, RArray))]
+        return arrays.lazy(stage, array.dtype, shape, lambda i: arrays.element(source, target(i)), reads)
+    if all(isinstance(e, _Int) for e in entries):
+        value = arrays.element(array, [e.at for e in entries if isinstance(e, _Int)])
+        return RScalar(stage.let(value, _hint(array)), False)
+    return view(stage, array, entries)
+
+
+def _hint(array: RArray) -> str:
+    return f"{array.root.name}_i" if array.root is not None else "t"
+
+
+def view(stage: Stage, array: RArray, entries: Sequence[Entry]) -> RArray:
+    """The view that integers, slices and new axes select."""
+    if array.lazy is not None:
+        inner = array.lazy
+        shape = tuple(ONE if isinstance(e, _New) else e.extent for e in entries if not isinstance(e, (_Int, _Gather)))
+
+        def at(index: Sequence[Expr]) -> Expr:
+            rest = iter(index)
+            full: list[Expr] = []
+            for e in entries:
+                match e:
+                    case _Int(i):
+                        full.append(i)
+                    case _Slice(start, step, _):
+                        full.append(iadd(start, imul(step, next(rest))))
+                    case _:
+                        next(rest)
+            return inner(full)
+
+        return arrays.lazy(stage, array.dtype, shape, at, [array], cost=0)
+    start = list(array.start)
+    axes: list[tuple[int | None, Expr]] = []
+    shape_list: list[Expr] = []
+    source = 0
+    for e in entries:
+        if isinstance(e, _New):
+            axes.append((None, ZERO))
+            shape_list.append(ONE)
+            continue
+        axis, step = array.axes[source]
+        source += 1
+        match e:
+            case _Int(i):
+                if axis is not None:
+                    start[axis] = iadd(start[axis], imul(step, i))
+            case _Slice(first, stride, extent):
+                if axis is not None:
+                    start[axis] = iadd(start[axis], imul(step, first))
+                axes.append((axis, imul(step, stride) if axis is not None else ZERO))
+                shape_list.append(extent)
+            case _:
+                raise AssertionError(e)
+    return RArray(array.dtype, tuple(shape_list), array.root, array.storage, tuple(start), tuple(axes))
+
+
+def gather_map(stage: Stage, array: RArray, entries: Sequence[Entry]) -> tuple[Any, tuple[Expr, ...]]:
+    """For advanced indexing: the map from result indices to array indices, and the result's shape."""
+    entries = [_Gather(e.at, True) if isinstance(e, _Int) else e for e in entries]
+    index_arrays = [e.indices for e in entries if isinstance(e, _Gather) and isinstance(e.indices, RArray)]
+    shape = arrays.broadcast_shapes(stage, [a.shape for a in index_arrays])
+    places = [k for k, e in enumerate(entries) if isinstance(e, _Gather)]
+    adjacent = places == list(range(places[0], places[0] + len(places)))
+    first = places[0] if adjacent else 0
+    rest = [e for e in entries if not isinstance(e, _Gather)]
+    plain = [e.extent if isinstance(e, _Slice) else ONE for e in rest if isinstance(e, (_Slice, _New))]
+    result = tuple(plain[:first]) + shape + tuple(plain[first:])
+    wide = {id(a): arrays.broadcast(stage, a, shape) for a in index_arrays}
+
+    def target(index: Sequence[Expr]) -> list[Expr]:
+        picked = list(index[first : first + len(shape)])
+        others = iter([*index[:first], *index[first + len(shape) :]])
+        full: list[Expr] = []
+        for e in entries:
+            match e:
+                case _Gather(i, _):
+                    full.append(build.cast(arrays.element(wide[id(i)], picked), I64) if isinstance(i, RArray) else i)
+                case _Slice(start, step, _):
+                    full.append(iadd(start, imul(step, next(others))))
+                case _:
+                    next(others)
+        return full
+
+    return target, result
+
+
+# -- writing ----------------------------------------------------------------------------------------------------
+
+
+def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
+    """array[key] = value."""
+    _writable(stage, array)
+    assert array.root is not None
+    if isinstance(key, RArray) and key.dtype is BOOL and key.rank == array.rank and numeric.is_number(value):
+        _masked_fill(stage, array, key, numeric.as_scalar(value).expr)
+        return
+    entries = entries_of(stage, array, key)
+    if any(isinstance(e, _Gather) for e in entries):
+        _scatter(stage, array, entries, value, None)
+        return
+    if all(isinstance(e, _Int) for e in entries):
+        if isinstance(value, RArray):
+            value = RScalar(stage.let(arrays.element(arrays.squeeze_to(value, 0), ())), False)
+        expr = _convert(stage, numeric.as_scalar(value), array.dtype)
+        at = arrays.position(array, [e.at for e in entries if isinstance(e, _Int)])
+        arrays.before_store(stage, array.root)
+        stage.emit(Store(array.storage, at, expr, stage.span))
+        return
+    target = view(stage, array, entries)
+    arrays.assign(stage, target, value if isinstance(value, RArray) else _convert(stage, numeric.as_scalar(value), array.dtype))
+
+
+def _convert(stage: Stage, value: RScalar, dtype: DType) -> Expr:
+    if value.dtype.is_complex and not dtype.is_complex:
+        raise stage.refuse("a complex value is stored into a real array", "take .real first, or make the array complex")
+    return build.cast(value.expr, dtype)
+
+
+def _writable(stage: Stage, array: RArray) -> None:
+    if array.lazy is not None or array.root is None:
+        raise stage.refuse("this assignment writes into a temporary array", "bind the array to a name first")
+    if array.root.readonly or any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True)):
+        raise ValueError("assignment destination is read-only")
+
+
+def _masked_fill(stage: Stage, array: RArray, mask: RArray, value: Expr) -> None:
+    assert array.root is not None
+    arrays.broadcast_shapes(stage, [array.shape, mask.shape])
+    if arrays.conflicts(stage, array, mask):
+        mask = arrays.stored(stage, mask, "mask")
+    stage.pending.pop(id(mask), None)
+    arrays.before_store(stage, array.root)
+    value = build.cast(value, array.dtype)
+
+    def body(index: tuple[Expr, ...]) -> None:
+        store = Store(array.storage, arrays.position(array, index), value, stage.span)
+        stage.emit(If(stage.let(arrays.element(mask, index)), (store,), (), stage.span))
+
+    arrays.nest(stage, array.shape, body)
+
+
+def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, op: str | None) -> None:
+    """array[entries] = value, or with `op` an unbuffered accumulation (ufunc.at)."""
+    assert array.root is not None
+    target, shape = gather_map(stage, array, entries)
+    reads = [e.indices for e in entries if isinstance(e, _Gather) and isinstance(e.indices, RArray)]
+    if isinstance(value, RArray):
+        value = arrays.squeeze_to(value, len(shape))
+        arrays.broadcast_shapes(stage, [shape, value.shape])
+        if arrays.conflicts(stage, array, value) or value.lazy is not None:
+            value = arrays.copy(stage, value)
+        source = arrays.broadcast(stage, value, shape)
+        fn = lambda i: arrays.element(source, i)  # noqa: E731
+    else:
+        expr = build.cast(numeric.as_scalar(value).expr, array.dtype)
+        fn = lambda i: expr  # noqa: E731
+    if any(arrays.may_alias(r.root, array.root) for r in reads):
+        raise stage.refuse("an array is indexed by itself while it is written", "copy the index array first")
+    arrays.before_store(stage, array.root)
+
+    def body(index: tuple[Expr, ...]) -> None:
+        at = arrays.position(array, target(index))
+        item = build.cast(fn(index), array.dtype)
+        if op is None:
+            stage.emit(Store(array.storage, at, item, stage.span))
+        else:
+            stage.emit(Accumulate(array.storage, at, item, op, stage.span))  # type: ignore[arg-type]
+
+    if op is not None:
+        arrays.nest(stage, shape, body)
+        return
+    names = [stage.fresh("ijklmnpq"[k]) for k in range(len(shape))]
+    with stage.block() as stmts:
+        body(tuple(Var(n, I64) for n in names))
+    block: tuple[Stmt, ...] = tuple(stmts)
+    for n, e in reversed(list(zip(names, shape, strict=True))):
+        block = (Loop(n, ZERO, e, block, span=stage.span),)
+    for s in block:
+        stage.emit(s)
+
+
+def accumulate_at(stage: Stage, array: RArray, key: Any, value: Any, op: str) -> None:
+    """ufunc.at: unbuffered array[key] op= value, repeated indices included."""
+    _writable(stage, array)
+    entries = entries_of(stage, array, key)
+    if not any(isinstance(e, _Gather) for e in entries):
+        target = getitem_for_update(stage, array, key)
+        assert target.root is not None
+        arrays.before_store(stage, target.root)
+        expr = numeric.as_scalar(value).expr
+        arrays.accumulate(stage, target, lambda i: expr, op)
+        return
+    _scatter(stage, array, entries, value, op)
+
+
+def getitem_for_update(stage: Stage, array: RArray, key: Any) -> RArray:
+    """The view that an in-place operation on array[key] writes (rank 0 for a single element)."""
+    _writable(stage, array)
+    return view(stage, array, entries_of(stage, array, key))
+
+
+def is_advanced(key: Any) -> bool:
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(p, (list, np.ndarray)) or (isinstance(p, RArray) and p.rank > 0) for p in parts)
+
+
+def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
+    """target symbol= value, elementwise and in place (`target` is a view, rank 0 for one element)."""
+    _writable(stage, target)
+    assert target.root is not None
+    function = numeric.OPERATORS[symbol][1]
+    inputs, output = numeric.loop_types(function, [target, value])
+    if not np.can_cast(output.numpy, target.dtype.numpy, "same_kind"):
+        raise TypeError(
+            f"Cannot cast ufunc {function.__name__!r} output from {output.numpy!r} to {target.dtype.numpy!r} "
+            "with casting rule 'same_kind'"
+        )
+    if isinstance(value, RArray):
+        value = arrays.squeeze_to(value, target.rank)
+        arrays.broadcast_shapes(stage, [target.shape, value.shape])
+        if arrays.conflicts(stage, target, value):
+            value = arrays.copy(stage, value)
+        stage.pending.pop(id(value), None)
+        arrays.before_store(stage, target.root)
+        source = arrays.broadcast(stage, value, target.shape)
+        stage.pending.pop(id(source), None)
+        operand = lambda i: build.cast(arrays.element(source, i), inputs[1])  # noqa: E731
+    else:
+        expr = build.cast(numeric.as_scalar(value).expr, inputs[1])
+        arrays.before_store(stage, target.root)
+        operand = lambda i: expr  # noqa: E731
+    if symbol in "+-" and output is target.dtype and target.dtype is not BOOL:
+        sign = (lambda e: e) if symbol == "+" else build.neg
+        arrays.accumulate(stage, target, lambda i: sign(operand(i)))
+        return
+    fn = numeric.UFUNCS[function]
+
+    def updated(i: Sequence[Expr]) -> Expr:
+        old = build.cast(Load(target.storage, arrays.position(target, i), target.dtype), inputs[0])
+        return build.cast(fn(stage, [old, operand(i)]), target.dtype)
+
+    arrays.fill(stage, target, updated)

@@ -1,0 +1,601 @@
+"""The staging interpreter: evaluates syntax trees over static and runtime values."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.ir import build
+from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail
+from wengert.ir.types import I64
+
+from . import arrays, index, numeric
+from .calls import Calls
+from .control import Body, Control, Target
+from .externals import Externals
+from .frame import Frame, PyRaise
+from .source import scope_of
+from .stage import Stage
+from .statements import Statements
+from .values import (
+    BoundMethod,
+    Choice,
+    Closure,
+    MaybeUnbound,
+    Poison,
+    RArray,
+    RList,
+    RRange,
+    RScalar,
+    RuntimeString,
+    contains_runtime,
+)
+
+
+class Interp(Control, Statements, Calls):
+    """Evaluates one call. `externals` wraps what exists before it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        stage.interp = self
+        self.externals = Externals(stage, lambda reason, way_out: stage.refuse(reason, way_out))
+        self.frames: list[Frame] = []
+        self.frames_by_locals: dict[int, Frame] = {}
+        self.bodies: list[Body] = []
+        self.loops: list[tuple[Target, Target]] = []
+        self.handlers: list[Any] = []
+        self.carried: dict[ast.AST, dict[tuple[Any, Any], Any]] = {}
+        self.containers: dict[int, Any] = {}
+        self.list_nodes: dict[int, ast.AST] = {}
+        self.assumed: dict[int, tuple[int, ...]] = {}
+        self.name_hint = "t"
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    # -- expressions -----------------------------------------------------------------------------------------
+
+    def eval(self, node: ast.expr, hint: str = "t") -> Any:
+        """The value of an expression."""
+        previous = self.stage.span
+        self.stage.span = self.frame.source.span(node, self.frame.name)
+        try:
+            return self._eval(node, hint)
+        finally:
+            self.stage.span = previous
+
+    def _eval(self, node: ast.expr, hint: str) -> Any:
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Name(id=name):
+                return self.load_name(name)
+            case ast.BinOp(left=left, op=op, right=right):
+                a, b = self.eval(left), self.eval(right)
+                return self.binary(_SYMBOLS[type(op)], a, b)
+            case ast.UnaryOp(op=op, operand=operand):
+                return self.unary(op, self.eval(operand))
+            case ast.Compare():
+                return self.compare(node)
+            case ast.BoolOp(op=op, values=values):
+                return self.bool_op(isinstance(op, ast.And), values)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                cond = self.truth(self.eval(test))
+                if isinstance(cond, bool):
+                    return self.eval(body if cond else orelse)
+                return self.conditional(cond, lambda: self.eval(body), lambda: self.eval(orelse))
+            case ast.Attribute(value=value, attr=attr):
+                return self.get_attribute(self.eval(value), attr)
+            case ast.Subscript(value=value, slice=key):
+                return self.get_item(self.eval(value), self.eval(key))
+            case ast.Slice(lower=lower, upper=upper, step=step):
+                return slice(*(None if p is None else self.eval(p) for p in (lower, upper, step)))
+            case ast.Tuple(elts=elts):
+                return tuple(self.settle(v) for v in self.sequence(elts))
+            case ast.List(elts=elts):
+                return self.new_list(node, [self.settle(v) for v in self.sequence(elts)])
+            case ast.Set(elts=elts):
+                return set(self.sequence(elts))
+            case ast.Dict(keys=keys, values=values):
+                result: dict[Any, Any] = {}
+                for k, v in zip(keys, values, strict=True):
+                    if k is None:
+                        result.update(self.resolve(self.eval(v)))
+                    else:
+                        key = self.static_key(self.eval(k))
+                        result[key] = self.settle(self.eval(v))
+                return self.stage.note_created(result)
+            case ast.Call():
+                return self.eval_call(node, hint)
+            case ast.Lambda():
+                return self.make_closure(node, "<lambda>")
+            case ast.JoinedStr(values=values):
+                return self.format_string(values)
+            case ast.ListComp() | ast.GeneratorExp():
+                return self.comprehension(node)
+            case ast.SetComp():
+                return set(self.comprehension(node))
+            case ast.DictComp():
+                return self.dict_comprehension(node)
+            case ast.NamedExpr(target=target, value=value):
+                result = self.settle(self.eval(value), target.id)
+                self.store_name(target.id, result)
+                return result
+            case ast.Starred(value=value):
+                return self.eval(value)
+            case _:
+                raise self.stage.refuse(
+                    f"{type(node).__name__} expressions are not supported", "write it with ordinary expressions and loops"
+                )
+
+    def sequence(self, elts: list[ast.expr]) -> list[Any]:
+        """The values of a display or argument list, starred parts expanded."""
+        out: list[Any] = []
+        for e in elts:
+            if isinstance(e, ast.Starred):
+                out.extend(self.static_iterable(self.eval(e.value)))
+            else:
+                out.append(self.eval(e))
+        return out
+
+    # -- names -----------------------------------------------------------------------------------------------
+
+    def load_name(self, name: str) -> Any:
+        frame: Frame | None = self.frame
+        while frame is not None:
+            scope = scope_of(frame.node)
+            if name in frame.locals and (name not in scope.global_):
+                return self.use(frame.locals[name], name)
+            if name in scope.local:
+                raise PyRaise(UnboundLocalError(
+                    f"cannot access local variable '{name}' where it is not associated with a value"))
+            if frame.parent is None:
+                break
+            frame = frame.parent
+        assert frame is not None
+        function = frame.function
+        if isinstance(function, types.FunctionType) and name in function.__code__.co_freevars:
+            position = function.__code__.co_freevars.index(name)
+            cell = function.__closure__[position]  # type: ignore[index]
+            return self.externals.wrap(cell.cell_contents, ("cell", function, position), name)
+        return self.load_global(frame, name)
+
+    def load_global(self, frame: Frame, name: str) -> Any:
+        if name in frame.globals:
+            value = frame.globals[name]
+            return self.externals.wrap(value, ("global", frame.globals, name), name)
+        if hasattr(builtins, name):
+            return getattr(builtins, name)
+        raise PyRaise(NameError(f"name '{name}' is not defined"))
+
+    def use(self, value: Any, name: str) -> Any:
+        """A value read from a location: checks that it is bound and usable, resolves choices that are decided."""
+        if isinstance(value, MaybeUnbound):
+            self.stage.fail_if(
+                self.stage.let(build.not_(value.flag)), "UnboundLocalError",
+                f"cannot access local variable '{name}' where it is not associated with a value",
+            )
+            value = value.value
+        if isinstance(value, Poison):
+            raise self.stage.refuse(value.reason, value.way_out)
+        return self.resolve(value) if isinstance(value, Choice) else value
+
+    def resolve(self, value: Any) -> Any:
+        """The alternative of a choice, if only one is possible here."""
+        if isinstance(value, Choice):
+            possible = self.possible(value)
+            if len(possible) == 1:
+                return value.alternatives[possible[0]]
+        return value
+
+    def possible(self, value: Choice) -> tuple[int, ...]:
+        return self.assumed.get(id(value), tuple(range(len(value.alternatives))))
+
+    def store_name(self, name: str, value: Any) -> None:
+        frame = self.frame
+        scope = scope_of(frame.node)
+        if name in scope.nonlocal_:
+            owner = frame.parent
+            while owner is not None and name not in scope_of(owner.node).local:
+                owner = owner.parent
+            if owner is None:
+                raise self.stage.refuse(f"nonlocal {name!r} belongs to a function that has returned", "return the value instead")
+            self.stage.write(owner.locals, name, value)
+        elif name in scope.global_:
+            raise self.stage.refuse(f"the global {name!r} is assigned", "return the value instead")
+        else:
+            self.stage.write(frame.locals, name, value)
+
+    def settle(self, value: Any, hint: str = "t") -> Any:
+        """A value fit to be bound: lazy arrays are stored."""
+        if isinstance(value, RArray) and value.lazy is not None:
+            return arrays.stored(self.stage, value, hint)
+        return value
+
+    def settled(self, value: Any) -> Any:
+        return self.use(value, "value")
+
+    # -- operators -------------------------------------------------------------------------------------------
+
+    def binary(self, symbol: str, a: Any, b: Any) -> Any:
+        a, b = self.resolve(a), self.resolve(b)
+        if isinstance(a, Choice) or isinstance(b, Choice):
+            return self.over_choice(lambda x, y: self.binary(symbol, x, y), a, b)
+        if symbol == "@":
+            return self.matmul(a, b)
+        if _staged_number(a) or _staged_number(b):
+            if isinstance(a, (list, tuple)) and isinstance(b, RScalar) and b.python and symbol == "*":
+                count = self.stage.static_int(b.expr, "the length of a repeated list")
+                return self.native(lambda: a * count)
+            if isinstance(b, (list, tuple, np.ndarray)) or (isinstance(b, RList)):
+                b = self.as_array(b)
+            if isinstance(a, (list, tuple, np.ndarray)) or (isinstance(a, RList)):
+                a = self.as_array(a)
+            if (_staged_number(a) or numeric.is_number(a)) and (_staged_number(b) or numeric.is_number(b)):
+                return numeric.binary(self.stage, symbol, a, b)
+        if isinstance(a, RuntimeString) or isinstance(b, RuntimeString) or (isinstance(a, str) and symbol == "%"):
+            return self.format_percent(symbol, a, b)
+        method = self.operator_method(symbol, a, b)
+        if method is not None:
+            return method()
+        if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) or isinstance(a, np.generic) or isinstance(b, np.generic):
+            if all(numeric.is_number(v) for v in (a, b)):
+                return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
+            return self.binary(symbol, self.as_array(a) if isinstance(a, np.ndarray) else a, self.as_array(b))
+        result = self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
+        if isinstance(result, (list, dict)):
+            self.stage.note_created(result)
+        return result
+
+    def over_choice(self, fn: Callable[..., Any], *operands: Any) -> Any:
+        """Apply an operation to a value of several possible kinds: a branch per kind."""
+        for k, o in enumerate(operands):
+            if isinstance(o, Choice):
+                possible = self.possible(o)
+                if len(possible) == 1:
+                    return fn(*operands[:k], o.alternatives[possible[0]], *operands[k + 1 :])
+                first = possible[0]
+                is_first = self.stage.let(build.eq(o.tag, build.i64(first)))
+
+                def with_(alternatives: tuple[int, ...], k: int = k, o: Choice = o) -> Any:
+                    before = self.assumed.get(id(o))
+                    self.assumed[id(o)] = alternatives
+                    try:
+                        return fn(*operands)
+                    finally:
+                        self._restore_assumption(o, before)
+
+                return self.conditional(is_first, lambda: with_((first,)), lambda: with_(possible[1:]))
+        return fn(*operands)
+
+    def _restore_assumption(self, choice: Choice, before: tuple[int, ...] | None) -> None:
+        if before is None:
+            self.assumed.pop(id(choice), None)
+        else:
+            self.assumed[id(choice)] = before
+
+    def operator_method(self, symbol: str, a: Any, b: Any) -> Callable[[], Any] | None:
+        """A staged __add__ or __radd__ and so on of an instance of a user's class."""
+        forward, reflected = _METHODS[symbol]
+        for owner, name, other in ((a, forward, b), (b, reflected, a)):
+            fn = getattr(type(owner), name, None) if name else None
+            if isinstance(fn, types.FunctionType):
+                return lambda fn=fn, owner=owner, other=other: self.call(fn, [owner, other], {})
+        return None
+
+    def unary(self, op: ast.unaryop, value: Any) -> Any:
+        value = self.resolve(value)
+        if isinstance(op, ast.Not):
+            cond = self.truth(value)
+            return (not cond) if isinstance(cond, bool) else RScalar(self.stage.let(build.not_(cond)), True)
+        symbol = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(op)]
+        if isinstance(value, Choice):
+            return self.over_choice(lambda v: self.unary(op, v), value)
+        if isinstance(value, (RScalar, RArray)):
+            return numeric.unary(self.stage, symbol, value)
+        name = {"-": "__neg__", "+": "__pos__", "~": "__invert__"}[symbol]
+        method = getattr(type(value), name, None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [value], {})
+        return self.native(lambda: {"-": lambda: -value, "+": lambda: +value, "~": lambda: ~value}[symbol]())
+
+    def compare(self, node: ast.Compare) -> Any:
+        left = self.eval(node.left)
+        result: Any = True
+        for k, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
+            right = self.eval(right_node)
+            part = self.compare_one(op, left, right)
+            result = part if k == 0 else self.both(result, part)
+            if result is False:
+                return False
+            left = right
+        return result
+
+    def both(self, a: Any, b: Any) -> Any:
+        x, y = self.truth(a), self.truth(b)
+        if isinstance(x, bool):
+            return b if x else a
+        if isinstance(y, bool):
+            return a if y else b
+        return RScalar(self.stage.let(build.and_(x, y)), True)
+
+    def compare_one(self, op: ast.cmpop, a: Any, b: Any) -> Any:
+        match op:
+            case ast.Is() | ast.IsNot():
+                same = self.identical(a, b)
+                return same if isinstance(op, ast.Is) else self.unary(ast.Not(), same)
+            case ast.In() | ast.NotIn():
+                found = self.contains(a, b)
+                return found if isinstance(op, ast.In) else self.unary(ast.Not(), found)
+            case _:
+                return self.relation(_COMPARISONS[type(op)], a, b)
+
+    def relation(self, symbol: str, a: Any, b: Any) -> Any:
+        a, b = self.resolve(a), self.resolve(b)
+        if isinstance(a, Choice) or isinstance(b, Choice):
+            return self.over_choice(lambda x, y: self.relation(symbol, x, y), a, b)
+        if _staged_number(a) or _staged_number(b):
+            if isinstance(a, RArray) and isinstance(b, (list, tuple)):
+                b = self.as_array(b)
+            if isinstance(b, RArray) and isinstance(a, (list, tuple)):
+                a = self.as_array(a)
+            if (_staged_number(a) or numeric.is_number(a)) and (_staged_number(b) or numeric.is_number(b)):
+                return numeric.binary(self.stage, symbol, a, b)
+            if symbol in ("==", "!="):
+                return symbol == "!="
+        if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)) and (contains_runtime(a) or contains_runtime(b)):
+            if symbol not in ("==", "!=") or type(a) is not type(b):
+                raise self.stage.refuse("ordering sequences of run-time numbers is not supported", "compare their elements")
+            result: Any = len(a) == len(b)
+            if result:
+                for x, y in zip(a, b, strict=True):
+                    result = self.both(result, self.relation("==", x, y))
+            return result if symbol == "==" else self.unary(ast.Not(), result)
+        method = getattr(type(a), {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}[symbol], None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [a, b], {})
+        return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
+
+    def identical(self, a: Any, b: Any) -> Any:
+        for x, y in ((a, b), (b, a)):
+            if isinstance(x, Choice) and not isinstance(y, Choice):
+                possible = self.possible(x)
+                matches = [k for k in possible if self.identical(x.alternatives[k], y) is True]
+                if len(matches) in (0, len(possible)):
+                    return bool(matches)
+                cond: Expr = FALSE
+                for k in matches:
+                    cond = build.or_(cond, build.eq(x.tag, build.i64(k)))
+                result = RScalar(self.stage.let(cond), True)
+                self.stage.tag_tests[result.expr.name] = (x, tuple(matches))  # type: ignore[union-attr]
+                return result
+        if isinstance(a, RArray) and isinstance(b, RArray):
+            return a is b
+        return a is b
+
+    def contains(self, item: Any, container: Any) -> Any:
+        container = self.resolve(container)
+        if isinstance(container, RArray):
+            raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
+        if contains_runtime(item) and not isinstance(item, Closure) or (isinstance(container, (list, tuple)) and contains_runtime(container)):
+            found: Any = False
+            for candidate in self.static_iterable(container):
+                same = self.relation("==", item, candidate)
+                if same is True:
+                    return True
+                if same is not False:
+                    found = same if found is False else RScalar(
+                        self.stage.let(build.or_(self._as_expr(found), self._as_expr(same))), True)
+            return found
+        method = getattr(type(container), "__contains__", None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [container, item], {})
+        return self.native(lambda: item in container)
+
+    def _as_expr(self, value: Any) -> Expr:
+        cond = self.truth(value)
+        return build.const(cond, build.BOOL) if isinstance(cond, bool) else cond
+
+    def bool_op(self, conjunction: bool, values: list[ast.expr]) -> Any:
+        value = self.eval(values[0])
+        if len(values) == 1:
+            return value
+        cond = self.truth(value)
+        if isinstance(cond, bool):
+            return self.bool_op(conjunction, values[1:]) if cond == conjunction else value
+        return self.conditional(
+            cond,
+            (lambda: self.bool_op(True, values[1:])) if conjunction else (lambda: value),
+            (lambda: value) if conjunction else (lambda: self.bool_op(False, values[1:])),
+        )
+
+    def truth(self, value: Any) -> bool | Expr:
+        """The truth of a value: a bool if static, else an expression."""
+        value = self.resolve(value)
+        if isinstance(value, Choice):
+            return self.truth(self.over_choice(lambda v: self._truth_scalar(v), value))
+        if isinstance(value, (RScalar, RArray)):
+            cond = numeric.truth_value(self.stage, value)
+            return bool(cond.value) if isinstance(cond, Const) else cond
+        if isinstance(value, RList):
+            return self.stage.let(build.gt(self.list_length(value), ZERO))
+        if isinstance(value, (Closure, BoundMethod)):
+            return True
+        for name in ("__bool__", "__len__"):
+            method = getattr(type(value), name, None)
+            if isinstance(method, types.FunctionType):
+                return self.truth(self.call(method, [value], {}))
+        return bool(self.native(lambda: bool(value)))
+
+    def _truth_scalar(self, value: Any) -> Any:
+        cond = self.truth(value)
+        return cond if isinstance(cond, bool) else RScalar(cond, True)
+
+    # -- items -----------------------------------------------------------------------------------------------
+
+    def get_item(self, owner: Any, key: Any) -> Any:
+        owner, key = self.resolve(owner), self.resolve(key)
+        if isinstance(owner, Choice):
+            return self.over_choice(lambda o: self.get_item(o, key), owner)
+        match owner:
+            case RArray():
+                return index.getitem(self.stage, owner, key)
+            case RList():
+                return self.list_item(owner, key)
+            case RRange():
+                at = index.normalise(self.stage, index.as_index(key), self.range_length(owner))
+                return RScalar(build.add(owner.start, build.mul(at, owner.step_expr)), True, owner.wild)
+            case np.ndarray():
+                return self.get_item(self.as_array(owner), key)
+            case _:
+                pass
+        if isinstance(key, RScalar) and isinstance(owner, (list, tuple, str, range)):
+            key = self.stage.static_int(build.cast(key.expr, I64), "the position in a Python list or tuple")
+        elif isinstance(key, slice) and isinstance(owner, (list, tuple, str)):
+            key = self.static_slice(key)
+        elif isinstance(owner, dict):
+            key = self.static_key(key)
+        method = getattr(type(owner), "__getitem__", None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [owner, key], {})
+        result = self.native(lambda: owner[key])
+        if isinstance(result, list) and isinstance(key, slice):
+            self.stage.note_created(result)
+        return self.use(result, "item")
+
+    def static_slice(self, s: slice) -> slice:
+        part = lambda p: self.stage.static_int(p.expr, "a slice bound of a Python list") if isinstance(p, RScalar) else p  # noqa: E731
+        return slice(part(s.start), part(s.stop), part(s.step))
+
+    def static_key(self, key: Any) -> Any:
+        """A dictionary key: must be static."""
+        key = self.resolve(key)
+        if isinstance(key, RScalar):
+            if key.dtype is I64:
+                return self.stage.static_int(key.expr, "a dictionary key")
+            raise self.stage.refuse("a dictionary is indexed by a run-time number", "use strings or integers known beforehand as keys")
+        if isinstance(key, tuple):
+            return tuple(self.static_key(k) for k in key)
+        return key
+
+    def set_item(self, owner: Any, key: Any, value: Any) -> None:
+        owner, key = self.resolve(owner), self.resolve(key)
+        match owner:
+            case RArray():
+                if isinstance(value, (list, tuple)) or (isinstance(value, RList)):
+                    value = self.as_array(value)
+                value = self.resolve(value)
+                if isinstance(value, Choice):
+                    raise self.stage.refuse("a value of several possible kinds is stored into an array", "test its kind first")
+                index.setitem(self.stage, owner, key, value)
+            case RList():
+                self.set_list_item(owner, key, value)
+            case list():
+                if isinstance(key, RScalar):
+                    key = self.stage.static_int(key.expr, "the position in a Python list")
+                if isinstance(key, slice):
+                    key = self.static_slice(key)
+                    value = self.static_iterable(value)
+                items = list(owner)
+                self.native(lambda: items.__setitem__(key, self.settle(value) if not isinstance(key, slice) else value))
+                self.stage.mutate(owner)[:] = items
+            case dict():
+                self.stage.write(owner, self.static_key(key), self.settle(value))
+            case _:
+                method = getattr(type(owner), "__setitem__", None)
+                if not isinstance(method, types.FunctionType):
+                    raise PyRaise(TypeError(f"'{type(owner).__name__}' object does not support item assignment"))
+                self.call(method, [owner, key, value], {})
+
+    # -- native evaluation -----------------------------------------------------------------------------------
+
+    def native(self, run: Callable[[], Any]) -> Any:
+        """Run Python itself on static values; its exceptions are the program's."""
+        try:
+            return run()
+        except Exception as error:
+            raise PyRaise(error) from error
+
+    def fail(self, error: PyRaise) -> None:
+        """Emit the failure of a program path."""
+        template, args = self.error_text(error)
+        self.stage.emit(Fail(error.kind.__name__, template, args, self.stage.span))
+
+    def error_text(self, error: PyRaise) -> tuple[str, tuple[Expr, ...]]:
+        if error.message is not None:
+            return error.message.template, error.message.args
+        text = "" if isinstance(error.error, type) else str(error.error)
+        if isinstance(error.error, KeyError) and error.error.args:
+            text = repr(error.error.args[0])
+        return text.replace("{", "{{").replace("}", "}}"), ()
+
+    def format_string(self, values: list[ast.expr]) -> Any:
+        template, args = "", []
+        for part in values:
+            match part:
+                case ast.Constant(value=text):
+                    template += str(text).replace("{", "{{").replace("}", "}}")
+                case ast.FormattedValue(value=inner):
+                    value = self.resolve(self.eval(inner))
+                    if isinstance(value, RScalar):
+                        template += "{}"
+                        args.append(value.expr)
+                    elif isinstance(value, RuntimeString):
+                        template += value.template
+                        args.extend(value.args)
+                    elif isinstance(value, (RArray, RList, Choice)) or contains_runtime(value):
+                        template += "..."
+                    else:
+                        spec = "" if part.format_spec is None else self.eval(part.format_spec)
+                        text = self.native(lambda v=value, s=spec: format(v, s))
+                        if part.conversion == 114:
+                            text = repr(value)
+                        template += text.replace("{", "{{").replace("}", "}}")
+                case _:
+                    template += "..."
+        if args:
+            return RuntimeString(template, tuple(args))
+        return template.replace("{{", "{").replace("}}", "}")
+
+    def format_percent(self, symbol: str, a: Any, b: Any) -> Any:
+        if isinstance(a, str) and symbol == "%" and not contains_runtime(b) and not isinstance(b, RuntimeString):
+            return self.native(lambda: a % b)
+        parts: list[Expr] = []
+        text = ""
+        for v in (a, b):
+            if isinstance(v, RuntimeString):
+                text += v.template
+                parts.extend(v.args)
+            elif isinstance(v, RScalar):
+                text += " {}"
+                parts.append(v.expr)
+            else:
+                text += str(v).replace("{", "{{").replace("}", "}}") if isinstance(v, str) else " ..."
+        return RuntimeString(text, tuple(parts))
+
+
+def _staged_number(value: Any) -> bool:
+    return isinstance(value, (RScalar, RArray))
+
+
+_SYMBOLS: dict[type[ast.operator], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>", ast.MatMult: "@",
+}  # fmt: skip
+_COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+}  # fmt: skip
+_METHODS: dict[str, tuple[str, str]] = {
+    "+": ("__add__", "__radd__"), "-": ("__sub__", "__rsub__"), "*": ("__mul__", "__rmul__"),
+    "/": ("__truediv__", "__rtruediv__"), "//": ("__floordiv__", "__rfloordiv__"), "%": ("__mod__", "__rmod__"),
+    "**": ("__pow__", "__rpow__"), "@": ("__matmul__", "__rmatmul__"), "&": ("__and__", "__rand__"),
+    "|": ("__or__", "__ror__"), "^": ("__xor__", "__rxor__"), "<<": ("__lshift__", "__rlshift__"),
+    ">>": ("__rshift__", "__rrshift__"),
+}  # fmt: skip
+

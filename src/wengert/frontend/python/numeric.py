@@ -1,0 +1,430 @@
+"""Arithmetic on runtime scalars and arrays: NumPy's promotion, Python's own rules for Python numbers.
+
+`ufunc` applies an elementwise NumPy operation; `binary`, `unary` and `compare` implement Python's operators.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.analysis.affine import canonical, constant
+from wengert.ir import build
+from wengert.ir.nodes import ZERO, Const, Expr, Op, Select, Var
+from wengert.ir.types import BOOL, C128, F64, I64, DType
+
+from . import arrays
+from .stage import Stage, scalar_const
+from .values import RArray, RScalar
+
+ElementFn = Callable[[Stage, list[Expr]], Expr]
+
+
+def scalar(expr: Expr, python: bool = False, wild: bool = False) -> RScalar:
+    return RScalar(expr, python, wild)
+
+
+def python_number(value: Any) -> bool:
+    """Whether the value behaves as a Python number (and is weak in promotion)."""
+    if isinstance(value, RScalar):
+        return value.python
+    return isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic)
+
+
+def as_scalar(value: Any) -> RScalar:
+    """A runtime scalar of a number."""
+    if isinstance(value, RScalar):
+        return value
+    if isinstance(value, np.generic):
+        dtype = DType.of(value.dtype)
+        return RScalar(build.const(value, dtype), False)
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        raise OverflowError("a Python integer beyond 64 bits meets run-time data")
+    return RScalar(scalar_const(value), True)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (RScalar, bool, int, float, complex, np.generic))
+
+
+def _weak(value: Any) -> Any:
+    """What NumPy's promotion sees of an operand."""
+    if isinstance(value, RArray):
+        return value.dtype.numpy
+    s = as_scalar(value)
+    if s.python:
+        return {BOOL: np.dtype(bool), I64: int, F64: float, C128: complex}[s.dtype]
+    return s.dtype.numpy
+
+
+def result_type(values: Sequence[Any]) -> DType:
+    """NumPy's result type of values, Python numbers being weak."""
+    strong = [_weak(v) for v in values if not isinstance(_weak(v), type)]
+    weak = [{int: 0, float: 0.0, complex: 0j}[_weak(v)] for v in values if isinstance(_weak(v), type)]
+    return DType.of(np.result_type(*strong, *weak))
+
+
+# -- elementwise functions ------------------------------------------------------------------------------------
+
+
+def _op(name: str) -> ElementFn:
+    return lambda stage, a: build.op(name, *a)
+
+
+def _bool_or(name: str, boolean: str) -> ElementFn:
+    return lambda stage, a: build.op(boolean if a[0].dtype is BOOL else name, *a)
+
+
+def _square(stage: Stage, a: list[Expr]) -> Expr:
+    x = stage.let(a[0])
+    return build.mul(x, x)
+
+
+def _power(stage: Stage, a: list[Expr]) -> Expr:
+    if not a[0].dtype.is_integer:
+        exponent = a[1]
+        if isinstance(exponent, Const):
+            x = a[0]
+            if exponent.value == 2:
+                return _square(stage, [x])
+            if exponent.value == 1:
+                return x
+            if exponent.value == 0.5 and x.dtype.is_float:
+                return build.op("sqrt", x)
+            if exponent.value == -1 and x.dtype.is_float:
+                return build.div(build.const(1, x.dtype), x)
+            if exponent.value == 0:
+                return build.const(1, x.dtype)
+        return build.op("pow", *a)
+    return build.op("ipow", *a)
+
+
+def _constant_times(factor: float) -> ElementFn:
+    return lambda stage, a: build.mul(a[0], build.const(factor, a[0].dtype))
+
+
+def _logaddexp(stage: Stage, a: list[Expr]) -> Expr:
+    x, y = stage.let(a[0]), stage.let(a[1])
+    m = stage.let(build.op("max", x, y))
+    d = stage.let(build.op("abs", build.sub(x, y)))
+    return build.add(m, build.op("log1p", build.op("exp", build.neg(d))))
+
+
+def _sign(stage: Stage, a: list[Expr]) -> Expr:
+    return build.op("sign", a[0])
+
+
+def _abs(stage: Stage, a: list[Expr]) -> Expr:
+    return a[0] if a[0].dtype is BOOL else build.op("abs", a[0])
+
+
+def _conj(stage: Stage, a: list[Expr]) -> Expr:
+    return build.op("conj", a[0]) if a[0].dtype.is_complex else a[0]
+
+
+def _logical(name: str) -> ElementFn:
+    return lambda stage, a: build.op(name, *(truth(x) for x in a))
+
+
+def _heaviside(stage: Stage, a: list[Expr]) -> Expr:
+    x, h = stage.let(a[0]), a[1]
+    one, zero = build.const(1, x.dtype), build.const(0, x.dtype)
+    at_zero = build.select(build.op("eq", x, zero), h, build.select(build.op("gt", x, zero), one, zero))
+    return build.select(build.op("isnan", x), x, at_zero)
+
+
+def _identity_for_int(name: str) -> ElementFn:
+    return lambda stage, a: build.op(name, *a) if a[0].dtype.is_inexact else a[0]
+
+
+def _predicate(name: str, for_int: bool) -> ElementFn:
+    def fn(stage: Stage, a: list[Expr]) -> Expr:
+        x = a[0]
+        if x.dtype.is_complex:
+            x = stage.let(x)
+            parts = [build.op(name, build.op(p, x)) for p in ("real", "imag")]
+            return build.op("and" if name == "isfinite" else "or", *parts)
+        return build.op(name, x) if x.dtype.is_float else Const(for_int, BOOL)
+
+    return fn
+
+
+def truth(x: Expr) -> Expr:
+    return x if x.dtype is BOOL else build.op("ne", x, build.const(0, x.dtype))
+
+
+UFUNCS: dict[np.ufunc, ElementFn] = {
+    np.add: _bool_or("add", "or"),
+    np.subtract: _op("sub"),
+    np.multiply: _bool_or("mul", "and"),
+    np.true_divide: _op("div"),
+    np.floor_divide: _op("floordiv"),
+    np.remainder: _op("mod"),
+    np.fmod: _op("fmod"),
+    np.power: _power,
+    np.float_power: _power,
+    np.negative: _op("neg"),
+    np.positive: lambda stage, a: a[0],
+    np.absolute: _abs,
+    np.fabs: _op("abs"),
+    np.sign: _sign,
+    np.square: _square,
+    np.reciprocal: lambda stage, a: build.div(build.const(1, a[0].dtype), a[0]),
+    np.sqrt: _op("sqrt"),
+    np.cbrt: _op("cbrt"),
+    np.conjugate: _conj,
+    np.maximum: _bool_or("max", "or"),
+    np.minimum: _bool_or("min", "and"),
+    np.fmax: _op("fmax"),
+    np.fmin: _op("fmin"),
+    np.arctan2: _op("atan2"),
+    np.hypot: _op("hypot"),
+    np.copysign: _op("copysign"),
+    np.logaddexp: _logaddexp,
+    np.heaviside: _heaviside,
+    np.deg2rad: _constant_times(np.pi / 180),
+    np.radians: _constant_times(np.pi / 180),
+    np.rad2deg: _constant_times(180 / np.pi),
+    np.degrees: _constant_times(180 / np.pi),
+    np.equal: _op("eq"),
+    np.not_equal: _op("ne"),
+    np.less: _op("lt"),
+    np.less_equal: _op("le"),
+    np.greater: _op("gt"),
+    np.greater_equal: _op("ge"),
+    np.logical_and: _logical("and"),
+    np.logical_or: _logical("or"),
+    np.logical_xor: _logical("xor"),
+    np.logical_not: _logical("not"),
+    np.bitwise_and: _bool_or("bitand", "and"),
+    np.bitwise_or: _bool_or("bitor", "or"),
+    np.bitwise_xor: _bool_or("bitxor", "xor"),
+    np.invert: _bool_or("bitnot", "not"),
+    np.left_shift: _op("shl"),
+    np.right_shift: _op("shr"),
+    np.isnan: _predicate("isnan", False),
+    np.isinf: _predicate("isinf", False),
+    np.isfinite: _predicate("isfinite", True),
+    np.signbit: _op("signbit"),
+    np.floor: _identity_for_int("floor"),
+    np.ceil: _identity_for_int("ceil"),
+    np.trunc: _identity_for_int("trunc"),
+    np.rint: _op("rint"),
+}
+_NAMED = {
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10,
+    "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
+    "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh,
+    "atanh": np.arctanh,
+}  # fmt: skip
+UFUNCS.update({u: _op(name) for name, u in _NAMED.items()})
+
+
+def loop_types(ufunc: np.ufunc, operands: Sequence[Any], dtype: DType | None = None) -> tuple[list[DType], DType]:
+    """The dtypes NumPy computes this ufunc in: of the inputs and of the output."""
+    types = [_weak(v) for v in operands]
+    signature = None if dtype is None else (*[None] * ufunc.nin, dtype.numpy)
+    resolved = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), signature=signature)
+    return [DType.of(t) for t in resolved[: ufunc.nin]], DType.of(resolved[ufunc.nin])
+
+
+def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None = None) -> RArray | RScalar:
+    """An elementwise operation with NumPy's broadcasting and promotion; a scalar if all operands are scalars."""
+    if function not in UFUNCS:
+        raise stage.refuse(f"numpy.{function.__name__} is not supported", "write it with the supported operations")
+    inputs, output = loop_types(function, operands, dtype)
+    fn = UFUNCS[function]
+    if not any(isinstance(o, RArray) for o in operands):
+        exprs = [build.cast(as_scalar(o).expr, t) for o, t in zip(operands, inputs, strict=True)]
+        return RScalar(stage.let(build.cast(fn(stage, exprs), output)), False)
+    return elementwise(stage, lambda s, e: build.cast(fn(s, [build.cast(x, t) for x, t in zip(e, inputs, strict=True)]), output),
+                       output, operands)
+
+
+def elementwise(stage: Stage, fn: ElementFn, dtype: DType, operands: Sequence[Any], cost: int = 1) -> RArray:
+    """The lazy array fn(operand elements) over the broadcast of the operands (arrays and numbers)."""
+    array_operands = [o for o in operands if isinstance(o, RArray)]
+    shape = arrays.broadcast_shapes(stage, [o.shape for o in array_operands])
+    parts: list[RArray | Expr] = []
+    for o in operands:
+        if isinstance(o, RArray):
+            if array_operands.count(o) > 1:
+                o = arrays.stored(stage, o)
+            parts.append(arrays.broadcast(stage, o, shape))
+        else:
+            parts.append(stage.let(as_scalar(o).expr))
+
+    def at(index: Sequence[Expr]) -> Expr:
+        return fn(stage, [arrays.element(p, index) if isinstance(p, RArray) else p for p in parts])
+
+    return arrays.lazy(stage, dtype, shape, at, [p for p in parts if isinstance(p, RArray)], cost)
+
+
+# -- Python's operators ---------------------------------------------------------------------------------------
+
+OPERATORS: dict[str, tuple[Callable[..., Any], np.ufunc]] = {
+    "+": (operator.add, np.add),
+    "-": (operator.sub, np.subtract),
+    "*": (operator.mul, np.multiply),
+    "/": (operator.truediv, np.true_divide),
+    "//": (operator.floordiv, np.floor_divide),
+    "%": (operator.mod, np.remainder),
+    "**": (operator.pow, np.power),
+    "&": (operator.and_, np.bitwise_and),
+    "|": (operator.or_, np.bitwise_or),
+    "^": (operator.xor, np.bitwise_xor),
+    "<<": (operator.lshift, np.left_shift),
+    ">>": (operator.rshift, np.right_shift),
+    "==": (operator.eq, np.equal),
+    "!=": (operator.ne, np.not_equal),
+    "<": (operator.lt, np.less),
+    "<=": (operator.le, np.less_equal),
+    ">": (operator.gt, np.greater),
+    ">=": (operator.ge, np.greater_equal),
+}
+_COMPARE = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+
+
+def binary(stage: Stage, symbol: str, a: Any, b: Any) -> RScalar | RArray:
+    """`a symbol b` where at least one is a runtime number or array and the other is one too, or a static number."""
+    _, function = OPERATORS[symbol]
+    if isinstance(a, RArray) or isinstance(b, RArray) or not (python_number(a) and python_number(b)):
+        return ufunc(stage, function, a, b)
+    return _python_binary(stage, symbol, as_scalar(a), as_scalar(b))
+
+
+def _python_binary(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
+    common = max(a.dtype, b.dtype, key=[BOOL, I64, F64, C128].index)
+    if symbol in _COMPARE:
+        kind = I64 if common is BOOL else common
+        cond = build.op(_COMPARE[symbol], build.cast(a.expr, kind), build.cast(b.expr, kind))
+        if kind is I64:
+            cond = _decide(stage, symbol, build.cast(a.expr, kind), build.cast(b.expr, kind)) or cond
+        return RScalar(stage.let(cond), True)
+    if symbol in ("&", "|", "^") and common is BOOL:
+        return RScalar(stage.let(build.op({"&": "and", "|": "or", "^": "xor"}[symbol], a.expr, b.expr)), True)
+    if common is BOOL:
+        common = I64
+    if symbol == "/" and common is I64:
+        common = F64
+    x, y = build.cast(a.expr, common), build.cast(b.expr, common)
+    if symbol in ("/", "//", "%"):
+        zero = build.const(0, common)
+        words = {"/": "division by zero", "//": "integer division or modulo by zero", "%": "integer modulo by zero"}
+        message = words[symbol] if common is I64 else {"/": "float division by zero", "//": "float floor division by zero", "%": "float modulo"}[symbol]
+        if not (common is I64 and stage.facts.less(ZERO, y)):
+            stage.fail_if(stage.let(build.op("eq", y, zero)), "ZeroDivisionError", message)
+    if common is I64:
+        return _python_int(stage, symbol, RScalar(x, True, a.wild), RScalar(y, True, b.wild))
+    if symbol == "**":
+        return _python_pow(stage, a, b, common)
+    names = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod"}
+    return RScalar(stage.let(build.op(names[symbol], x, y)), True)
+
+
+def _python_int(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
+    wild = a.wild or b.wild
+    if symbol in ("+", "-", "*"):
+        name = {"+": "add", "-": "sub", "*": "mul"}[symbol]
+        if wild:
+            return RScalar(stage.let(build.op(name + "c", a.expr, b.expr), "n"), True, True)
+        return RScalar(canonical(build.op(name, a.expr, b.expr)), True)
+    if symbol == "**":
+        exponent = constant(b.expr)
+        if exponent is None or exponent < 0:
+            if not stage.facts.nonnegative(b.expr):
+                stage.fail_if(
+                    stage.let(build.op("lt", b.expr, ZERO)), "ValueError",
+                    "an integer to a negative integer power is a float in Python; use a float base",
+                )
+        return RScalar(stage.let(build.op("ipow", a.expr, b.expr), "n"), True, wild)
+    names = {"//": "floordiv", "%": "mod", "&": "bitand", "|": "bitor", "^": "bitxor", "<<": "shl", ">>": "shr"}
+    result = stage.let(build.op(names[symbol], a.expr, b.expr), "n")
+    if symbol == "%" and isinstance(result, Var) and stage.facts.less(ZERO, b.expr):
+        stage.facts.assume(result, 0, build.sub(b.expr, build.i64(1)))
+    elif symbol == "//" and isinstance(result, Var) and stage.facts.less(ZERO, b.expr) and stage.facts.nonnegative(a.expr):
+        stage.facts.assume(result, 0, a.expr)
+    return RScalar(result, True, wild)
+
+
+def _python_pow(stage: Stage, a: RScalar, b: RScalar, common: DType) -> RScalar:
+    x, y = build.cast(a.expr, common), build.cast(b.expr, common)
+    if common is F64:
+        integral = isinstance(y, Const) and float(y.value).is_integer()
+        zero = build.const(0.0, F64)
+        if not (isinstance(y, Const) and y.value >= 0):
+            bad = build.op("and", build.op("eq", x, zero), build.op("lt", y, zero))
+            stage.fail_if(stage.let(bad), "ZeroDivisionError", "0.0 cannot be raised to a negative power")
+        if not integral and b.dtype is not I64:
+            fractional = build.op("ne", build.op("floor", y), y)
+            bad = build.op("and", build.op("lt", x, zero), fractional)
+            stage.fail_if(
+                stage.let(bad), "ValueError",
+                "a negative float to a fractional power is complex in Python; convert the base to complex first",
+            )
+    return RScalar(stage.let(_power(stage, [x, y])), True)
+
+
+def _decide(stage: Stage, symbol: str, x: Expr, y: Expr) -> Expr | None:
+    """The outcome of an integer comparison, where it can be proved."""
+    less = stage.facts.less
+    match symbol:
+        case "<" | ">=":
+            yes, no = less(x, y), stage.facts.nonnegative(build.sub(x, y))
+            positive = symbol == "<"
+        case ">" | "<=":
+            yes, no = less(y, x), stage.facts.nonnegative(build.sub(y, x))
+            positive = symbol == ">"
+        case _:
+            no = less(x, y) or less(y, x)
+            yes = not no and constant(build.sub(x, y)) == 0
+            positive = symbol == "=="
+    if yes or no:
+        return Const(yes == positive, BOOL)
+    return None
+
+
+def unary(stage: Stage, symbol: str, a: RScalar | RArray) -> RScalar | RArray:
+    if isinstance(a, RArray) or not a.python:
+        return ufunc(stage, {"-": np.negative, "+": np.positive, "~": np.invert}[symbol], a)
+    value = build.cast(a.expr, I64) if a.dtype is BOOL else a.expr
+    match symbol:
+        case "-" if value.dtype is I64 and a.wild:
+            return RScalar(stage.let(Op("subc", (ZERO, value), I64)), True, True)
+        case "-" if value.dtype is I64:
+            return RScalar(canonical(build.neg(value)), True)
+        case "-":
+            return RScalar(stage.let(build.neg(value)), True)
+        case "+":
+            return RScalar(value, True, a.wild)
+        case _:
+            return RScalar(stage.let(build.op("bitnot", value)), True, a.wild)
+
+
+def truth_value(stage: Stage, value: RScalar | RArray) -> Expr:
+    """The truth of a runtime number as a bool expression."""
+    if isinstance(value, RArray):
+        if any(constant(e) != 1 for e in value.shape):
+            raise stage.refuse(
+                "the truth of an array with more than one element is ambiguous", "use .any() or .all()"
+            )
+        return stage.let(truth(arrays.element(value, [ZERO] * value.rank)))
+    return stage.let(truth(value.expr))
+
+
+def select(stage: Stage, cond: Expr, then: RScalar, orelse: RScalar) -> RScalar:
+    """A conditional value; the two are brought to a common dtype."""
+    python = then.python and orelse.python
+    dtype = join_dtype(then, orelse)
+    value = Select(cond, build.cast(then.expr, dtype), build.cast(orelse.expr, dtype))
+    return RScalar(stage.let(value), python, then.wild or orelse.wild)
+
+
+def join_dtype(a: RScalar, b: RScalar) -> DType:
+    """The dtype in which two numbers meet at a join: it must hold both values exactly as the program sees them."""
+    if a.python and b.python:
+        return max(a.dtype, b.dtype, key=[BOOL, I64, F64, C128].index)
+    return result_type([a, b])

@@ -1,0 +1,376 @@
+"""Slots: memory in which values meet at a join.
+
+Where control flow merges (after an `if`, around a loop), a static location may hold different values on different
+paths. A `Spec` describes what a location may hold; `widen` finds the least description covering two values; a `Slot` is
+the memory for one. Numbers become cells; arrays become a buffer that is copied into or, where identity could be
+observed, a ref; other static values that differ become a *choice*, a runtime tag over finitely many alternatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from wengert.ir import build
+from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Declare, Expr, Extent, Op, Rebind, Ref, Var
+from wengert.ir.types import BOOL, I64, DType
+
+from . import arrays
+from .numeric import as_scalar, join_dtype
+from .stage import Stage, numeric
+from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar
+
+
+class CannotJoin(Exception):
+    """The values have no common slot; the message says why."""
+
+
+@dataclass(frozen=True)
+class ScalarSpec:
+    dtype: DType
+    python: bool
+    wild: bool
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    dtype: DType
+    rank: int
+    shape: tuple[Expr, ...] | None  # extents if equal on all paths and known before the join: held by value
+    scalar_too: bool = False
+
+
+@dataclass(frozen=True)
+class StaticSpec:
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StaticSpec) and equal_static(self.value, other.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class TupleSpec:
+    type: type
+    parts: tuple[Spec, ...]
+
+
+@dataclass(frozen=True)
+class ChoiceSpec:
+    alternatives: tuple[Spec, ...]
+
+
+@dataclass(frozen=True)
+class UnboundSpec:
+    inner: Spec | None
+
+
+Spec: TypeAlias = ScalarSpec | ArraySpec | StaticSpec | TupleSpec | ChoiceSpec | UnboundSpec
+
+
+def equal_static(a: Any, b: Any) -> bool:
+    """Whether two static values are interchangeable."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, (str, bytes, int, float, complex, bool, frozenset)):
+        return a == b and (a != 0 or str(a) == str(b))
+    if isinstance(a, slice):
+        return all(equal_static(getattr(a, k), getattr(b, k)) for k in ("start", "stop", "step"))
+    if isinstance(a, Closure):
+        return a.node is b.node and a.frame is b.frame
+    return False
+
+
+def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
+    """The description of one value; its extents count as known only if in scope in the current block."""
+    match value:
+        case RScalar():
+            return ScalarSpec(value.dtype, value.python, value.wild)
+        case RArray():
+            shape = value.shape if by_value and all(stage.visible(e) for e in value.shape) else None
+            return ArraySpec(value.dtype, value.rank, shape)
+        case Choice():
+            return ChoiceSpec(tuple(spec_of(stage, a, by_value) for a in value.alternatives))
+        case MaybeUnbound():
+            return UnboundSpec(spec_of(stage, value.value, by_value))
+        case Poison():
+            raise CannotJoin(value.reason)
+        case tuple():
+            return TupleSpec(type(value), tuple(spec_of(stage, v, by_value) for v in value))
+        case _ if value is MISSING:
+            return UnboundSpec(None)
+        case RList():
+            raise CannotJoin("a list that grows under run-time control differs between paths")
+        case _:
+            return StaticSpec(value)
+
+
+def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
+    """The least description covering both; raises CannotJoin."""
+    match a, b:
+        case (UnboundSpec(x), UnboundSpec(y)):
+            return UnboundSpec(widen(stage, x, y) if x is not None and y is not None else x or y)
+        case (UnboundSpec(x), _):
+            return UnboundSpec(b if x is None else widen(stage, x, b))
+        case (_, UnboundSpec(y)):
+            return UnboundSpec(a if y is None else widen(stage, a, y))
+        case (StaticSpec(x), StaticSpec(y)) if equal_static(x, y):
+            return a
+        case _:
+            pass
+    x, y = _as_number(a), _as_number(b)
+    if isinstance(x, ScalarSpec) and isinstance(y, ScalarSpec):
+        dtype = join_dtype(_sample(x), _sample(y))
+        return ScalarSpec(dtype, x.python and y.python, (x.wild or y.wild) and dtype is I64)
+    match a, b:
+        case (ArraySpec(), ArraySpec()) if a.dtype is b.dtype and a.rank == b.rank:
+            shape = a.shape
+            if a.shape is None or b.shape is None or not all(stage.same(m, n) for m, n in zip(a.shape, b.shape, strict=True)):
+                shape = None
+            return ArraySpec(a.dtype, a.rank, shape)
+        case (TupleSpec(), TupleSpec()) if a.type is b.type and len(a.parts) == len(b.parts):
+            return TupleSpec(a.type, tuple(widen(stage, p, q) for p, q in zip(a.parts, b.parts, strict=True)))
+        case _:
+            return _choice(stage, a, b)
+
+
+def _choice(stage: Stage, a: Spec, b: Spec) -> ChoiceSpec:
+    result = list(a.alternatives) if isinstance(a, ChoiceSpec) else [a]
+    for spec in b.alternatives if isinstance(b, ChoiceSpec) else (b,):
+        for k, have in enumerate(result):
+            if _same_kind(have, spec):
+                result[k] = widen(stage, have, spec)
+                break
+        else:
+            result.append(spec)
+    if len(result) > 16:
+        raise CannotJoin("the value has more than 16 possible kinds here")
+    return ChoiceSpec(tuple(result))
+
+
+def _same_kind(a: Spec, b: Spec) -> bool:
+    if isinstance(a, StaticSpec) and isinstance(b, StaticSpec):
+        return a == b or (numeric(a.value) and numeric(b.value))
+    if isinstance(_as_number(a), ScalarSpec) and isinstance(_as_number(b), ScalarSpec):
+        return True
+    match a, b:
+        case (ArraySpec(), ArraySpec()):
+            return a.dtype is b.dtype and a.rank == b.rank
+        case (TupleSpec(), TupleSpec()):
+            return a.type is b.type and len(a.parts) == len(b.parts)
+        case _:
+            return False
+
+
+def _as_number(spec: Spec) -> Spec:
+    if isinstance(spec, StaticSpec) and numeric(spec.value):
+        if isinstance(spec.value, int) and not -(2**63) <= spec.value < 2**63:
+            return spec
+        s = as_scalar(spec.value)
+        return ScalarSpec(s.dtype, s.python, False)
+    return spec
+
+
+def _sample(spec: ScalarSpec) -> RScalar:
+    return RScalar(Var("_", spec.dtype), spec.python)
+
+
+# -- memory --------------------------------------------------------------------------------------------------
+
+
+class Slot:
+    """Memory for a spec, allocated in the current block."""
+
+    def read(self, stage: Stage) -> Any:
+        raise NotImplementedError
+
+    def write(self, stage: Stage, value: Any) -> None:
+        raise NotImplementedError
+
+
+class ScalarSlot(Slot):
+    """A number in a cell. Inside a loop the cell still holds what the head of the iteration read (`heads`) when the
+    new value is written, so writing the head's value is nothing and adding to it is an accumulation."""
+
+    def __init__(self, stage: Stage, spec: ScalarSpec, hint: str) -> None:
+        self.spec, self.hint = spec, hint
+        self.root = stage.cell(spec.dtype, hint)
+        self.heads: set[str] = set()
+
+    def read(self, stage: Stage) -> RScalar:
+        value = stage.load_cell(self.root, self.hint)
+        assert isinstance(value, Var)
+        self.heads.add(value.name)
+        return RScalar(value, self.spec.python, self.spec.dtype is I64 and self.spec.python)
+
+    def write(self, stage: Stage, value: Any) -> None:
+        expr = build.cast(as_scalar(value).expr, self.spec.dtype)
+        if isinstance(expr, Var):
+            if expr.name in self.heads:
+                return
+            match stage.definitions.get(expr.name):
+                case Op("add", (Var(head), increment)) | Op("add", (increment, Var(head))) if head in self.heads:
+                    stage.emit(Accumulate(self.root.name, (), increment, "add", stage.span))
+                    return
+                case Op("sub", (Var(head), decrement)) if head in self.heads:
+                    stage.emit(Accumulate(self.root.name, (), build.neg(decrement), "add", stage.span))
+                    return
+                case _:
+                    pass
+        stage.store_cell(self.root, expr)
+
+
+class ArraySlot(Slot):
+    """An array held by value: writing copies."""
+
+    def __init__(self, stage: Stage, spec: ArraySpec, hint: str) -> None:
+        assert spec.shape is not None
+        self.array = stage.alloc(spec.dtype, spec.shape, hint)
+
+    def read(self, stage: Stage) -> RArray:
+        return self.array
+
+    def write(self, stage: Stage, value: RArray) -> None:
+        if value.root is self.array.root and arrays.is_whole(value):
+            return
+        arrays.assign(stage, self.array, value)
+
+
+class RefSlot(Slot):
+    """An array held by identity: writing rebinds."""
+
+    def __init__(self, stage: Stage, spec: ArraySpec, hint: str) -> None:
+        name = stage.fresh(hint)
+        stage.emit(Declare(Ref(name, spec.dtype, spec.rank), stage.span))
+        stage.owner[name] = stage.blocks[-1]
+        self.name, self.dtype, self.rank, self.hint = name, spec.dtype, spec.rank, hint
+
+    def read(self, stage: Stage) -> RArray:
+        shape: list[Expr] = []
+        for k in range(self.rank):
+            extent = stage.let(Extent(self.name, k), f"{self.hint}_n{k}")
+            stage.facts.assume(extent, 0)
+            shape.append(extent)
+        root = Root(self.name, self.dtype, tuple(shape), is_ref=True)
+        return stage.whole(root)
+
+    def write(self, stage: Stage, value: RArray) -> None:
+        value = arrays.stored(stage, value, self.hint)
+        if value.root is not None and value.root.is_ref and value.storage == self.name and _whole_ref(value):
+            return
+        stage.emit(Rebind(self.name, _ref_target(stage, value), stage.span))
+
+
+def _whole_ref(value: RArray) -> bool:
+    return all(s == ZERO for s in value.start) and all(a == (k, ONE) for k, a in enumerate(value.axes))
+
+
+def _ref_target(stage: Stage, value: RArray) -> str:
+    if value.root is not None and value.root.is_ref and value.storage == value.root.name and _whole_ref(value):
+        return value.storage
+    return arrays.as_storage(stage, value)
+
+
+class StaticSlot(Slot):
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def read(self, stage: Stage) -> Any:
+        return self.value
+
+    def write(self, stage: Stage, value: Any) -> None:
+        pass
+
+
+class TupleSlot(Slot):
+    def __init__(self, stage: Stage, spec: TupleSpec, hint: str) -> None:
+        self.type = spec.type
+        self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in enumerate(spec.parts)]
+
+    def read(self, stage: Stage) -> Any:
+        return rebuild_tuple(self.type, [p.read(stage) for p in self.parts])
+
+    def write(self, stage: Stage, value: Any) -> None:
+        for part, v in zip(self.parts, value, strict=True):
+            part.write(stage, v)
+
+
+def rebuild_tuple(kind: type, parts: list[Any]) -> Any:
+    return tuple(parts) if kind is tuple else kind(*parts)
+
+
+class ChoiceSlot(Slot):
+    def __init__(self, stage: Stage, spec: ChoiceSpec, hint: str) -> None:
+        self.specs = spec.alternatives
+        self.tag = stage.cell(I64, f"{hint}_kind")
+        self.hint = hint
+        self.parts = [allocate(stage, a, hint) for a in spec.alternatives]
+
+    def read(self, stage: Stage) -> Any:
+        tag = stage.load_cell(self.tag, f"{self.hint}_kind")
+        return Choice(tag, tuple(p.read(stage) for p in self.parts))
+
+    def write(self, stage: Stage, value: Any) -> None:
+        if isinstance(value, Choice):
+            places = [self._place(stage, a) for a in value.alternatives]
+            tag: Expr = build.i64(places[-1])
+            for k in range(len(places) - 2, -1, -1):
+                tag = build.select(build.eq(value.tag, build.i64(k)), build.i64(places[k]), tag)
+            stage.store_cell(self.tag, stage.let(tag))
+            for place, a in zip(places, value.alternatives, strict=True):
+                if isinstance(a, RScalar) or numeric(a):
+                    self.parts[place].write(stage, a)
+                elif isinstance(a, RArray):
+                    raise CannotJoin("an array that exists on some paths only is carried on")
+            return
+        place = self._place(stage, value)
+        self.parts[place].write(stage, value)
+        stage.store_cell(self.tag, build.i64(place))
+
+    def _place(self, stage: Stage, value: Any) -> int:
+        spec = spec_of(stage, value, False)
+        for k, have in enumerate(self.specs):
+            if _same_kind(have, spec):
+                return k
+        raise CannotJoin("a value of a kind not seen before reaches this join")
+
+
+class UnboundSlot(Slot):
+    def __init__(self, stage: Stage, spec: UnboundSpec, hint: str) -> None:
+        assert spec.inner is not None
+        self.flag = stage.cell(BOOL, f"{hint}_bound")
+        self.inner = allocate(stage, spec.inner, hint)
+        self.hint = hint
+
+    def read(self, stage: Stage) -> MaybeUnbound:
+        return MaybeUnbound(stage.load_cell(self.flag, f"{self.hint}_bound"), self.inner.read(stage))
+
+    def write(self, stage: Stage, value: Any) -> None:
+        if value is MISSING:
+            stage.store_cell(self.flag, Const(False, BOOL))
+        elif isinstance(value, MaybeUnbound):
+            stage.store_cell(self.flag, value.flag)
+            self.inner.write(stage, value.value)
+        else:
+            stage.store_cell(self.flag, Const(True, BOOL))
+            self.inner.write(stage, value)
+
+
+def allocate(stage: Stage, spec: Spec, hint: str) -> Slot:
+    """Memory for a spec in the current block."""
+    match spec:
+        case ScalarSpec():
+            return ScalarSlot(stage, spec, hint)
+        case ArraySpec():
+            return ArraySlot(stage, spec, hint) if spec.shape is not None else RefSlot(stage, spec, hint)
+        case StaticSpec(value):
+            return StaticSlot(value)
+        case TupleSpec():
+            return TupleSlot(stage, spec, hint)
+        case ChoiceSpec():
+            return ChoiceSlot(stage, spec, hint)
+        case UnboundSpec(inner):
+            return StaticSlot(MISSING) if inner is None else UnboundSlot(stage, spec, hint)
