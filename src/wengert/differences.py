@@ -12,6 +12,7 @@ takes an absolute value or a conjugate accepts them and computes something else)
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import warnings
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[Any]
 
-LEVELS = 22
+LEVELS = 36
 FIRST_STEP = 2.0**-4
 ORDERS = 5
 COMPLEX_STEP = 1e-40
@@ -111,13 +112,27 @@ def run(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | 
 
 
 def mutated(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> tuple[int, ...]:
-    """The positions of the arguments whose floats the program changes."""
+    """The positions of the arguments whose floats the program changes, here or at a point nearby.
+
+    Nearby too, because a program may write back exactly what was there (zero velocities, say).
+    """
+    base = floats(tuple(args))
+    rng = np.random.default_rng(0)
+    nearby = [(x + 1e-6 * d).astype(x.dtype) for x, d in zip(base, direction(base, rng), strict=True)]
+    found = set(_changed(f, tuple(args), kwargs))
+    with contextlib.suppress(Exception):  # whatever the program raises there: the point itself decides
+        found |= set(_changed(f, with_floats(tuple(args), nearby), kwargs))
+    return tuple(sorted(found))
+
+
+def _changed(f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> list[int]:
     after = run(f, args, kwargs).args
-    return tuple(
+    pairs = [(floats(old), floats(new)) for old, new in zip(args, after, strict=True)]
+    return [
         position
-        for position, (old, new) in enumerate(zip(args, after, strict=True))
-        if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(floats(old), floats(new), strict=True))
-    )
+        for position, (old, new) in enumerate(pairs)
+        if len(old) != len(new) or any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(old, new, strict=True))
+    ]
 
 
 def flat(arrays: Sequence[Vector]) -> Vector:

@@ -13,6 +13,7 @@ What disagrees is located: the output and element for values and JVPs, the input
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -21,9 +22,14 @@ import numpy as np
 
 from wengert import differences as fd
 from wengert.differences import Vector
+from wengert.errors import WengertError
 
 Function = Callable[..., Any]
 Pullback = Callable[[list[Vector]], list[Vector]]
+
+
+class UnknownParameter(WengertError, ValueError):
+    """A name in `wrt` is not a parameter of the function."""
 
 
 class Engine(Protocol):
@@ -49,7 +55,7 @@ class Tolerances:
     dot: float = 1e-10
 
 
-SINGLE = Tolerances(value=1e-5, derivative=2e-3, dot=1e-3)
+SINGLE = Tolerances(value=1e-5, derivative=2e-3, dot=1e-5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def verify(
     `wrt` are the positions of the arguments to differentiate (all with floats, unless said). `reference` is a program
     and arguments whose differences are compared with instead: the same computation in double precision.
     """
-    engine = engine or _native()
+    engine = engine or native()
     args, options = tuple(args), dict(kwargs or {})
     single = any(leaf.dtype in (np.float32, np.complex64) for leaf in fd.floats(args))
     tolerances = tolerances or (SINGLE if single else Tolerances())
@@ -124,6 +130,15 @@ def verify(
     )
     case.derivatives(engine, report)
     return report
+
+
+def positions(f: Function, names: Sequence[str]) -> tuple[int, ...]:
+    """The positions of parameters by name."""
+    parameters = list(inspect.signature(f).parameters)
+    unknown = [name for name in names if name not in parameters]
+    if unknown:
+        raise UnknownParameter(f"no parameter {', '.join(unknown)}; there are {', '.join(parameters)}")
+    return tuple(parameters.index(name) for name in names)
 
 
 def output_floats(run: fd.Run, of: Sequence[int]) -> list[Vector]:
@@ -384,7 +399,7 @@ def _size(a: list[Vector], b: list[Vector]) -> float:
     return float(sum(np.sum(np.abs(x * y), dtype=np.float64) for x, y in zip(a, b, strict=True)))
 
 
-def _native() -> Engine:
+def native() -> Engine:
     from wengert.native_engine import Native
 
     return Native()

@@ -1,0 +1,94 @@
+"""`wengert doctor`: what wengert needs, one line each, and a tiny gradient through the whole path."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing examined."""
+
+    name: str
+    ok: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.name:<10} {self.detail}"
+
+
+def _versions() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("wengert", "numpy", "scipy"))
+    return f"{packages}, Python {platform.python_version()}, {sys.platform} {platform.machine()}"
+
+
+def _compiler() -> str:
+    from wengert.runtime.compile import compiler
+
+    command = compiler()
+    lines = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return f"{' '.join(command)}: {lines[0] if lines else 'no version'}"
+
+
+def _cache() -> str:
+    from wengert.runtime.cache import directory
+
+    folder = directory()
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 2**20
+    free = shutil.disk_usage(folder).free / 2**30
+    return f"{folder}: {len(files)} files, {size:.1f} MiB, writable, {free:.0f} GiB free on its disk"
+
+
+def _blas() -> str:
+    import scipy
+
+    build = scipy.show_config(mode="dicts")
+    blas = build["Build Dependencies"]["blas"] if isinstance(build, dict) else {}
+    return f"SciPy's {blas.get('name', 'BLAS')} {blas.get('version', '')}, {os.cpu_count()} processors".strip()
+
+
+def _gradient() -> str:
+    import numpy as np
+
+    import wengert as wg
+    from wengert.cli.doctor_program import speed
+
+    x = np.linspace(0.5, 1.5, 10)
+    start = time.perf_counter()
+    found = wg.grad(speed)(x)
+    seconds = time.perf_counter() - start
+    error = float(np.max(np.abs(found - 2 * np.cumprod(np.full(10, 0.5))[::-1] * x)))
+    if not error < 1e-14:
+        raise ArithmeticError(f"the gradient of a tiny program is wrong by {error:.1e}")
+    return f"right to {error:.0e}, first call after {seconds:.2f} s"
+
+
+def examine() -> list[Item]:
+    """Every part; an exception in one is that part's failure."""
+    parts: list[tuple[str, Callable[[], str]]] = [
+        ("versions", _versions),
+        ("compiler", _compiler),
+        ("cache", _cache),
+        ("blas", _blas),
+        ("gradient", _gradient),
+    ]
+    items: list[Item] = []
+    for name, part in parts:
+        try:
+            items.append(Item(name, True, part()))
+        except Exception as error:  # the doctor reports whatever is wrong
+            text = " ".join(str(error).split()) or type(error).__name__
+            items.append(Item(name, False, text))
+    return items

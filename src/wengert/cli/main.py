@@ -1,0 +1,157 @@
+"""The command `wengert`. Exit codes: 0 all is well, 1 something was found wrong, 2 the question cannot be answered."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Exact gradients of ordinary NumPy programs, at native speed.",
+)
+bench = typer.Typer(no_args_is_help=True, help="Verify and time collections of programs.")
+app.add_typer(bench, name="bench")
+
+TargetArgument = Annotated[str, typer.Argument(metavar="FILE.py:FUNC", help="A function of a Python file.")]
+ArgsOption = Annotated[
+    str | None,
+    typer.Option("--args", metavar="EXPR", help="The arguments, a Python tuple; sees the file's names and np."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+WrtOption = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Arguments to differentiate, by name, with commas between.")
+]
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Say what is being done, on stderr, if a person is watching."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+@app.command()
+def check(
+    target: TargetArgument,
+    args: ArgsOption = None,
+    wrt: WrtOption = None,
+    seed: Annotated[int, typer.Option(help="Of the random directions and weights.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare native value, JVP and VJP of a function with plain Python and differences."""
+    from wengert.cli.target import load
+    from wengert.verify import positions, verify
+
+    found = load(target)
+    values = found.arguments(args)
+    chosen = None if wrt is None else positions(found.function, wrt.split(","))
+    with progress(f"checking {found.name}"):
+        report = verify(found.function, values, wrt=chosen, seed=seed)
+    if as_json:
+        findings = [asdict(finding) for finding in report.findings]
+        typer.echo(json.dumps({"function": found.name, "ok": report.ok, "findings": findings}, indent=2))
+    else:
+        typer.echo(str(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say whether everything wengert needs is there, and differentiate a tiny program end to end."""
+    from wengert.cli.doctor import examine
+
+    with progress("examining"):
+        items = examine()
+    if as_json:
+        typer.echo(json.dumps([asdict(item) for item in items], indent=2))
+    else:
+        for item in items:
+            typer.echo(str(item))
+    raise typer.Exit(0 if all(item.ok for item in items) else 1)
+
+
+@bench.command()
+def npbench(
+    checkout: Annotated[Path, typer.Argument(help="A folder with a checkout of github spcl/npbench.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Compare values and derivatives with plain NumPy.")] = False,
+    only: Annotated[str, typer.Option(metavar="NAMES", help="Programs, with commas between.")] = "",
+    preset: Annotated[str, typer.Option(help="Sizes of the value comparison: S, M, L or paper.")] = "S",
+    seed: Annotated[int, typer.Option(help="Of the random directions and weights.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds per program.")] = 300.0,
+    memory: Annotated[float, typer.Option(help="GiB of address space per program.")] = 16.0,
+    jobs: Annotated[int, typer.Option(help="Programs at a time.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """The programs of NPBench as they are: native value and gradient against NumPy.
+
+    Values are compared at the preset's sizes. Derivatives are compared at sizes scaled down from them, all sizes by
+    one factor, until one NumPy run takes 10 ms and has 20,000 float inputs, because differences need many runs.
+    """
+    from wengert.cli.npbench import Limits, Result, run_all, table
+    from wengert.cli.npbench import as_json as to_json
+    from wengert.cli.npbench_programs import programs
+
+    if not verify:
+        typer.echo("say what to do with the programs: --verify compares values and derivatives with NumPy", err=True)
+        raise typer.Exit(2)
+    chosen = programs(checkout, tuple(name for name in only.split(",") if name))
+    for program in chosen:
+        program.parameters(preset)
+    done = 0
+
+    def report(result: Result) -> None:
+        nonlocal done
+        done += 1
+        if sys.stderr.isatty():
+            typer.echo(f"[{done}/{len(chosen)}] {result.name}: {'ok' if result.ok else 'FAIL'}", err=True)
+
+    results = run_all(chosen, checkout, preset, seed, Limits(timeout, memory), jobs, report)
+    typer.echo(to_json(results) if as_json else "\n".join(table(results)))
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
+
+
+def version(flag: bool) -> None:
+    """Print the version and leave."""
+    if flag:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"wengert {installed('wengert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Exact gradients of ordinary NumPy programs, at native speed."""
+
+
+def main() -> None:
+    """Run the command; what wengert refuses is an error message, not a traceback."""
+    from wengert.errors import WengertError
+
+    try:
+        app()
+    except WengertError as error:
+        print(f"wengert: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
