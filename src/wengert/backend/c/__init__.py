@@ -1,0 +1,75 @@
+"""The C backend: a module of the IR as one readable C99 translation unit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ...ir.nodes import Module
+from ...runtime.abi import Bind
+from . import analysis, entry, functions
+from .names import Names, text_literal
+from .writer import ModuleWriter, Writer
+
+RECURSION = 20_000
+"""Depth of Python's stack while expressions are written, which nest as the program's do."""
+
+
+def emit(module: Module, binds: Sequence[Bind] | None = None) -> str:
+    """The C source of a module. It includes `wengert.h` of `NATIVE` and is linked with its `runtime.c`.
+
+    `binds` say how Python fills the root's parameters (default: a leaf per parameter). Raises ValueError for binds that
+    do not fit the parameters and for library operations that the backend lacks.
+    """
+    with _deep():
+        return _emit(module, entry.default_binds(module.root) if binds is None else binds)
+
+
+def _emit(module: Module, binds: Sequence[Bind]) -> str:
+    names = Names()
+    c_names = {name: names.fresh(name) for name in module.functions}
+    shared = ModuleWriter(module, analysis.facts(module), c_names, names.taken)
+    in_place = entry.made_in_place(module.root, shared.facts.functions[module.entry].held)
+    bodies: list[str] = []
+    heads: list[str] = []
+    for f in module.functions.values():
+        w = Writer(shared, f)
+        heads.append(functions.prototype(w))
+        bodies.append(functions.function(w, heads[-1], in_place if f.name == module.entry else {}))
+    tail = entry.EntryWriter(Writer(shared, module.root), binds, in_place).text()
+    declarations = [f"{head};" for head, name in zip(heads, module.functions, strict=True) if name != module.entry]
+    parts = ['#include "wengert.h"', *_ref_types(shared), _sites(shared), "\n".join(declarations), *bodies, tail]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def _ref_types(shared: ModuleWriter) -> list[str]:
+    """What a ref stack holds, by rank."""
+    return [
+        f"typedef struct {{\n    void *data;\n    wg_block *block;\n    int64_t n[{max(rank, 1)}], s[{max(rank, 1)}];\n"
+        f"}} wg_ref{rank};"
+        for rank in sorted(shared.ref_ranks)
+    ]
+
+
+def _sites(shared: ModuleWriter) -> str:
+    if not shared.sites:
+        return ""
+    rows = [
+        f"    {{{text_literal(s.file)}, {s.line}, {s.col}, {s.end_col}, {text_literal(s.function)}, {text_literal(s.text)}}},"
+        for s in shared.sites
+    ]
+    return "\n".join(["static const wg_site wg_sites[] = {", *rows, "};"])
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+__all__ = ["emit"]

@@ -1,0 +1,162 @@
+"""What the emission needs to know about a module beforehand: which storages' blocks are counted, which refs may have
+strides of their own, which functions recurse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...ir import walk
+from ...ir.nodes import (
+    Block,
+    Buffer,
+    Call,
+    Function,
+    Module,
+    PopRef,
+    PushRef,
+    Rebind,
+    Reshape,
+    Resize,
+    Storage,
+    View,
+)
+
+
+@dataclass(slots=True)
+class FunctionFacts:
+    """- `held`: storages that a ref or ref stack may come to name, so that their blocks must be counted.
+    - `storages`: by name, at any depth.
+    - `views_of`: base by view or reshape.
+    - `escaping`: storages that a result looks into: they outlive the C function.
+    - `recurses`: whether the function may (indirectly) call itself."""
+
+    storages: dict[str, Storage]
+    views_of: dict[str, str]
+    held: set[str] = field(default_factory=set[str])
+    escaping: set[str] = field(default_factory=set[str])
+    recurses: bool = False
+
+
+@dataclass(slots=True)
+class Facts:
+    """Facts by function; `strided` has the (function, name) of each storage that may have strides of its own, and
+    `strided_stacks` says whether any ref stack of the module may hold such a one."""
+
+    functions: dict[str, FunctionFacts]
+    strided: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    strided_stacks: bool = False
+
+
+def facts(module: Module) -> Facts:
+    found = Facts({f.name: _local_facts(f) for f in module.functions.values()})
+    while _spread_held(module, found):
+        pass
+    while _spread_strided(module, found):
+        pass
+    for name, of in found.functions.items():
+        of.recurses = name in _reachable(module, name)
+    return found
+
+
+def _local_facts(function: Function) -> FunctionFacts:
+    views: dict[str, str] = {}
+    for s in walk.statements(function.body):
+        if isinstance(s, (View, Reshape)):
+            views[s.buffer.name] = s.base
+    found = FunctionFacts(walk.storages(function), views)
+    for result in function.results:
+        base: str | None = result
+        while (base := views.get(base)) is not None:
+            found.escaping.add(base)
+    return found
+
+
+def _spread_held(module: Module, found: Facts) -> bool:
+    """One round of the closure over views and calls; whether anything changed."""
+    changed = False
+    for f in module.functions.values():
+        of = found.functions[f.name]
+        before = len(of.held)
+        for s in walk.statements(f.body):
+            match s:
+                case Rebind(target=target):
+                    of.held.add(target)
+                case PushRef(ref=target):
+                    of.held.add(target)
+                case Call(function, args):
+                    callee = found.functions[function]
+                    params = module.functions[function].params
+                    of.held |= {
+                        a for a, p in zip(args, params, strict=True) if isinstance(a, str) and p.name in callee.held
+                    }
+                case _:
+                    pass
+        for view in tuple(of.held):
+            base: str | None = view
+            while (base := of.views_of.get(base)) is not None:
+                of.held.add(base)
+        changed |= len(of.held) > before
+    return changed
+
+
+def _spread_strided(module: Module, found: Facts) -> bool:
+    before = len(found.strided), found.strided_stacks
+    for f in module.functions.values():
+        of = found.functions[f.name]
+        strided = found.strided
+
+        def is_strided(name: str, of: FunctionFacts = of, function: str = f.name) -> bool:
+            storage = of.storages[name]
+            return storage.strided if isinstance(storage, Buffer) else (function, name) in found.strided
+
+        for s in walk.statements(f.body):
+            match s:
+                case Rebind(ref, target) if is_strided(target):
+                    strided.add((f.name, ref))
+                case PopRef(ref=ref) if found.strided_stacks:
+                    strided.add((f.name, ref))
+                case PushRef(ref=ref) if is_strided(ref):
+                    found.strided_stacks = True
+                case _:
+                    pass
+    return (len(found.strided), found.strided_stacks) != before
+
+
+def _reachable(module: Module, name: str) -> set[str]:
+    seen: set[str] = set()
+    todo = list(walk.callees(module.functions[name]))
+    while todo:
+        callee = todo.pop()
+        if callee not in seen:
+            seen.add(callee)
+            todo.extend(walk.callees(module.functions[callee]))
+    return seen
+
+
+def needs_hold(block: Block, view: View) -> bool:
+    """Whether what `view` looks into may be let go in the rest of its block, so that the view must hold it itself."""
+    at = next(k for k, s in enumerate(block) if s is view)
+    for s in walk.statements(block[at + 1 :]):
+        match s:
+            case Rebind(ref=name) | Resize(growable=name) if name == view.base:
+                return True
+            case PopRef(ref, growable) if view.base in (ref, growable):
+                return True
+            case Call(args=args) if view.base in args:
+                return True
+            case _:
+                pass
+    return False
+
+
+def released(block: Block, of: FunctionFacts) -> list[str]:
+    """Storages declared in a block that give memory back at its end, in order of declaration."""
+    found: list[str] = []
+    for s in block:
+        storage = walk.declared(s)
+        if storage is None or isinstance(s, Reshape):
+            continue
+        if isinstance(s, View) and (isinstance(of.storages[s.base], Buffer) or not needs_hold(block, s)):
+            continue
+        found.append(storage.name)
+    return found

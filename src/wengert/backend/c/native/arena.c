@@ -1,0 +1,250 @@
+/* The run-time context: storage, errors, and the look at Python's signals. One context serves one call at a time. */
+#include <sys/resource.h>
+#include <time.h>
+
+#define WG_HEADER 64
+#define WG_LARGE (1 << 20)
+#define WG_CACHE_LEAST ((int64_t)1 << 20)
+#define WG_CACHE_MOST ((int64_t)64 << 20)
+
+/* -- errors ---------------------------------------------------------------------------------------------------- */
+
+WG_COLD int wg_fail(wg *wg, const wg_site *site, const char *exception, const char *message, int count,
+                    const wg_shown *shown) {
+    wg->site = site;
+    wg->exception = exception;
+    wg->message = message;
+    wg->shown_count = count < WG_MAX_ARGS ? count : WG_MAX_ARGS;
+    for (int k = 0; k < wg->shown_count; k++) wg->shown[k] = shown[k];
+    return 1;
+}
+
+WG_COLD int wg_overflowed(wg *wg, const wg_site *site) {
+    return wg_fail(wg, site, "OverflowError", "integer result does not fit in 64 bits", 0, NULL);
+}
+
+WG_COLD int wg_popped_empty(wg *wg, const wg_site *site) {
+    return wg_fail(wg, site, "IndexError", "pop from empty list", 0, NULL);
+}
+
+WG_COLD int wg_too_deep(wg *wg) {
+    return wg_fail(wg, NULL, "RecursionError", "maximum recursion depth exceeded", 0, NULL);
+}
+
+static WG_COLD int wg_out_of_memory(wg *wg, int64_t bytes, const char *message) {
+    wg_shown shown = {'i', bytes, 0, 0};
+    return wg_fail(wg, NULL, "MemoryError", message, 1, &shown);
+}
+
+/* -- signals --------------------------------------------------------------------------------------------------- */
+
+static int64_t wg_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Every few milliseconds: adapts the period to that. Every 50 ms: lets Python run its signal handlers. */
+WG_COLD int wg_poll(wg *wg) {
+    if (!wg->polls) {
+        wg->ticks = INT64_MAX;
+        return 0;
+    }
+    const int64_t now = wg_now();
+    if (!wg->last_poll) wg->last_poll = now;
+    const int64_t elapsed = now - wg->last_poll;
+    if (elapsed < 5000000 && wg->ticks_period < (1 << 20)) wg->ticks_period *= 2;
+    if (elapsed > 20000000 && wg->ticks_period > 1) wg->ticks_period /= 2;
+    wg->ticks = wg->ticks_period;
+    if (elapsed < 50000000) return 0;
+    PyEval_RestoreThread(wg->thread_state);
+    const int raised = PyErr_CheckSignals();
+    wg->thread_state = PyEval_SaveThread();
+    wg->last_poll = wg_now();
+    return raised != 0;
+}
+
+/* -- blocks ---------------------------------------------------------------------------------------------------- */
+
+/* Sizes up to 1 KiB in steps of 64 bytes, then four classes an octave; every block of a class has the same capacity. */
+static int64_t wg_class_of(int64_t bytes, int64_t *capacity) {
+    if (bytes <= 1024) {
+        *capacity = bytes;
+        return bytes / 64;
+    }
+    const int64_t octave = 61 - __builtin_clzll((unsigned long long)bytes - 1);
+    const int64_t step = (int64_t)1 << octave; /* bytes - 1 is in [4 step, 8 step) */
+    const int64_t steps = (bytes + step - 1) / step;
+    *capacity = steps * step;
+    return octave * 4 + steps - 4;
+}
+
+static void wg_drop_spares(wg *wg, int64_t keep) {
+    for (int k = WG_CLASSES - 1; k >= 0 && wg->cached > keep; k--) {
+        while (wg->spare[k] && wg->cached > keep) {
+            wg_block *block = wg->spare[k];
+            wg->spare[k] = block->next;
+            wg->cached -= block->capacity;
+            free(block->raw);
+        }
+    }
+}
+
+void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
+    if (bytes > INT64_MAX - (1 << 20)) {
+        wg_out_of_memory(wg, bytes, "the array is too large");
+        return NULL;
+    }
+    bytes = bytes <= 0 ? 64 : (bytes + 63) / 64 * 64;
+    int64_t capacity;
+    const int64_t size_class = wg_class_of(bytes, &capacity);
+    if (WG_UNLIKELY(bytes > wg->limit - wg->current)) {
+        wg_out_of_memory(wg, bytes, "the memory limit does not allow another {} bytes");
+        return NULL;
+    }
+    wg_block *block = wg->spare[size_class];
+    char *data;
+    if (block) {
+        wg->spare[size_class] = block->next;
+        wg->cached -= capacity;
+        data = (char *)block + WG_HEADER;
+        if (zero) memset(data, 0, (size_t)bytes);
+    } else {
+        const int64_t most = wg->peak < WG_CACHE_LEAST ? WG_CACHE_LEAST : wg->peak < WG_CACHE_MOST ? wg->peak : WG_CACHE_MOST;
+        if (wg->cached > most / 2) wg_drop_spares(wg, 0);
+        const size_t total = (size_t)capacity + WG_HEADER + 64;
+        const bool cleared = zero && capacity >= WG_LARGE;
+        void *raw = cleared ? calloc(1, total) : malloc(total);
+        if (!raw) {
+            wg_drop_spares(wg, 0);
+            raw = cleared ? calloc(1, total) : malloc(total);
+        }
+        if (!raw) {
+            wg_out_of_memory(wg, bytes, "cannot allocate {} bytes");
+            return NULL;
+        }
+        block = (wg_block *)(((uintptr_t)raw + 63) & ~(uintptr_t)63);
+        block->raw = raw;
+        block->capacity = capacity;
+        block->size_class = size_class;
+        data = (char *)block + WG_HEADER;
+        if (zero && !cleared) memset(data, 0, (size_t)bytes);
+    }
+    block->bytes = bytes;
+    block->holders = 1;
+    block->previous = NULL;
+    block->next = wg->live;
+    if (wg->live) wg->live->previous = block;
+    wg->live = block;
+    wg->current += bytes;
+    if (wg->current > wg->peak) wg->peak = wg->current;
+    return data;
+}
+
+void wg_free(wg *wg, wg_block *block) {
+    if (block->previous) block->previous->next = block->next;
+    else wg->live = block->next;
+    if (block->next) block->next->previous = block->previous;
+    wg->current -= block->bytes;
+    if (block->capacity > WG_CACHE_MOST) {
+        free(block->raw);
+        return;
+    }
+    block->next = wg->spare[block->size_class];
+    wg->spare[block->size_class] = block;
+    wg->cached += block->capacity;
+    if (wg->cached > WG_CACHE_MOST) wg_drop_spares(wg, WG_CACHE_MOST / 2);
+}
+
+void *wg_alloc_result(wg *wg, wg_result *result, int64_t bytes, bool zero) {
+    if (!result->ready || result->ready_bytes != bytes) return wg_alloc(wg, bytes, zero);
+    bytes = bytes <= 0 ? 64 : (bytes + 63) / 64 * 64;
+    if (WG_UNLIKELY(bytes > wg->limit - wg->current)) {
+        wg_out_of_memory(wg, bytes, "the memory limit does not allow another {} bytes");
+        return NULL;
+    }
+    wg->current += bytes;
+    if (wg->current > wg->peak) wg->peak = wg->current;
+    return result->ready;
+}
+
+/* -- growables ------------------------------------------------------------------------------------------------- */
+
+WG_NOINLINE int wg_reserve(wg *wg, wg_list *list, int64_t extra, int64_t size) {
+    const int64_t needed = list->length > INT64_MAX - extra ? INT64_MAX : list->length + extra;
+    if (needed <= list->capacity) return 0;
+    const int64_t grown = list->capacity < 8 ? 16 : list->capacity + list->capacity / 2;
+    const int64_t capacity = needed > grown ? needed : grown;
+    void *data = wg_alloc(wg, wg_times(capacity, size), false);
+    if (!data) return 1;
+    if (list->data) {
+        memcpy(data, list->data, (size_t)(list->length * size));
+        wg_free(wg, wg_block_of(list->data));
+    }
+    list->data = data;
+    list->capacity = wg_block_of(data)->capacity / size;
+    return 0;
+}
+
+int wg_resize(wg *wg, wg_list *list, int64_t delta, int64_t size) {
+    if (delta > 0) {
+        if (wg_reserve(wg, list, delta, size)) return 1;
+        memset((char *)list->data + list->length * size, 0, (size_t)(delta * size));
+    }
+    list->length += delta;
+    return list->length < 0 ? wg_popped_empty(wg, NULL) : 0;
+}
+
+void wg_list_free(wg *wg, wg_list *list) {
+    if (list->data) wg_free(wg, wg_block_of(list->data));
+    list->data = NULL;
+    list->length = list->capacity = 0;
+}
+
+/* -- contexts -------------------------------------------------------------------------------------------------- */
+
+static wg *wg_idle; /* the pool; touched only with the GIL held */
+static int64_t wg_limit = INT64_MAX;
+static int64_t wg_depth_limit = 2000;
+static int64_t wg_last_peak, wg_most_peak, wg_calls;
+static unsigned long wg_main_thread;
+
+/* Half of what a thread's stack is by default. */
+static int64_t wg_stack_room(bool main_thread) {
+    struct rlimit limit;
+    int64_t room = (int64_t)4 << 20;
+    if (!getrlimit(RLIMIT_STACK, &limit) && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 2 < (rlim_t)room)
+        room = (int64_t)(limit.rlim_cur / 2);
+#if !defined(__gnu_linux__)
+    if (!main_thread) room = 64 << 10;
+#endif
+    (void)main_thread;
+    return room;
+}
+
+static wg *wg_enter(void) {
+    wg *context = wg_idle;
+    if (context) wg_idle = context->next;
+    else context = calloc(1, sizeof(wg));
+    if (!context) return NULL;
+    context->ticks = context->ticks_period = 1;
+    context->polls = PyThread_get_thread_ident() == wg_main_thread;
+    context->last_poll = 0;
+    context->stack_end = (const char *)&context - wg_stack_room(context->polls);
+    context->depth = 0;
+    context->depth_limit = wg_depth_limit;
+    context->limit = wg_limit;
+    context->current = context->peak = 0;
+    context->exception = NULL;
+    context->shown_count = 0;
+    return context;
+}
+
+static void wg_leave(wg *context) {
+    wg_last_peak = context->peak;
+    if (context->peak > wg_most_peak) wg_most_peak = context->peak;
+    wg_calls++;
+    while (context->live) wg_free(context, context->live);
+    context->next = wg_idle;
+    wg_idle = context;
+}

@@ -1,0 +1,78 @@
+/* Dense linear algebra through SciPy's BLAS and LAPACK (32-bit integers), whose addresses Python hands over.
+   Matrices are described by extents and strides; what BLAS cannot take as it lies is copied. */
+
+#define WG_ROUTINES(X) X(gemm) X(gemv) X(gesv) X(getrf) X(potrf) X(eigh)
+enum {
+#define WG_ROUTINE(name) wg_##name,
+    WG_ROUTINES(WG_ROUTINE)
+#undef WG_ROUTINE
+    WG_ROUTINE_COUNT
+};
+
+/* Routine names in the order of the table: all of s, then d, c, z. */
+static const char *const wg_routine_names =
+    "sgemm sgemv sgesv sgetrf spotrf ssyevd "
+    "dgemm dgemv dgesv dgetrf dpotrf dsyevd "
+    "cgemm cgemv cgesv cgetrf cpotrf cheevd "
+    "zgemm zgemv zgesv zgetrf zpotrf zheevd";
+static void *wg_routines[4][WG_ROUTINE_COUNT];
+
+/* Up to this many multiplications, loops beat a call of BLAS. */
+#define WG_SMALL_PRODUCT 512
+
+static wg_matrix wg_transposed(wg_matrix a) {
+    const wg_matrix t = {a.data, {a.n[1], a.n[0]}, {a.s[1], a.s[0]}};
+    return t;
+}
+
+/* Whether BLAS can read `a` as rows of unit stride; *ld is their distance. */
+static bool wg_has_unit_rows(wg_matrix a, int32_t *ld) {
+    if (a.n[1] > 1 && a.s[1] != 1) return false;
+    const int64_t least = a.n[1] > 1 ? a.n[1] : 1;
+    const int64_t distance = a.n[0] > 1 ? a.s[0] : least;
+    if (distance < least || distance > INT32_MAX) return false;
+    *ld = (int32_t)distance;
+    return true;
+}
+
+static bool wg_fits(int64_t n) { return n <= INT32_MAX; }
+
+static int wg_singular(wg *wg, const wg_site *site) {
+    return wg_fail(wg, site, "LinAlgError", "Singular matrix", 0, NULL);
+}
+
+static int wg_too_large(wg *wg, const wg_site *site, int64_t n) {
+    const wg_shown shown = {'i', n, 0, 0};
+    return wg_fail(wg, site, "ValueError", "a matrix of {} rows is too large for LAPACK", 1, &shown);
+}
+
+#define WG_JOIN_(a, b) a##b
+#define WG_JOIN(a, b) WG_JOIN_(a, b)
+#define WG_NAME(name) WG_JOIN(wg_##name##_, SUFFIX)
+#define WG_ROUTINE(name) wg_routines[TYPE][wg_##name]
+
+#define TYPE 0
+#define SUFFIX f32
+#define T float
+#define REAL float
+#include "linear_algebra_of.c"
+
+#define TYPE 1
+#define SUFFIX f64
+#define T double
+#define REAL double
+#include "linear_algebra_of.c"
+
+#define COMPLEX
+#define TYPE 2
+#define SUFFIX c64
+#define T float _Complex
+#define REAL float
+#include "linear_algebra_of.c"
+
+#define TYPE 3
+#define SUFFIX c128
+#define T double _Complex
+#define REAL double
+#include "linear_algebra_of.c"
+#undef COMPLEX

@@ -1,0 +1,216 @@
+/* Included once per element type: T, REAL (its real type), SUFFIX, TYPE (row of the table), COMPLEX. */
+
+#define AT(a, i, j) (((T *)(a).data)[(i) * (a).s[0] + (j) * (a).s[1]])
+
+static void WG_NAME(copy)(wg_matrix to, wg_matrix from) {
+    for (int64_t i = 0; i < to.n[0]; i++)
+        for (int64_t j = 0; j < to.n[1]; j++) AT(to, i, j) = AT(from, i, j);
+}
+
+/* A new matrix of the extents of `a`, by rows or by columns; data is NULL if that fails. */
+static wg_matrix WG_NAME(new)(wg *wg, wg_matrix a, bool by_columns) {
+    wg_matrix m = a;
+    m.data = wg_alloc(wg, wg_times(wg_times(a.n[0], a.n[1]), sizeof(T)), false);
+    m.s[0] = by_columns ? 1 : a.n[1];
+    m.s[1] = by_columns ? a.n[0] : 1;
+    return m;
+}
+
+static wg_matrix WG_NAME(copied)(wg *wg, wg_matrix a, bool by_columns) {
+    const wg_matrix m = WG_NAME(new)(wg, a, by_columns);
+    if (m.data) WG_NAME(copy)(m, a);
+    return m;
+}
+
+static void WG_NAME(small_product)(wg_matrix c, wg_matrix a, wg_matrix b) {
+    for (int64_t i = 0; i < c.n[0]; i++)
+        for (int64_t j = 0; j < c.n[1]; j++) {
+            T sum = 0;
+            for (int64_t k = 0; k < a.n[1]; k++) sum += AT(a, i, k) * AT(b, k, j);
+            AT(c, i, j) = sum;
+        }
+}
+
+/* c = a b with c of unit rows. BLAS works by columns, so it is told c^T = b^T a^T. */
+static int WG_NAME(product)(wg *wg, wg_matrix c, int32_t ldc, wg_matrix a, wg_matrix b) {
+    const int32_t m = (int32_t)c.n[0], n = (int32_t)c.n[1], k = (int32_t)a.n[1];
+    const T one = 1, zero = 0;
+    wg_matrix operand[2] = {a, b};
+    int32_t ld[2];
+    char transposed[2];
+    void *copy[2] = {NULL, NULL};
+    for (int q = 0; q < 2; q++) {
+        transposed[q] = 'N';
+        if (wg_has_unit_rows(operand[q], &ld[q])) continue;
+        transposed[q] = 'T';
+        if (wg_has_unit_rows(wg_transposed(operand[q]), &ld[q])) continue;
+        operand[q] = WG_NAME(copied)(wg, operand[q], false);
+        if (!(copy[q] = operand[q].data)) return 1;
+        transposed[q] = 'N';
+        wg_has_unit_rows(operand[q], &ld[q]);
+    }
+    void (*const gemm)(const char *, const char *, const int32_t *, const int32_t *, const int32_t *, const T *, const T *,
+                       const int32_t *, const T *, const int32_t *, const T *, T *, const int32_t *) = WG_ROUTINE(gemm);
+    gemm(&transposed[1], &transposed[0], &n, &m, &k, &one, operand[1].data, &ld[1], operand[0].data, &ld[0], &zero, c.data,
+         &ldc);
+    for (int q = 0; q < 2; q++)
+        if (copy[q]) wg_free(wg, wg_block_of(copy[q]));
+    return 0;
+}
+
+/* c = a b for one column; false if BLAS cannot take the operands as they lie. */
+static bool WG_NAME(matrix_vector)(wg_matrix c, wg_matrix a, wg_matrix b) {
+    int32_t ld;
+    const bool by_rows = wg_has_unit_rows(a, &ld);
+    if (!by_rows && !wg_has_unit_rows(wg_transposed(a), &ld)) return false;
+    const int64_t from = b.n[0] > 1 ? b.s[0] : 1, to = c.n[0] > 1 ? c.s[0] : 1;
+    if (from <= 0 || to <= 0 || !wg_fits(from) || !wg_fits(to)) return false;
+    const int32_t rows = (int32_t)(by_rows ? a.n[1] : a.n[0]), columns = (int32_t)(by_rows ? a.n[0] : a.n[1]);
+    const int32_t step_from = (int32_t)from, step_to = (int32_t)to;
+    const char transposed = by_rows ? 'T' : 'N';
+    const T one = 1, zero = 0;
+    void (*const gemv)(const char *, const int32_t *, const int32_t *, const T *, const T *, const int32_t *, const T *,
+                       const int32_t *, const T *, T *, const int32_t *) = WG_ROUTINE(gemv);
+    gemv(&transposed, &rows, &columns, &one, a.data, &ld, b.data, &step_from, &zero, c.data, &step_to);
+    return true;
+}
+
+int WG_NAME(matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b) {
+    const int64_t m = c.n[0], n = c.n[1], k = a.n[1];
+    const int64_t work = wg_times(wg_times(m, n), k);
+    if (work <= WG_SMALL_PRODUCT || !wg_fits(m) || !wg_fits(n) || !wg_fits(k)) {
+        WG_NAME(small_product)(c, a, b);
+        return 0;
+    }
+    if (m == 1 && n != 1) return WG_NAME(matmul)(wg, wg_transposed(c), wg_transposed(b), wg_transposed(a));
+    if (n == 1 && WG_NAME(matrix_vector)(c, a, b)) return 0;
+    int32_t ld;
+    if (wg_has_unit_rows(c, &ld)) return WG_NAME(product)(wg, c, ld, a, b);
+    if (wg_has_unit_rows(wg_transposed(c), &ld))
+        return WG_NAME(product)(wg, wg_transposed(c), ld, wg_transposed(b), wg_transposed(a));
+    const wg_matrix rows = WG_NAME(new)(wg, c, false);
+    if (!rows.data || !wg_has_unit_rows(rows, &ld) || WG_NAME(product)(wg, rows, ld, a, b)) return 1;
+    WG_NAME(copy)(c, rows);
+    wg_free(wg, wg_block_of(rows.data));
+    return 0;
+}
+
+/* x = a^-1 b, by columns throughout as NumPy does, so that rounding agrees. */
+int WG_NAME(solve)(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_matrix b) {
+    if (!wg_fits(a.n[0]) || !wg_fits(b.n[1])) return wg_too_large(wg, site, a.n[0]);
+    if (a.n[0] == 0 || b.n[1] == 0) return 0;
+    const int32_t n = (int32_t)a.n[0], columns = (int32_t)b.n[1];
+    const wg_matrix factor = WG_NAME(copied)(wg, a, true);
+    const wg_matrix right = WG_NAME(copied)(wg, b, true);
+    int32_t *const pivots = wg_alloc(wg, wg_times(n, sizeof(int32_t)), false);
+    if (!factor.data || !right.data || !pivots) return 1;
+    int32_t info = 0;
+    void (*const gesv)(const int32_t *, const int32_t *, T *, const int32_t *, int32_t *, T *, const int32_t *, int32_t *) =
+        WG_ROUTINE(gesv);
+    gesv(&n, &columns, factor.data, &n, pivots, right.data, &n, &info);
+    if (info > 0) return wg_singular(wg, site);
+    WG_NAME(copy)(x, right);
+    wg_free(wg, wg_block_of(pivots));
+    wg_free(wg, wg_block_of(right.data));
+    wg_free(wg, wg_block_of(factor.data));
+    return 0;
+}
+
+int WG_NAME(inv)(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a) {
+    const wg_matrix identity = WG_NAME(new)(wg, a, false);
+    if (!identity.data) return 1;
+    for (int64_t i = 0; i < a.n[0]; i++)
+        for (int64_t j = 0; j < a.n[1]; j++) AT(identity, i, j) = i == j;
+    if (WG_NAME(solve)(wg, site, x, a, identity)) return 1;
+    wg_free(wg, wg_block_of(identity.data));
+    return 0;
+}
+
+/* The lower triangle by rows is the upper one by columns, and its factor U^T is the wanted L, conjugates included. */
+int WG_NAME(cholesky)(wg *wg, const wg_site *site, wg_matrix l, wg_matrix a) {
+    if (!wg_fits(a.n[0])) return wg_too_large(wg, site, a.n[0]);
+    if (a.n[0] == 0) return 0;
+    const int32_t n = (int32_t)a.n[0];
+    const wg_matrix factor = WG_NAME(new)(wg, a, false);
+    if (!factor.data) return 1;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) AT(factor, i, j) = j <= i ? AT(a, i, j) : 0;
+    const char upper = 'U';
+    int32_t info = 0;
+    void (*const potrf)(const char *, const int32_t *, T *, const int32_t *, int32_t *) = WG_ROUTINE(potrf);
+    potrf(&upper, &n, factor.data, &n, &info);
+    if (info > 0) return wg_fail(wg, site, "LinAlgError", "Matrix is not positive definite", 0, NULL);
+    WG_NAME(copy)(l, factor);
+    wg_free(wg, wg_block_of(factor.data));
+    return 0;
+}
+
+int WG_NAME(det)(wg *wg, void *d, wg_matrix a) {
+    T product = 1;
+    if (!wg_fits(a.n[0])) return wg_too_large(wg, NULL, a.n[0]);
+    const int32_t n = (int32_t)a.n[0];
+    if (n > 0) {
+        const wg_matrix factor = WG_NAME(copied)(wg, a, true);
+        int32_t *const pivots = wg_alloc(wg, wg_times(n, sizeof(int32_t)), false);
+        if (!factor.data || !pivots) return 1;
+        int32_t info = 0;
+        void (*const getrf)(const int32_t *, const int32_t *, T *, const int32_t *, int32_t *, int32_t *) = WG_ROUTINE(getrf);
+        getrf(&n, &n, factor.data, &n, pivots, &info);
+        for (int64_t i = 0; i < n; i++) product *= pivots[i] == i + 1 ? AT(factor, i, i) : -AT(factor, i, i);
+        if (info > 0) product = 0;
+        wg_free(wg, wg_block_of(pivots));
+        wg_free(wg, wg_block_of(factor.data));
+    }
+    *(T *)d = product;
+    return 0;
+}
+
+/* Eigenvalues (ascending) and vectors of the lower triangle; the routine says itself how much work space it wants. */
+int WG_NAME(eigh)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matrix a) {
+    if (!wg_fits(a.n[0])) return wg_too_large(wg, site, a.n[0]);
+    if (a.n[0] == 0) return 0;
+    const int32_t n = (int32_t)a.n[0];
+    const wg_matrix vectors = WG_NAME(copied)(wg, a, true);
+    REAL *const values = wg_alloc(wg, wg_times(n, sizeof(REAL)), false);
+    if (!vectors.data || !values) return 1;
+    const char job = 'V', lower = 'L';
+    int32_t info = 0, asked = -1, integer_size = 0;
+    T size = 0;
+#ifdef COMPLEX
+    void (*const eigh)(const char *, const char *, const int32_t *, T *, const int32_t *, REAL *, T *, const int32_t *, REAL *,
+                       const int32_t *, int32_t *, const int32_t *, int32_t *) = WG_ROUTINE(eigh);
+    REAL real_size = 0;
+    eigh(&job, &lower, &n, vectors.data, &n, values, &size, &asked, &real_size, &asked, &integer_size, &asked, &info);
+    const int32_t real_count = (int32_t)real_size;
+    REAL *const real_work = wg_alloc(wg, wg_times(real_count, sizeof(REAL)), false);
+    if (!real_work) return 1;
+#else
+    void (*const eigh)(const char *, const char *, const int32_t *, T *, const int32_t *, REAL *, T *, const int32_t *,
+                       int32_t *, const int32_t *, int32_t *) = WG_ROUTINE(eigh);
+    eigh(&job, &lower, &n, vectors.data, &n, values, &size, &asked, &integer_size, &asked, &info);
+#endif
+    const int32_t count = (int32_t)creal((double _Complex)size) + 1;
+    T *const work = wg_alloc(wg, wg_times(count, sizeof(T)), false);
+    int32_t *const integer_work = wg_alloc(wg, wg_times(integer_size, sizeof(int32_t)), false);
+    if (!work || !integer_work) return 1;
+#ifdef COMPLEX
+    eigh(&job, &lower, &n, vectors.data, &n, values, work, &count, real_work, &real_count, integer_work, &integer_size, &info);
+    wg_free(wg, wg_block_of(real_work));
+#else
+    eigh(&job, &lower, &n, vectors.data, &n, values, work, &count, integer_work, &integer_size, &info);
+#endif
+    if (info > 0) return wg_fail(wg, site, "LinAlgError", "Eigenvalues did not converge", 0, NULL);
+    WG_NAME(copy)(v, vectors);
+    for (int64_t i = 0; i < n; i++) ((REAL *)w.data)[i * w.s] = values[i];
+    wg_free(wg, wg_block_of(integer_work));
+    wg_free(wg, wg_block_of(work));
+    wg_free(wg, wg_block_of(values));
+    wg_free(wg, wg_block_of(vectors.data));
+    return 0;
+}
+
+#undef AT
+#undef T
+#undef REAL
+#undef SUFFIX
+#undef TYPE

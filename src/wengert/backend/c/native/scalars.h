@@ -1,0 +1,122 @@
+/* Scalar operations for which C has no one-liner, with NumPy's meaning: wg_<operation>_<dtype>. */
+
+#define WG_INTEGERS(X)                                                                                               \
+    X(i8, int8_t, uint8_t)                                                                                           \
+    X(i16, int16_t, uint16_t)                                                                                        \
+    X(i32, int32_t, uint32_t)                                                                                        \
+    X(i64, int64_t, uint64_t)                                                                                        \
+    X(u8, uint8_t, uint8_t)                                                                                          \
+    X(u16, uint16_t, uint16_t)                                                                                       \
+    X(u32, uint32_t, uint32_t)                                                                                       \
+    X(u64, uint64_t, uint64_t)
+
+/* Division rounds down; by zero it gives 0, and the smallest integer by -1 wraps. */
+#define WG_INTEGER_OPERATIONS(suffix, T, U)                                                                          \
+    static inline T wg_floordiv_##suffix(T a, T b) {                                                                 \
+        if (b == 0) return 0;                                                                                        \
+        if ((T)-1 < 0 && b == (T)-1) return (T)(0 - (U)a);                                                           \
+        T q = (T)(a / b);                                                                                            \
+        return (T)(q - (a % b != 0 && (a < 0) != (b < 0)));                                                          \
+    }                                                                                                                \
+    static inline T wg_mod_##suffix(T a, T b) {                                                                      \
+        if (b == 0 || ((T)-1 < 0 && b == (T)-1)) return 0;                                                           \
+        T r = (T)(a % b);                                                                                            \
+        return (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);                                                        \
+    }                                                                                                                \
+    static inline T wg_fmod_##suffix(T a, T b) {                                                                     \
+        if (b == 0 || ((T)-1 < 0 && b == (T)-1)) return 0;                                                           \
+        return (T)(a % b);                                                                                           \
+    }                                                                                                                \
+    static inline T wg_ipow_##suffix(T base, T exponent) {                                                           \
+        uint64_t r = 1, b = (uint64_t)base;                                                                          \
+        for (U e = (U)exponent; e; e = (U)(e >> 1)) {                                                                \
+            if (e & 1) r *= b;                                                                                       \
+            b *= b;                                                                                                  \
+        }                                                                                                            \
+        return (T)r;                                                                                                 \
+    }                                                                                                                \
+    static inline T wg_shl_##suffix(T a, T b) { return (U)b < 8 * sizeof(T) ? (T)((U)a << (U)b) : (T)0; }            \
+    static inline T wg_shr_##suffix(T a, T b) {                                                                      \
+        return (U)b < 8 * sizeof(T) ? (T)(a >> (U)b) : (T)(a < 0 ? -1 : 0);                                          \
+    }                                                                                                                \
+    static inline T wg_max_##suffix(T a, T b) { return a >= b ? a : b; }                                             \
+    static inline T wg_min_##suffix(T a, T b) { return a <= b ? a : b; }
+WG_INTEGERS(WG_INTEGER_OPERATIONS)
+
+static inline bool wg_max_bool(bool a, bool b) { return a || b; }
+static inline bool wg_min_bool(bool a, bool b) { return a && b; }
+
+/* floordiv and mod as npy_divmod. */
+#define WG_FLOAT_OPERATIONS(suffix, T, f)                                                                            \
+    static inline T wg_divmod_##suffix(T a, T b, T *mod) {                                                           \
+        *mod = fmod##f(a, b);                                                                                        \
+        if (b == 0) return a / b;                                                                                    \
+        T div = (a - *mod) / b;                                                                                      \
+        if (*mod != 0) {                                                                                             \
+            if ((b < 0) != (*mod < 0)) {                                                                             \
+                *mod += b;                                                                                           \
+                div -= 1;                                                                                            \
+            }                                                                                                        \
+        } else {                                                                                                     \
+            *mod = copysign##f(0, b);                                                                                \
+        }                                                                                                            \
+        if (div == 0) return copysign##f(0, a / b);                                                                  \
+        T down = floor##f(div);                                                                                      \
+        return div - down > (T)0.5 ? down + 1 : down;                                                                \
+    }                                                                                                                \
+    static inline T wg_floordiv_##suffix(T a, T b) {                                                                 \
+        T mod;                                                                                                       \
+        return wg_divmod_##suffix(a, b, &mod);                                                                       \
+    }                                                                                                                \
+    static inline T wg_mod_##suffix(T a, T b) {                                                                      \
+        T mod;                                                                                                       \
+        wg_divmod_##suffix(a, b, &mod);                                                                              \
+        return mod;                                                                                                  \
+    }                                                                                                                \
+    static inline T wg_sign_##suffix(T x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }                        \
+    static inline T wg_max_##suffix(T a, T b) { return a >= b || a != a ? a : b; }                                   \
+    static inline T wg_min_##suffix(T a, T b) { return a <= b || a != a ? a : b; }                                   \
+    static inline T wg_fmax_##suffix(T a, T b) { return a >= b || b != b ? a : b; }                                  \
+    static inline T wg_fmin_##suffix(T a, T b) { return a <= b || b != b ? a : b; }
+WG_FLOAT_OPERATIONS(f32, float, f)
+WG_FLOAT_OPERATIONS(f64, double, )
+
+#if defined(__clang__) && !__has_builtin(__builtin_complex)
+static inline double _Complex wg_complex_f64(double re, double im) {
+    union { double part[2]; double _Complex z; } u = {{re, im}};
+    return u.z;
+}
+static inline float _Complex wg_complex_f32(float re, float im) {
+    union { float part[2]; float _Complex z; } u = {{re, im}};
+    return u.z;
+}
+#else
+#define wg_complex_f64(re, im) __builtin_complex((double)(re), (double)(im))
+#define wg_complex_f32(re, im) __builtin_complex((float)(re), (float)(im))
+#endif
+
+#define WG_COMPLEX_OPERATIONS(suffix, T, real, f)                                                                    \
+    static inline bool wg_isnan_##suffix(T z) { return isnan(creal##f(z)) || isnan(cimag##f(z)); }                   \
+    static inline bool wg_isinf_##suffix(T z) { return isinf(creal##f(z)) || isinf(cimag##f(z)); }                   \
+    static inline bool wg_isfinite_##suffix(T z) { return isfinite(creal##f(z)) && isfinite(cimag##f(z)); }          \
+    static inline T wg_scale_##suffix(real s, T z) { return wg_complex_##real##_(s * creal##f(z), s * cimag##f(z)); } \
+    static inline T wg_exp2_##suffix(T z) { return cexp##f(wg_scale_##suffix((real)0.69314718055994530942, z)); }    \
+    static inline T wg_log2_##suffix(T z) { return wg_scale_##suffix((real)1.44269504088896340736, clog##f(z)); }    \
+    static inline T wg_log10_##suffix(T z) { return wg_scale_##suffix((real)0.43429448190325182765, clog##f(z)); }   \
+    static inline T wg_expm1_##suffix(T z) {                                                                         \
+        real x = creal##f(z), y = cimag##f(z), half = sin##f(y / 2);                                                 \
+        return wg_complex_##real##_(expm1##f(x) * cos##f(y) - 2 * half * half, exp##f(x) * sin##f(y));               \
+    }                                                                                                                \
+    static inline T wg_log1p_##suffix(T z) {                                                                         \
+        real x = creal##f(z) + 1, y = cimag##f(z);                                                                   \
+        return wg_complex_##real##_(log##f(hypot##f(x, y)), atan2##f(y, x));                                         \
+    }
+#define wg_complex_double_ wg_complex_f64
+#define wg_complex_float_ wg_complex_f32
+WG_COMPLEX_OPERATIONS(c64, float _Complex, float, f)
+WG_COMPLEX_OPERATIONS(c128, double _Complex, double, )
+
+double wg_digamma_f64(double x);
+double wg_trigamma_f64(double x);
+static inline float wg_digamma_f32(float x) { return (float)wg_digamma_f64(x); }
+static inline float wg_trigamma_f32(float x) { return (float)wg_trigamma_f64(x); }

@@ -1,0 +1,189 @@
+"""Compiled programs as Python callables."""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from ..backend.c import emit
+from ..errors import WengertError
+from ..ir.nodes import Module, Span
+from ..ir.types import DType
+from . import compile as compiling
+from .abi import Bind
+
+NO_LIMIT = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Bytes of arrays that a kernel's calls allocated (results included, arguments not), as counted by its arena."""
+
+    last_peak: int
+    peak: int
+    cached: int
+    calls: int
+
+
+class Kernel:
+    """A compiled module: `kernel(leaves)` takes the flat tuple of Python leaves and returns the tuple of results.
+
+    Arrays among the leaves must be C-contiguous, aligned, native and of the declared dtype and extents (TypeError or
+    ValueError otherwise); those of `inout` parameters are written in place. A result of rank 0 is a NumPy scalar, any
+    other a new array, except that one that names an array parameter is that very leaf. Errors of the program are raised
+    with its exception, an attribute `span` and a note that shows the user's line. Calls may run at the same time in
+    several threads.
+    """
+
+    def __init__(self, module: Module, binds: Sequence[Bind] | None = None) -> None:
+        source = emit(module, binds)
+        path = compiling.build(source)
+        try:
+            self._library = _load(path)
+        except OSError:  # damaged by others than us: once more
+            compiling.discard(path)
+            self._library = _load(compiling.build(source))
+        self.call: Callable[[tuple[Any, ...]], tuple[Any, ...]] = self._library.function
+
+    @classmethod
+    def from_library(cls, path: str | Path) -> Kernel:
+        """The kernel of a library that was built before; raises OSError if it cannot be loaded."""
+        kernel = cls.__new__(cls)
+        kernel._library = _load(Path(path))
+        kernel.call = kernel._library.function
+        return kernel
+
+    def __call__(self, leaves: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self.call(leaves)
+
+    @property
+    def path(self) -> Path:
+        """The shared library; its C source lies beside it."""
+        return self._library.path
+
+    def stats(self) -> Stats:
+        """Counts over all calls so far of programs with this code."""
+        out = (ctypes.c_int64 * 4)()
+        self._library.handle.wg_stats(out)
+        return Stats(*out)
+
+    def limit_memory(self, limit: int | None) -> None:
+        """Let calls fail with MemoryError rather than allocate more than `limit` bytes at a time (None: no limit)."""
+        self._library.memory_limit = NO_LIMIT if limit is None else limit
+        self._library.configure()
+
+
+@dataclass(slots=True)
+class _Library:
+    path: Path
+    handle: ctypes.PyDLL
+    function: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    memory_limit: int = NO_LIMIT
+
+    def configure(self) -> None:
+        main = threading.main_thread().ident or 0
+        self.handle.wg_configure(self.memory_limit, sys.getrecursionlimit(), main)
+
+
+_libraries: dict[str, _Library] = {}
+_loading = threading.RLock()
+
+
+def _load(path: Path) -> _Library:
+    """Load a library once per process. It stays loaded."""
+    with _loading:
+        found = _libraries.get(str(path))
+        if found is None:
+            found = _libraries[str(path)] = _load_new(path)
+        return found
+
+
+def _load_new(path: Path) -> _Library:
+    handle = ctypes.PyDLL(str(path))
+    handle.wg_install.argtypes = [ctypes.py_object]
+    handle.wg_configure.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_ulong]
+    handle.wg_configure.restype = None
+    handle.wg_stats.argtypes = [ctypes.POINTER(ctypes.c_int64)]
+    handle.wg_stats.restype = None
+    handle.wg_function.argtypes = []
+    handle.wg_function.restype = ctypes.py_object
+    handle.wg_wanted_routines.argtypes = []
+    handle.wg_wanted_routines.restype = ctypes.c_char_p
+    handle.wg_set_routine.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    handle.wg_set_routine.restype = None
+    handle.wg_install(_HOOKS)
+    wanted = cast("bytes | None", handle.wg_wanted_routines())
+    for index, name in enumerate(wanted.decode().split() if wanted else ()):
+        handle.wg_set_routine(index, _routine(name))
+    library = _Library(path, handle, handle.wg_function())
+    library.configure()
+    return library
+
+
+def _after_fork() -> None:
+    """The thread that forked is the child's main thread."""
+    for library in _libraries.values():
+        library.configure()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+# -- what the native code calls ------------------------------------------------------------------------------------
+
+
+def _raise(exception: str, message: str, shown: tuple[Any, ...], where: tuple[Any, ...]) -> NoReturn:
+    """Raise the exception that a program recorded."""
+    first, *rest = message.split("{}")
+    text = first + "".join(f"{a}{part}" for a, part in zip(shown, rest, strict=False))
+    kind: Any = np.linalg.LinAlgError if exception == "LinAlgError" else getattr(builtins, exception, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        error = kind(text)
+    else:
+        error = RuntimeError(f"{exception}: {text}")
+    if where and where[1]:
+        span = Span(*where)
+        error.span = span  # pyright: ignore[reportAttributeAccessIssue]
+        note = f"  at {span}" + (f", in {span.function}" if span.function else "")
+        error.add_note(note + (f": {span.text}" if span.text else ""))
+    raise error
+
+
+def _fft(memory: memoryview, dtype: np.dtype[Any], inverse: bool) -> None:
+    """Transform the first half of a buffer into the second."""
+    data = np.frombuffer(memory, dtype)
+    n = data.size // 2
+    if n:
+        data[n:] = np.fft.ifft(data[:n]) if inverse else np.fft.fft(data[:n])
+
+
+_DTYPES = tuple(dtype.numpy for dtype in DType)
+_HOOKS = (_raise, np.empty, np.zeros, _fft, complex, _DTYPES, tuple(dtype.type for dtype in _DTYPES))
+
+# -- BLAS and LAPACK -----------------------------------------------------------------------------------------------
+
+
+def _routine(name: str) -> int:
+    """The address of a BLAS or LAPACK routine of SciPy; raises WengertError if its integers are not of 32 bits."""
+    from scipy.linalg import cython_blas, cython_lapack
+
+    capsules: dict[str, object] = {**cython_blas.__pyx_capi__, **cython_lapack.__pyx_capi__}
+    capsule = ctypes.py_object(capsules[name])
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    signature = cast(bytes, api.PyCapsule_GetName(capsule))
+    if b"int *" not in signature:
+        raise WengertError(f"SciPy's {name} takes other integers than of 32 bits: {signature.decode()}")
+    return cast(int, api.PyCapsule_GetPointer(capsule, signature))

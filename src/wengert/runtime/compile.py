@@ -1,0 +1,176 @@
+"""From C source to a shared library in the cache: finds the compiler, its flags, and what was compiled before."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CompilerNotFound, WengertError
+from . import cache
+
+NATIVE = Path(__file__).parent.parent / "backend" / "c" / "native"
+"""The headers that programs include, and `runtime.c`, which is linked with them."""
+
+NECESSARY = ("-std=c99", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fvisibility=hidden")
+"""Flags without which results would be wrong."""
+WANTED = ("-O2", "-fno-math-errno", "-fcx-fortran-rules", "-fopenmp-simd", "-march=native", "-w", "-pipe")
+"""Flags used where the compiler knows them."""
+
+
+class CompilationFailed(WengertError, RuntimeError):
+    """The C compiler rejected a program: a fault of wengert or of the compiler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A C compiler: the command, and what tells this one from any other."""
+
+    command: tuple[str, ...]
+    identity: str
+
+    def run(self, arguments: Sequence[str | Path]) -> None:
+        """Raises CompilationFailed with what the compiler said."""
+        command = [*self.command, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise CompilationFailed(f"{shlex.join(command)} failed:\n{done.stderr[:4000]}")
+
+
+def find_compiler() -> Compiler:
+    """`$CC`, else cc, gcc or clang of the path, else the one of the package `ziglang`; raises CompilerNotFound."""
+    return _find_compiler(os.environ.get("CC", ""), os.environ.get("PATH", ""))
+
+
+@functools.lru_cache(maxsize=8)
+def _find_compiler(named: str, path: str) -> Compiler:
+    if named:
+        command = shlex.split(named)
+        found = shutil.which(command[0], path=path)
+        if found is None:
+            raise CompilerNotFound(f"the C compiler that CC names, {command[0]}, was not found: correct or unset CC")
+        return _compiler([found, *command[1:]])
+    for name in ("cc", "gcc", "clang"):
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return _compiler([found])
+    if importlib.util.find_spec("ziglang") is not None:
+        return _compiler([sys.executable, "-m", "ziglang", "cc"])
+    raise CompilerNotFound(
+        "no C compiler was found: install gcc or clang, or `pip install ziglang`, or name one by the environment "
+        "variable CC"
+    )
+
+
+def _compiler(command: list[str]) -> Compiler:
+    real = os.path.realpath(command[0])
+    status = os.stat(real)
+    return Compiler(tuple(command), f"{command} {real} {status.st_size} {status.st_mtime_ns}")
+
+
+# -- keys --------------------------------------------------------------------------------------------------------
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+@functools.cache
+def _native_digest() -> str:
+    files = sorted(NATIVE.iterdir())
+    return _digest(*(part for f in files for part in (f.name, f.read_text("utf-8"))))
+
+
+@functools.cache
+def _processor() -> str:
+    """What `-march=native` depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n", 1)[0].splitlines()
+    except OSError:
+        lines = [platform.processor()]
+    kept = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU part")
+    return platform.machine() + "\n".join(line for line in lines if line.startswith(kept))
+
+
+def flags(compiler: Compiler) -> tuple[str, ...]:
+    """The flags that this compiler knows; it is asked once, and the answer kept on disk."""
+    return _flags(compiler, str(cache.directory()))
+
+
+@functools.lru_cache(maxsize=8)
+def _flags(compiler: Compiler, _directory: str) -> tuple[str, ...]:
+    manifest = cache.Manifest("compilers")
+    key = "\n".join([compiler.identity, *NECESSARY, *WANTED])
+    known = manifest.lookup(key)
+    if known is not None:
+        return tuple(known["flags"])
+    found = NECESSARY + _accepted(compiler)
+    manifest.store(key, {"flags": list(found)})
+    return found
+
+
+def _accepted(compiler: Compiler) -> tuple[str, ...]:
+    with cache.workspace() as place:
+        source, target = place / "empty.c", place / "empty.o"
+        source.write_text("int wg_empty;\n", "utf-8")
+
+        def accepts(candidates: Sequence[str]) -> bool:
+            try:
+                compiler.run([*NECESSARY, *candidates, "-c", source, "-o", target])
+            except CompilationFailed:
+                return False
+            return True
+
+        if accepts(WANTED):
+            return WANTED
+        return tuple(flag for flag in WANTED if accepts([flag]))
+
+
+# -- building ------------------------------------------------------------------------------------------------------
+
+
+def build(source: str) -> Path:
+    """The shared library of a C program that `backend.c.emit` wrote, compiled unless the cache has it.
+
+    Raises CompilerNotFound or CompilationFailed. Safe with concurrent processes and threads.
+    """
+    compiler = find_compiler()
+    options = flags(compiler)
+    common = (compiler.identity, *options, _native_digest(), _processor(), sys.platform)
+    library = cache.directory() / f"{_digest(source, *common)}.so"
+    if library.exists():
+        return library
+    runtime = _runtime(compiler, options, f"{_digest(*common)}.o")
+    with cache.workspace() as place:
+        written, target = place / "program.c", place / "program.so"
+        written.write_text(source, "utf-8")
+        undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+        compiler.run([*options, "-I", NATIVE, "-shared", written, runtime, *undefined, "-lm", "-o", target])
+        os.replace(written, library.with_suffix(".c"))
+        os.replace(target, library)
+    return library
+
+
+def _runtime(compiler: Compiler, options: tuple[str, ...], name: str) -> Path:
+    """The run-time library's object file."""
+    target = cache.directory() / name
+    if not target.exists():
+        with cache.workspace() as place:
+            made = place / name
+            compiler.run([*options, "-I", NATIVE, "-c", NATIVE / "runtime.c", "-o", made])
+            os.replace(made, target)
+    return target
+
+
+def discard(library: Path) -> None:
+    """Forget a library that turned out to be damaged."""
+    library.unlink(missing_ok=True)
