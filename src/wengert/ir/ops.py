@@ -312,13 +312,13 @@ _row("abs", "iufc", np.absolute, _abs_c, _real_only(_unary(lambda x, ans: b.op("
      note="derivative 0 at 0")
 _row("sign", "iuf", np.sign, _sign_c, _steps, (AWAY_FROM_0,), note="NaN of NaN; a step, derivative 0")
 
-_row("floordiv", "iuf", np.floor_divide, _helper("floordiv"), _steps, ((3.1, 3.4), (0.8, 0.9)),
+_row("floordiv", "iuf", np.floor_divide, _helper("floordiv"), _steps, ((3.3, 3.5), (0.8, 0.82)),
      note="rounds down; of integers by zero 0, smallest // -1 wraps; of floats as npy_divmod; a step, derivative 0")
 _row("mod", "iuf", np.remainder, _helper("mod"),
-     lambda a, ans: (b.one(ans.dtype), b.neg(b.op("floordiv", *a))), ((3.1, 3.4), (0.8, 0.9)),
+     lambda a, ans: (b.one(ans.dtype), b.neg(b.op("floordiv", *a))), ((3.3, 3.5), (0.8, 0.82)),
      note="Python's sign rule (that of the divisor); of integers by zero 0")
 _row("fmod", "iuf", np.fmod, lambda dtype, x: _libm("fmod")(dtype, x) if dtype.is_float else _helper("fmod")(dtype, x),
-     lambda a, ans: (b.one(ans.dtype), b.neg(b.op("trunc", b.div(*a)))), ((3.1, 3.4), (0.8, 0.9)),
+     lambda a, ans: (b.one(ans.dtype), b.neg(b.op("trunc", b.div(*a)))), ((3.3, 3.5), (0.8, 0.82)),
      note="C's sign rule (that of the dividend); of integers by zero 0")
 _row("ipow", "iu", np.power, _helper("ipow"), None, ((1, 5), (0, 4)), note="the exponent is >= 0; wraps")
 _row("shl", "iu", np.left_shift, _helper("shl"), None, ((0, 9), (0, 5)), note="0 if the shift is not within the width")

@@ -141,8 +141,14 @@ class _Parser:
     def _fail(self, message: str) -> NoReturn:
         raise ParseError(f"line {self.token.line}: {message}, found {self.token.text!r}")
 
+    def _reject(self, message: str) -> NoReturn:
+        """Fail over what was just read."""
+        raise ParseError(f"line {self.tokens[self.position - 1].line}: {message}")
+
     def _next(self) -> Token:
         token = self.token
+        if token.kind == "end":
+            self._fail("the text ends too early")
         self.position += 1
         return token
 
@@ -220,8 +226,9 @@ class _Parser:
         depth = 0
         while depth or not self._at(",", ")"):
             depth += self._at("(", "[") - self._at(")", "]")
-            if self._next().kind == "end":
+            if self.token.kind == "end":
                 self._fail("the parameters do not end")
+            self.position += 1
 
     def _param(self) -> Param:
         name = self._name()
@@ -231,7 +238,7 @@ class _Parser:
             return Scalar(name, self.scalars[name])
         storage = self._storage(name, strided=False, intent="in")
         if isinstance(storage, Ref):
-            self._fail("a ref cannot be a parameter")
+            self._reject("a ref cannot be a parameter")
         return storage
 
     def _storage(self, name: str, strided: bool, intent: Intent) -> Storage:
@@ -264,7 +271,7 @@ class _Parser:
         self._expect(":")
         storage = self._storage(name, strided, "local")
         if not isinstance(storage, Buffer):
-            self._fail("expected a buffer")
+            self._reject("expected a buffer")
         return storage
 
     def _dtype(self) -> DType:
@@ -319,7 +326,7 @@ class _Parser:
                 self._expect(":")
                 storage = self._storage(name, False, "local")
                 if isinstance(storage, Buffer):
-                    self._fail("expected a ref or growable")
+                    self._reject("expected a ref or growable")
                 return Declare(storage, self._span())
             case "view":
                 buffer, base = self._buffer(strided=True), self._after("=")
@@ -351,7 +358,7 @@ class _Parser:
                 ref, growable = self._name(), self._after("=")
                 return PopRef(ref, growable, self._span())
             case _:
-                raise ParseError(f"line {self.token.line}: no statement starts with {keyword!r}")
+                raise ParseError(f"line {self.tokens[self.position - 1].line}: no statement starts with {keyword!r}")
 
     def _after(self, mark: str) -> str:
         self._expect(mark)
@@ -462,7 +469,7 @@ class _Parser:
             real, imag = self._list("}", self._expr)
             dtype = self._dtype()
             if not (isinstance(real, Const) and isinstance(imag, Const)):
-                self._fail("expected numbers")
+                self._reject("expected numbers")
             return Const(complex(real.value.real, imag.value.real), dtype)
         if self._at("true", "false"):
             return Const(self._next().text == "true", BOOL)
@@ -472,7 +479,7 @@ class _Parser:
         if self._accept("["):
             return Load(name, self._list("]", self._expr), self._declared(name).dtype)
         if name not in self.scalars:
-            self._fail(f"{name} is not a scalar")
+            self._reject(f"{name} is not a scalar")
         return Var(name, self.scalars[name])
 
     def _number(self, sign: int) -> Const:
@@ -480,7 +487,7 @@ class _Parser:
         assert match is not None
         digits, suffix = match.groups()
         if suffix is not None and suffix not in DTYPES:
-            self._fail(f"{suffix} is not a dtype")
+            self._reject(f"{suffix} is not a dtype")
         dtype = DTYPES[suffix] if suffix else I64 if digits.isdigit() else F64
         if digits == "@nan":
             return Const(math.nan, dtype)  # that very object: NaNs differ otherwise
@@ -505,13 +512,13 @@ class _Parser:
 
     def _op(self, name: str, args: tuple[Expr, ...]) -> Op:
         if name not in OPS or len(args) != OPS[name].arity:
-            self._fail(f"no operation {name} of {len(args)} operands")
+            self._reject(f"no operation {name} of {len(args)} operands")
         try:
             return Op(name, args, OPS[name].result_dtype(tuple(a.dtype for a in args)))
         except TypeError as error:
-            self._fail(str(error))
+            self._reject(str(error))
 
     def _declared(self, name: str) -> Storage:
         if name not in self.storages:
-            self._fail(f"{name} is not a storage")
+            self._reject(f"{name} is not a storage")
         return self.storages[name]
