@@ -17,8 +17,12 @@ from .writer import Place, Writer
 
 
 def default_binds(root: Function) -> tuple[Bind, ...]:
-    """A leaf per parameter, in order."""
-    return tuple(Bind("array" if isinstance(p, Buffer) and p.rank else "scalar", k) for k, p in enumerate(root.params))
+    """A leaf per parameter, in order: arrays for buffers, except that those of rank 0 that are only read take numbers."""
+
+    def is_array(p: Param) -> bool:
+        return isinstance(p, Buffer) and (p.rank > 0 or p.intent != "in")
+
+    return tuple(Bind("array" if is_array(p) else "scalar", k) for k, p in enumerate(root.params))
 
 
 def made_in_place(root: Function, held: set[str]) -> dict[str, int]:

@@ -42,7 +42,10 @@ def _operation(w: Writer, name: str, args: tuple[Expr, ...]) -> str:
     texts = [expr(w, a, plain) for a in args]
     if name in CHECKED:
         return f"wg_{name}({w.overflow_flag()}, {w.current_site()}, {', '.join(texts)})"
-    return OPS[name].c(args[0].dtype, texts)
+    dtype = args[0].dtype
+    if dtype.is_complex and name in ("div", "pow"):  # C's own differ from NumPy's at zero
+        return f"wg_{name}_{dtype.value}({', '.join(texts)})"
+    return OPS[name].c(dtype, texts)
 
 
 def cast(text: str, old: DType, new: DType) -> str:

@@ -154,9 +154,7 @@ def _shown(w: Writer, e: Expr) -> str:
     match e.dtype:
         case DType.BOOL:
             return f"{{'b', {text}, 0, 0}}"
-        case DType.F32:
-            return f"{{'s', 0, {text}, 0}}"
-        case DType.F64:
+        case DType.F32 | DType.F64:
             return f"{{'f', 0, {text}, 0}}"
         case DType.C64 | DType.C128:
             f = "f" if e.dtype is DType.C64 else ""

@@ -306,7 +306,6 @@ static void wg_raise(const wg *context) {
                            : x->kind == 'i' ? PyLong_FromLongLong(x->integer)
                            : x->kind == 'u' ? PyLong_FromUnsignedLongLong((unsigned long long)x->integer)
                            : x->kind == 'f' ? PyFloat_FromDouble(x->real)
-                           : x->kind == 's' ? PyObject_CallFunction(wg_scalar_types[WG_F32], "d", x->real)
                                             : PyComplex_FromDoubles(x->real, x->imaginary);
         if (!number) {
             Py_DecRef(shown);

@@ -111,10 +111,38 @@ static inline float _Complex wg_complex_f32(float re, float im) {
         real x = creal##f(z) + 1, y = cimag##f(z);                                                                   \
         return wg_complex_##real##_(log##f(hypot##f(x, y)), atan2##f(y, x));                                         \
     }
+
+/* Smith's division, as NumPy: by zero, each part is divided by zero. */
+#define WG_COMPLEX_DIVISION(suffix, T, real, f)                                                                      \
+    static inline T wg_div_##suffix(T a, T b) {                                                                      \
+        const real ar = creal##f(a), ai = cimag##f(a), br = creal##f(b), bi = cimag##f(b);                           \
+        if (fabs##f(br) >= fabs##f(bi)) {                                                                            \
+            if (br == 0 && bi == 0) return wg_complex_##real##_(ar / fabs##f(br), ai / fabs##f(br));                 \
+            const real ratio = bi / br, scale = 1 / (br + bi * ratio);                                               \
+            return wg_complex_##real##_((ar + ai * ratio) * scale, (ai - ar * ratio) * scale);                       \
+        }                                                                                                            \
+        const real ratio = br / bi, scale = 1 / (bi + br * ratio);                                                   \
+        return wg_complex_##real##_((ar * ratio + ai) * scale, (ai * ratio - ar) * scale);                           \
+    }                                                                                                                \
+    /* Small integer exponents by multiplication, as NumPy. */                                                       \
+    static inline T wg_pow_##suffix(T a, T b) {                                                                      \
+        const real br = creal##f(b), bi = cimag##f(b);                                                               \
+        if (br == 0 && bi == 0) return 1;                                                                            \
+        if (a == 0) return br > 0 ? 0 : wg_complex_##real##_(NAN, NAN);                                   \
+        if (bi != 0 || br != trunc##f(br) || fabs##f(br) >= 100) return cpow##f(a, b);                               \
+        T result = 1, power = a;                                                                                     \
+        for (int n = (int)fabs##f(br); n; n >>= 1) {                                                                 \
+            if (n & 1) result *= power;                                                                              \
+            power *= power;                                                                                          \
+        }                                                                                                            \
+        return br < 0 ? wg_div_##suffix(1, result) : result;                                                         \
+    }
 #define wg_complex_double_ wg_complex_f64
 #define wg_complex_float_ wg_complex_f32
 WG_COMPLEX_OPERATIONS(c64, float _Complex, float, f)
 WG_COMPLEX_OPERATIONS(c128, double _Complex, double, )
+WG_COMPLEX_DIVISION(c64, float _Complex, float, f)
+WG_COMPLEX_DIVISION(c128, double _Complex, double, )
 
 double wg_digamma_f64(double x);
 double wg_trigamma_f64(double x);

@@ -54,7 +54,7 @@ typedef struct {
     const char *function, *text;
 } wg_site;
 
-/* A number shown in an error message; `kind` is the NumPy kind letter, or s for single precision. */
+/* A number shown in an error message; `kind` is the NumPy kind letter. */
 typedef struct {
     char kind;
     int64_t integer;
