@@ -1,0 +1,303 @@
+"""Reverse mode of a module: the root, and a pair of functions for each function called with active arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wengert.ad.loops import each
+from wengert.ad.names import fresh_function, reachable
+from wengert.ad.reverse.augment import Augment
+from wengert.ad.reverse.call import Callee
+from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Push, Reserve, nonnegative, place, solve
+from wengert.ad.reverse.regions import Region, prepare
+from wengert.ad.reverse.stacks import StackKey, Stacks
+from wengert.ad.reverse.sweep import Sweep, Tapes
+from wengert.ad.reverse.tape import Restorer
+from wengert.ad.reverse.trips import Trips
+from wengert.analysis.activity import Activity, Flow
+from wengert.ir import build as b
+from wengert.ir.build import Emitter
+from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, Load, Module, Param, Scalar, Var
+from wengert.ir.types import I64
+from wengert.ir.walk import free_names, names_in
+from wengert.optimise.flatten import flatten
+
+Pattern = tuple[bool, ...]
+
+
+def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Module:
+    """The pullback of the function `name`: from adjoints of the outputs `of` to those of the parameters `wrt`.
+
+    Parameters: the primal's, then for each r in `of`, in order, the seed `r_adj_seed` (a buffer of intent "in"), preceded
+    by its extents `r_adj_n0`, `r_adj_n1` ... (i64) unless they are expressions of the primal's parameters. Results: the
+    primal's, then the gradient `x_adj` of sum over `of` of Re <seed, r> for each x in wrt (rank 0 for a scalar x).
+
+    Raises NotDifferentiable if an active operation has no derivative.
+    """
+    primal = reachable(module.functions, name)
+    f = primal.root
+    missing = set(wrt) - {p.name for p in f.params if p.dtype.is_inexact and not isinstance(p, Growable)}
+    if missing:
+        raise ValueError(f"not inexact parameters of {name}: {', '.join(sorted(missing))}")
+    outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
+    if not set(of) <= outputs:
+        raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
+    flat = flatten(primal)
+    state = _Reverse(flat, Flow(flat), dict(primal.functions))
+    root = _Planned(state, flat.root, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
+    state.plan_all()
+    for key, stacks in state.stack_keys().items():
+        state.callees[key].stacks = stacks
+    entry = fresh_function(f"{name}_vjp", state.functions)
+    state.functions[entry] = root.root(entry, wrt, of)
+    for key, planned in state.planned.items():
+        planned.pair(state.callees[key])
+    return reachable(state.functions, entry)
+
+
+@dataclass
+class _Reverse:
+    """The derivative module as it grows: first every function is planned, then emitted."""
+
+    flat: Module
+    flow: Flow
+    functions: dict[str, Function]
+    callees: dict[tuple[str, Pattern], Callee] = field(default_factory=dict[tuple[str, Pattern], Callee])
+    planned: dict[tuple[str, Pattern], _Planned] = field(default_factory=dict[tuple[str, Pattern], "_Planned"])
+
+    def callee(self, function: str, active: Pattern) -> Callee:
+        """The pair for a function and a set of active parameters."""
+        key = function, active
+        if key not in self.callees:
+            params = self.flat.functions[function].params
+            aliases = self.flow.aliases.aliases[function]
+            augmented = fresh_function(f"{function}_aug", self.functions)
+            self.functions[augmented] = self.flat.functions[function]  # reserves the name
+            reverse = fresh_function(f"{function}_rev", self.functions)
+            self.functions[reverse] = self.flat.functions[function]
+            extents = {
+                n
+                for p, is_active in zip(params, active, strict=True)
+                if is_active and isinstance(p, Buffer)
+                for e in p.shape
+                for n in names_in(e)
+            }
+            scalars = tuple(k for k, p in enumerate(params) if isinstance(p, Scalar) and p.name in extents)
+            shadowed = tuple(
+                k
+                for k, p in enumerate(params)
+                if active[k] and not isinstance(p, Scalar) and aliases.is_rebindable(p.name)
+            )
+            self.callees[key] = Callee(augmented, reverse, scalars, shadowed, [])
+        return self.callees[key]
+
+    def plan_all(self) -> None:
+        """Plan every function that a planned one calls."""
+        while todo := [key for key in self.callees if key not in self.planned]:
+            for key in todo:
+                function, active = key
+                f = self.flat.functions[function]
+                names = [p.name for p, is_active in zip(f.params, active, strict=True) if is_active]
+                outputs = [p.name for p in f.params if not isinstance(p, Scalar) and p.name in names]
+                activity = self.flow.activity(function, names, outputs)
+                visible = frozenset(f.params[k].name for k in self.callees[key].scalars)
+                self.planned[key] = _Planned(self, f, activity, visible, shared_top=False)
+
+    def stack_keys(self) -> dict[tuple[str, Pattern], list[StackKey]]:
+        """The stacks that each function needs, for itself and for what it calls."""
+        needs = {key: set(planned.stack_keys) for key, planned in self.planned.items()}
+        changed = True
+        while changed:
+            changed = False
+            for key, planned in self.planned.items():
+                more = set[StackKey]().union(*(needs[c] for c in planned.calls)) - needs[key]
+                changed |= bool(more)
+                needs[key] |= more
+        return {key: sorted(keys, key=repr) for key, keys in needs.items()}
+
+
+class _Planned:
+    """One function, planned."""
+
+    def __init__(
+        self, state: _Reverse, f: Function, activity: Activity, visible: frozenset[str], shared_top: bool
+    ) -> None:
+        self.state, self.f, self.shared_top = state, f, shared_top
+        self.p = prepare(f, activity, state.flow)
+        self.calls: set[tuple[str, Pattern]] = set()
+        self.kept = Kept(self.p, shared_top)
+        self.final: dict[str, Load] = {
+            name: load for name, d in self.p.definitions.items() if (load := self.kept.load(d)) is not None
+        }
+        top = {n for n, d in self.p.definitions.items() if d.region is self.p.root} if shared_top else set[str]()
+        self.visible = visible | top
+        self.plan, self.stack_keys = self._plan()
+
+    def _callee(self, function: str, active: Pattern) -> Callee:
+        self.calls.add((function, active))
+        return self.state.callee(function, active)
+
+    def _plan(self) -> tuple[Plan, set[StackKey]]:
+        """Find the demands, answer them, and place what is stored, until the tapes' own demands are answered too."""
+        stacks = Stacks(Emitter(self.p.names))
+        trial = Sweep(self.p, Tapes(), stacks, set(), self._callee, self.shared_top)
+        self._give_params(trial)
+        used = free_names(trial.region(self.p.root))
+        demands = frozenset(used & set(self.p.definitions))
+        snapshots = [s for n, s in self.p.snapshots.items() if n in used]
+        kept = frozenset(s.name for s in snapshots if self._is_kept(s.storage, s.region, s.position))
+        copied = [s for s in snapshots if s.name not in kept]
+        while True:
+            extents = {n for s in copied for e in s.shape for n in names_in(e)}
+            demands |= extents & set(self.p.definitions)
+            answers = solve(Problem(self.p.definitions, demands, self.visible, self.final))
+            items = [d for n, d in self.p.definitions.items() if answers.get(n) == "stored"]
+            places, sequential = place(self.p, [*items, *copied], self.shared_top)
+            more = self._needed_by(places) - set(answers)
+            if not more:
+                break
+            demands |= more
+        keys: set[StackKey] = set(stacks.refs)
+        stored = [*items, *copied]
+        keys |= {item.dtype for item in stored if isinstance(places[item.name], (Push, Reserve))}
+        return Plan(answers, kept, places, sequential), keys
+
+    def _is_kept(self, storage: str, region: Region, position: int) -> bool:
+        return isinstance(self.p.storages[storage], Buffer) and self.kept.storage(storage, region, position)
+
+    def _needed_by(self, places: dict[str, Place]) -> set[str]:
+        """The scalars that the sizes of reserved tapes are computed from in the reverse sweep."""
+        counts = [c for where in places.values() if isinstance(where, Reserve) for c in where.counts]
+        return {n for c in counts for n in names_in(c)} & set(self.p.definitions)
+
+    def _give_params(self, sweep: Sweep, shadows: Mapping[str, str] | None = None) -> list[Param]:
+        """Name the adjoints of the active parameters; the result lists them as parameters, in order."""
+        found: list[Param] = []
+        for p in self.f.params:
+            if not self.p.activity.param(p):
+                continue
+            name = (shadows or {}).get(p.name) or sweep.e.fresh(f"{p.name}_adj")
+            match p:
+                case Scalar():
+                    cell = Buffer(name, p.dtype, (), intent="inout")
+                    sweep.param_cells[p.name] = cell
+                    found.append(cell)
+                case Buffer() | Growable():
+                    sweep.adj_names[p.name] = name
+                    sweep.given.add(p.name)
+                    found.append(_adjoint_param(p, name))
+        return found
+
+    def _sweep(self, stacks: Stacks, boxes: dict[str, Buffer]) -> Sweep:
+        tapes = Restorer(self.p, self.plan, stacks, boxes, self.final)
+        return Sweep(self.p, tapes, stacks, self.plan.sequential, self._callee, self.shared_top)
+
+    def pair(self, callee: Callee) -> None:
+        """Emit the augmented and the reverse function of a callee."""
+        f, functions = self.f, self.state.functions
+        stacks = self._stacks(callee)
+        augment = Augment(self.p, self.plan, stacks, self._callee, self.shared_top)
+        extra: list[Param] = []
+        for k in callee.shadowed:
+            p = f.params[k]
+            assert not isinstance(p, Scalar)
+            augment.shadows.names[p.name] = stacks.e.fresh(f"{p.name}_adj")
+            extra.append(_adjoint_param(p, augment.shadows.names[p.name]))
+        body = augment.region(self.p.root)
+        params = (*f.params, *extra, *map(stacks.get, callee.stacks))
+        functions[callee.augmented] = Function(callee.augmented, params, body, (), f.span)
+
+        stacks = self._stacks(callee)
+        sweep = self._sweep(stacks, {})
+        adjoints = self._give_params(sweep)
+        body = sweep.region(self.p.root)
+        scalars = [f.params[k] for k in callee.scalars]
+        params = (*scalars, *adjoints, *map(stacks.get, callee.stacks))
+        functions[callee.reverse] = Function(callee.reverse, params, body, (), f.span)
+
+    def _stacks(self, callee: Callee) -> Stacks:
+        stacks = Stacks(Emitter(self.p.names))
+        for key in callee.stacks:
+            stacks.get(key)
+        return stacks
+
+    # -- the root
+
+    def root(self, name: str, wrt: Sequence[str], of: Sequence[str]) -> Function:
+        """The root of the derivative: forward sweep, seeds, reverse sweep."""
+        stacks = Stacks(Emitter(self.p.names))
+        e, f = stacks.e, self.f
+        augment = Augment(self.p, self.plan, stacks, self._callee, self.shared_top)
+        with e.collect() as start:
+            for p in f.params:
+                if not isinstance(p, Scalar) and self.p.is_shadowed(p.name):
+                    augment.shadows.names[p.name] = self._declare_adjoint(e, p).name
+        forward = augment.region(self.p.root)
+        sweep = self._sweep(stacks, augment.saver.boxes)
+        shadows = augment.shadows.names
+        for storage in shadows:
+            if self.p.home[storage] is self.p.root:
+                sweep.adj_names[storage] = shadows[storage]
+                sweep.given.add(storage)
+        adjoints: dict[str, str] = {}
+        with e.collect() as declarations:
+            for p in f.params:
+                if p.name in shadows:
+                    adjoints[p.name] = shadows[p.name]
+                elif p.name in wrt or self.p.activity.param(p):
+                    adjoints[p.name] = self._declare_adjoint(e, p).name
+        self._give_params(sweep, adjoints)
+        seeds = [self._seed(e, r) for r in of]
+
+        def seed() -> None:
+            for r, (params, checks) in zip(of, seeds, strict=True):
+                if self.p.is_active(r):
+                    self._add_seed(sweep, r, params, checks)
+
+        backward = sweep.region(self.p.root, seed)
+        declared = [Declare(stack) for stack in (*stacks.scalars.values(), *stacks.refs.values())]
+        params = (*f.params, *(p for params, _ in seeds for p in params))
+        body = (*declared, *start, *forward, *declarations, *backward)
+        return Function(name, params, body, (*f.results, *(adjoints[x] for x in wrt)), f.span)
+
+    def _declare_adjoint(self, e: Emitter, p: Param) -> Buffer | Growable:
+        """Zeros of the shape of a parameter."""
+        match p:
+            case Scalar():
+                return e.alloc(f"{p.name}_adj", p.dtype, (), zero=True)
+            case Buffer():
+                return e.alloc(f"{p.name}_adj", p.dtype, p.shape, zero=True)
+            case Growable():
+                adj = e.growable(f"{p.name}_adj", p.dtype, p.ref_rank)
+                e.resize(adj, b.extent(p, 0))
+                return adj
+
+    def _seed(self, e: Emitter, result: str) -> tuple[list[Param], list[Expr]]:
+        """The parameters for the seed of a result (the seed last), and the extents it must have if they are checked."""
+        storage = self.p.storages[result]
+        scalars = {p.name for p in self.f.params if isinstance(p, Scalar)}
+        trips = Trips(self.p.definitions, lambda n: n in scalars, nonnegative(self.p))
+        shape = [trips.hoisted(n) for n in storage.shape] if isinstance(storage, Buffer) else [None] * storage.rank
+        if all(n is not None for n in shape):
+            known = tuple(n for n in shape if n is not None)
+            return [Buffer(e.fresh(f"{result}_adj_seed"), storage.dtype, known, intent="in")], []
+        sizes = [Scalar(e.fresh(f"{result}_adj_n{k}"), I64) for k in range(storage.rank)]
+        extents = tuple(Var(n.name, I64) for n in sizes)
+        seed = Buffer(e.fresh(f"{result}_adj_seed"), storage.dtype, extents, intent="in")
+        return [*sizes, seed], [Extent(result, k) for k in range(storage.rank)]
+
+    def _add_seed(self, sweep: Sweep, result: str, params: list[Param], checks: list[Expr]) -> None:
+        seed = params[-1]
+        assert isinstance(seed, Buffer)
+        for given, wanted in zip(seed.shape, checks, strict=False):
+            with sweep.e.if_(b.ne(given, wanted)):
+                sweep.e.fail("ValueError", f"the seed of {result} has extent {{}}, not {{}}", given, wanted)
+        each(sweep.e, seed.shape, lambda i: sweep.add_to(result, i, b.load(seed, i)))
+
+
+def _adjoint_param(p: Buffer | Growable, name: str) -> Buffer | Growable:
+    """The parameter that passes the adjoint of a storage parameter."""
+    if isinstance(p, Buffer):
+        return Buffer(name, p.dtype, p.shape, p.strided, "inout")
+    return Growable(name, p.dtype, p.ref_rank)

@@ -1,0 +1,42 @@
+"""The reverse of a library operation: its rule, then the adjoints of what it overwrote are zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wengert.ad.loops import each
+from wengert.ad.reverse import dense
+from wengert.ad.rules import library
+from wengert.ad.rules.library import Operand
+from wengert.ir import build as b
+from wengert.ir.nodes import Buffer, Expr, LibCall, Storage
+
+if TYPE_CHECKING:
+    from wengert.ad.reverse.regions import Snapshot
+    from wengert.ad.reverse.sweep import Sweep
+
+
+def reverse(sweep: Sweep, stmt: LibCall, snapshots: dict[tuple[str, int], Snapshot] | None) -> None:
+    if snapshots is None:
+        return
+    rule = library.rule(stmt.op)
+    if rule is None:
+        raise library.no_rule(stmt)
+    copies: list[tuple[str, Buffer]] = []
+
+    def operand(role: str, k: int, arg: str | Expr) -> Operand:
+        snapshot = snapshots.get((role, k))
+        value: Storage | None = None if snapshot is None else sweep.tapes.snapshot(sweep, snapshot)
+        if not isinstance(arg, str) or not sweep.p.is_active(arg):
+            return Operand(value, None)
+        return Operand(value, dense.adjoint(sweep, arg, copies))
+
+    ins = tuple(operand("in", k, a) for k, a in enumerate(stmt.ins))
+    outs = tuple(operand("out", k, a) for k, a in enumerate(stmt.outs))
+    rule.reverse(sweep.e, dict(stmt.attrs), ins, outs)
+    dense.scatter(sweep, copies)
+    for out in outs:
+        adj = out.derivative
+        if adj is not None:
+            shape = tuple(b.extent(adj, k) for k in range(adj.rank))
+            each(sweep.e, shape, lambda i, s=adj: sweep.e.store(s, i, b.zero(s.dtype)))

@@ -1,0 +1,1 @@
+"""Derivative rules: scalar operations by row (`scalar`), library operations by module (`library`)."""

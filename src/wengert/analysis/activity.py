@@ -1,0 +1,193 @@
+"""Activity: which storages and lets carry derivatives from chosen inputs to chosen outputs.
+
+The flow graph of a function has a node per inexact let, scalar parameter and storage class (see `alias`) and an edge
+a -> b if the value of b is computed from that of a. It is flow-insensitive, so a class is active if anything it ever
+holds may be. Through a call, arguments are connected as the parameters are in the callee's graph, to a fixpoint. A node is
+*varied* if it can be reached from the chosen inputs, *useful* if the chosen outputs can be reached from it, and
+*active* if both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wengert.analysis.alias import AliasAnalysis, analyse
+from wengert.ir.nodes import (
+    Accumulate,
+    Buffer,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Extent,
+    Function,
+    Growable,
+    Let,
+    LibCall,
+    Load,
+    Module,
+    Op,
+    Param,
+    Pop,
+    Push,
+    Scalar,
+    Select,
+    Stmt,
+    Store,
+    Var,
+)
+from wengert.ir.ops import OPS
+from wengert.ir.walk import statements, storages, subexpressions
+
+Edges = dict[str, set[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The active names of one function: lets and scalar parameters in `values`, storages in `storages`."""
+
+    values: frozenset[str]
+    storages: frozenset[str]
+
+    def has(self, name: str) -> bool:
+        return name in self.values or name in self.storages
+
+    def param(self, p: Param) -> bool:
+        return p.name in (self.values if isinstance(p, Scalar) else self.storages)
+
+
+class Flow:
+    """The flow graphs of a module."""
+
+    def __init__(self, module: Module, aliases: AliasAnalysis | None = None) -> None:
+        self.module = module
+        self.aliases = aliases or analyse(module)
+        self.edges: dict[str, Edges] = {name: {} for name in module.functions}
+        self.inexact = {name: _inexact_storages(f) for name, f in module.functions.items()}
+        self.through: dict[str, Edges] = {name: {} for name in module.functions}
+        """By function: for each parameter, the parameters that may depend on it."""
+        for name, f in module.functions.items():
+            for stmt in statements(f.body):
+                self._add(name, stmt)
+        calls = [(name, s) for name, f in module.functions.items() for s in statements(f.body) if isinstance(s, Call)]
+        while True:
+            before = self.through
+            self.through = {name: self._params_through(f) for name, f in module.functions.items()}
+            if self.through == before:
+                break
+            for name, call in calls:
+                self._add_call(name, call)
+
+    def activity(self, function: str, wrt: Iterable[str], of: Iterable[str]) -> Activity:
+        """What is active in a function if the names `wrt` are varied at entry and `of` are useful at exit."""
+        edges = self.edges[function]
+        back: Edges = {}
+        for a, targets in edges.items():
+            for t in targets:
+                back.setdefault(t, set()).add(a)
+        wrt, of = list(wrt), list(of)
+        active = _reach(edges, self._nodes(function, wrt)) & _reach(back, self._nodes(function, of))
+        aliases, inexact = self.aliases.aliases[function], self.inexact[function]
+        named = frozenset(s for s in inexact if aliases.of(s) in active)
+        return Activity(frozenset(active - set(aliases.parent)), named)
+
+    def depends(self, function: str, output: str, source: str) -> bool:
+        """Whether the storage `output` may depend on the name `source`."""
+        return bool(_reach(self.edges[function], self._nodes(function, [source])) & set(self._nodes(function, [output])))
+
+    def _nodes(self, function: str, names: Iterable[str]) -> list[str]:
+        return [node for n in names if (node := self._node(function, n)) is not None]
+
+    def _node(self, function: str, name: str) -> str | None:
+        """The node of a storage, if it is inexact, or of a scalar."""
+        aliases = self.aliases.aliases[function]
+        if name not in aliases.parent:
+            return name
+        return aliases.of(name) if name in self.inexact[function] else None
+
+    def _edge(self, function: str, source: str, target: str) -> None:
+        self.edges[function].setdefault(source, set()).add(target)
+
+    def _add(self, function: str, stmt: Stmt) -> None:
+        """The edges of one statement (calls apart)."""
+        match stmt:
+            case Let(name, value):
+                target, sources = (name if value.dtype.is_inexact else None), self._sources(function, value)
+            case Store(storage, _, value) | Accumulate(storage, _, value) | Push(storage, value):
+                target, sources = self._node(function, storage), self._sources(function, value)
+            case Pop(name, growable, dtype):
+                target, sources = (name if dtype.is_inexact else None), self._nodes(function, [growable])
+            case LibCall(_, outs, ins):
+                sources = [
+                    s for i in ins for s in (self._nodes(function, [i]) if isinstance(i, str) else self._sources(function, i))
+                ]
+                for target in self._nodes(function, outs):
+                    for s in sources:
+                        self._edge(function, s, target)
+                return
+            case _:
+                return
+        if target is not None:
+            for s in sources:
+                self._edge(function, s, target)
+
+    def _sources(self, function: str, value: Expr) -> list[str]:
+        """The nodes that a value's derivative depends on (all inexact names in it that reach it differentiably)."""
+        if not value.dtype.is_inexact:
+            return []
+        match value:
+            case Const() | Extent():
+                return []
+            case Var(name):
+                return [name]
+            case Load(storage):
+                return self._nodes(function, [storage])
+            case Select(_, then, orelse):
+                return self._sources(function, then) + self._sources(function, orelse)
+            case Cast(inner):
+                return self._sources(function, inner)
+            case Op(name, args):
+                return [] if OPS[name].partials is None else [s for a in args for s in self._sources(function, a)]
+
+    def _add_call(self, function: str, call: Call) -> None:
+        params = self.module.functions[call.function].params
+        argument = {p.name: a for p, a in zip(params, call.args, strict=True)}
+        for p, targets in self.through[call.function].items():
+            source = argument[p]
+            sources = self._nodes(function, [source]) if isinstance(source, str) else self._sources(function, source)
+            for q in targets:
+                target = argument[q]
+                if isinstance(target, str):
+                    for s in sources:
+                        for t in self._nodes(function, [target]):
+                            self._edge(function, s, t)
+
+    def _params_through(self, f: Function) -> Edges:
+        """For each parameter, the storage parameters whose final content may depend on it (itself excepted)."""
+        result: Edges = {}
+        outputs = [p.name for p in f.params if isinstance(p, (Buffer, Growable))]
+        for p in f.params:
+            reached = _reach(self.edges[f.name], self._nodes(f.name, [p.name]))
+            result[p.name] = {q for q in outputs if q != p.name and reached & set(self._nodes(f.name, [q]))}
+        return result
+
+
+def _reach(edges: Edges, start: Iterable[str]) -> set[str]:
+    """All nodes that can be reached, the start included."""
+    seen, todo = set(start), list(start)
+    while todo:
+        for t in edges.get(todo.pop(), ()):
+            if t not in seen:
+                seen.add(t)
+                todo.append(t)
+    return seen
+
+
+def _inexact_storages(f: Function) -> set[str]:
+    return {name for name, s in storages(f).items() if s.dtype.is_inexact}
+
+
+def scalar_names(e: Expr) -> set[str]:
+    """The scalar names in an expression."""
+    return {x.name for x in subexpressions(e) if isinstance(x, Var)}
