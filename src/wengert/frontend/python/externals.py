@@ -154,6 +154,14 @@ class Externals:
         self.stage.keep_alive.append((original, made))
         return made
 
+    def wrap_function(self, fn: Any) -> Any:
+        """The function that is called: itself, or for a method of an instance one on the instance's proxy."""
+        if isinstance(fn, types.MethodType):
+            return types.MethodType(fn.__func__, self.wrap(fn.__self__, ("self",), "self"))
+        if isinstance(fn, (types.FunctionType, type)) or not hasattr(fn, "__dict__"):
+            return fn
+        return fn if callable_static(fn) else self.wrap(fn, ("self",), "self")
+
     def attribute(self, proxy: Any, name: str) -> Any:
         """An attribute of an outside instance, read on first use; raises AttributeError."""
         source = self.outside[id(proxy)]
@@ -207,17 +215,14 @@ class Externals:
                 "use float32/64, complex64/128, bool or an integer dtype",
             ) from None
         same = self.arrays.get(id(value))
-        if same is not None:
+        if same is not None and self.stage.decisions.alias_arrays:
             self.guard(access, "same", same.access)
             return same.runtime
-        for other in self.leaves:
-            if isinstance(other.value, np.ndarray) and np.may_share_memory(other.value, value) and other.value.size and value.size:
-                self.guard(access, "overlaps", other.access)
         unique = self.stage.fresh(name)
         shape: list[Expr] = []
         extents: list[tuple[int, str]] = []
         for axis, n in enumerate(value.shape):
-            if n <= SMALL:
+            if n <= SMALL or (len(self.leaves), axis) in self.stage.decisions.static_extents:
                 shape.append(Const(n, I64))
                 continue
             symbol = self.stage.fresh(f"{unique}_n{axis}")
@@ -229,7 +234,8 @@ class Externals:
             self.stage.facts.assume(chosen, SMALL + 1)
             shape.append(chosen)
         root = Root(unique, dtype, tuple(shape), fresh=False, readonly=not value.flags.writeable)
-        leaf = Leaf(access, value, unique, leaf_key(value), buffer=Buffer(unique, dtype, tuple(shape)), extents=extents, root=root)
+        key = (value.dtype.str, *[n if isinstance(e, Const) else -1 for n, e in zip(value.shape, shape, strict=True)])
+        leaf = Leaf(access, value, unique, key, buffer=Buffer(unique, dtype, tuple(shape)), extents=extents, root=root)
         self.leaves.append(leaf)
         leaf.runtime = self.stage.whole(root)
         self.arrays[id(value)] = leaf

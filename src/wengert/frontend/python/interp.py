@@ -14,11 +14,12 @@ from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail
 from wengert.ir.types import I64
 
-from . import arrays, index, numeric
+from . import arrays, builtin, index, mathlib, numeric
 from .calls import Calls
 from .control import Body, Control, Target
 from .externals import Externals
 from .frame import Frame, PyRaise
+from .lists import Lists
 from .source import scope_of
 from .stage import Stage
 from .statements import Statements
@@ -37,7 +38,7 @@ from .values import (
 )
 
 
-class Interp(Control, Statements, Calls):
+class Interp(Control, Statements, Calls, Lists):
     """Evaluates one call. `externals` wraps what exists before it."""
 
     def __init__(self, stage: Stage) -> None:
@@ -53,7 +54,17 @@ class Interp(Control, Statements, Calls):
         self.containers: dict[int, Any] = {}
         self.list_nodes: dict[int, ast.AST] = {}
         self.assumed: dict[int, tuple[int, ...]] = {}
-        self.name_hint = "t"
+        self.caught: list[PyRaise] = []
+        self.loop_left: Target | None = None
+        self.changed_outside: list[tuple[Any, str]] = []
+        self.sources: dict[types.CodeType, types.FunctionType] = {}
+        self.comprehensions = _comprehensions
+        self.call_node: ast.AST | None = None
+        self.current_list_node: ast.AST | None = None
+        self.collect_problems = False
+
+    def call_method(self, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return builtin.call_method(self, owner, name, args, kwargs)
 
     @property
     def frame(self) -> Frame:
@@ -580,6 +591,9 @@ class Interp(Control, Statements, Calls):
         return RuntimeString(text, tuple(parts))
 
 
+_comprehensions: dict[ast.AST, ast.FunctionDef] = {}
+
+
 def _staged_number(value: Any) -> bool:
     return isinstance(value, (RScalar, RArray))
 
@@ -599,3 +613,5 @@ _METHODS: dict[str, tuple[str, str]] = {
     ">>": ("__rshift__", "__rrshift__"),
 }  # fmt: skip
 
+
+__all__ = ["Interp", "mathlib"]

@@ -226,8 +226,8 @@ UFUNCS.update({u: _op(name) for name, u in _NAMED.items()})
 def loop_types(ufunc: np.ufunc, operands: Sequence[Any], dtype: DType | None = None) -> tuple[list[DType], DType]:
     """The dtypes NumPy computes this ufunc in: of the inputs and of the output."""
     types = [_weak(v) for v in operands]
-    signature = None if dtype is None else (*[None] * ufunc.nin, dtype.numpy)
-    resolved = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), signature=signature)
+    options = {} if dtype is None else {"signature": (*[None] * ufunc.nin, dtype.numpy)}
+    resolved = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), **options)
     return [DType.of(t) for t in resolved[: ufunc.nin]], DType.of(resolved[ufunc.nin])
 
 

@@ -55,7 +55,10 @@ class Decisions:
 
     static_leaves: set[int] = field(default_factory=set)
     unified: set[tuple[str, str]] = field(default_factory=set)
-    unrolled: set[tuple[Any, ...]] = field(default_factory=set)
+    unrolled: set[Any] = field(default_factory=set)
+    growable: dict[Any, Any] = field(default_factory=dict)
+    static_extents: set[tuple[int, int]] = field(default_factory=set)
+    alias_arrays: bool = False
     restarts: int = 0
 
 
@@ -99,6 +102,8 @@ class Stage:
         self.stored_as: dict[int, RArray] = {}
         self.reshaped: set[str] = set()
         self.serial = 0
+        self.unrolled = decisions.unrolled
+        self.grow_nodes: dict[str, Any] = {}
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
         self.representatives: dict[str, Expr] = {}
         self.created: dict[int, int] = {}
@@ -214,6 +219,10 @@ class Stage:
         self.created[id(obj)] = self.serial
         self.keep_alive.append(obj)
         return obj
+
+    def is_created(self, obj: Any) -> bool:
+        """Whether an instance was made by the program."""
+        return id(getattr(obj, "__dict__", None)) in self.created
 
     def created_since(self, obj: Any, serial: int) -> bool:
         return self.created.get(id(obj), 0) > serial

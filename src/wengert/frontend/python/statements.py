@@ -551,6 +551,8 @@ class Statements:
             if not any(issubclass(kind, ks) for h in self.handlers for ks in h.kinds):
                 return False
             error = PyRaise(kind, RuntimeString(message, args))
+            if isinstance(cond, Const):
+                raise error
             if not self.branch(cond, lambda: self.raise_(error), lambda: True):
                 raise ExitNow
             return True

@@ -1,0 +1,43 @@
+"""wengert: exact derivatives of ordinary Python programs, at native speed.
+
+    import wengert as wg
+    wg.grad(f)(x)                   # the gradient of a scalar function
+    wg.vjp(f, x), wg.jvp(f, (x,), (dx,)), wg.jacobian(f), wg.hessian(f), wg.hvp(f)
+    wg.compile(f)                   # the program itself, native
+    wg.check(f, x)                  # derivatives against differences, said in full
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
+    from wengert.transform import compile, grad, jvp, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "compile": "transform",
+    "grad": "transform",
+    "value_and_grad": "transform",
+    "vjp": "transform",
+    "jvp": "transform",
+    "WengertError": "errors",
+    "Unsupported": "errors",
+    "NotDifferentiable": "errors",
+    "CompilerNotFound": "errors",
+}
+__all__ = ["CompilerNotFound", "NotDifferentiable", "Unsupported", "WengertError", "compile", "grad", "jvp", "value_and_grad", "vjp"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public names on first use: importing wengert costs nothing until then."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"wengert.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'wengert' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

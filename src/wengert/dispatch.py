@@ -1,0 +1,168 @@
+"""From a call's arguments to the compiled variant that fits: generated guard checks, leaves in order."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.frontend.python.externals import SMALL, Access
+from wengert.frontend.python.program import Staged
+from wengert.ir.types import DType
+
+Fetch = Callable[[Any, tuple[Any, ...], dict[str, Any]], "tuple[Any, ...] | None"]
+
+
+class _Writer:
+    """Writes the source of a fetch function."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.names: dict[Access, str] = {}
+        self.objects: dict[str, Any] = {"ndarray": np.ndarray, "contiguous": contiguous}
+
+    def embed(self, value: Any) -> str:
+        name = f"k{len(self.objects)}"
+        self.objects[name] = value
+        return name
+
+    def check(self, condition: str) -> None:
+        self.lines.append(f"if not ({condition}): return None")
+
+    def get(self, access: Access) -> str:
+        """A local name holding the value at an access path."""
+        if access in self.names:
+            return self.names[access]
+        head, *rest = access
+        steps = list(access)
+        depth = _root_length(access)
+        if len(steps) > depth:
+            owner = self.get(tuple(steps[:-1]))
+            kind, key = steps[-1]
+            if kind == "attr" and key == "__self__":
+                expr = f"{owner}.__self__"
+            elif kind == "attr":
+                expr = f"{owner}.__dict__[{key!r}]"
+            else:
+                expr = f"{owner}[{key!r}]" if isinstance(key, (int, str)) else f"{owner}[{self.embed(key)}]"
+        else:
+            expr = self._root(head, rest)
+        name = f"v{len(self.names)}"
+        self.names[access] = name
+        self.lines.append(f"{name} = {expr}")
+        return name
+
+    def _root(self, head: str, rest: list[Any]) -> str:
+        match head:
+            case "arg":
+                return f"args[{rest[0]}]"
+            case "kw":
+                return f"kwargs[{rest[0]!r}]"
+            case "self":
+                return "fn.__self__" if not rest else "fn"
+            case "global":
+                return f"{self.embed(rest[0])}[{rest[1]!r}]"
+            case "cell":
+                return f"{self.embed(rest[0])}.__closure__[{rest[1]}].cell_contents"
+            case "static":
+                return f"getattr({self.embed(rest[0])}, {rest[1]!r})"
+            case _:
+                owner, name = rest
+                if isinstance(owner, types.FunctionType):
+                    if owner.__kwdefaults__ and name in owner.__kwdefaults__:
+                        return f"{self.embed(owner)}.__kwdefaults__[{name!r}]"
+                    positional = [
+                        p.name for p in inspect.signature(owner, follow_wrapped=False).parameters.values()
+                        if p.default is not p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+                    ]
+                    return f"{self.embed(owner)}.__defaults__[{positional.index(name)}]"
+                return f"{self.embed(owner)}.__dataclass_fields__[{name!r}].default"
+
+
+def _root_length(access: Access) -> int:
+    return {"arg": 2, "kw": 2, "self": 1, "global": 3, "cell": 3, "static": 3, "default": 3}[access[0]]
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """A C-contiguous, aligned, native copy if the array is not such."""
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Fetch:
+    """A function (fn, args, kwargs) -> leaves, or None if the call does not fit this variant.
+
+    Leaves are as given except that arrays are C-contiguous and native.
+    """
+    w = _Writer()
+    w.check(f"len(args) == {len(args)}")
+    w.check(f"kwargs.keys() == {w.embed(dict.fromkeys(kwargs).keys())}" if kwargs else "not kwargs")
+    # What may fail to exist is looked up in the order found while staging, so structure is checked before its parts.
+    for guard in staged.guards:
+        v = w.get(guard.access)
+        match guard.kind:
+            case "is":
+                w.check(f"{v} is {w.embed(guard.expected)}")
+            case "equal":
+                w.check(f"type({v}) is {w.embed(type(guard.expected))} and {v} == {w.embed(guard.expected)}")
+            case "type":
+                kind, length = guard.expected
+                w.check(f"type({v}) is {w.embed(kind)}" + (f" and len({v}) == {length}" if length >= 0 else ""))
+            case "keys":
+                w.check(f"tuple({v}) == {w.embed(guard.expected)}")
+            case "same":
+                w.check(f"{v} is {w.get(guard.expected)}")
+            case _:
+                raise AssertionError(guard.kind)
+    names = []
+    for k, leaf in enumerate(staged.leaves):
+        v = w.get(leaf.access)
+        if isinstance(leaf.key, tuple) and leaf.key and leaf.key[0] == "=":
+            w.check(f"type({v}) is {w.embed(type(leaf.value))} and {v} == {leaf.value!r}")
+        elif leaf.buffer is not None:
+            w.check(f"type({v}) is ndarray" if type(leaf.value) is np.ndarray else f"isinstance({v}, ndarray)")
+            dtype = w.embed(leaf.value.dtype)
+            w.check(f"{v}.dtype is {dtype} or {v}.dtype == {dtype}")
+            w.lines.append(f"s{k} = {v}.shape")
+            extents = leaf.key[1:]
+            w.check(f"len(s{k}) == {len(extents)}")
+            for axis, n in enumerate(extents):
+                w.check(f"s{k}[{axis}] > {SMALL}" if n < 0 else f"s{k}[{axis}] == {n}")
+            if not leaf.value.dtype.isnative:
+                w.lines.append(f"{v} = contiguous({v})")
+            else:
+                w.lines.append(f"f{k} = {v}.flags")
+                w.lines.append(f"if not (f{k}.c_contiguous and f{k}.aligned): {v} = contiguous({v})")
+        elif type(leaf.value) is int:
+            w.check(f"type({v}) is int and {v} {'>' if leaf.value > 0 else '<'} 0")
+        else:
+            w.check(f"type({v}) is {w.embed(type(leaf.value))}")
+        names.append(v)
+    for a, b in staged.equal:
+        w.check(f"{_size(staged, w, a)} == {_size(staged, w, b)}")
+    body = "\n        ".join(w.lines) or "pass"
+    result = "".join(f"{n}, " for n in names)
+    source = (
+        "def fetch(fn, args, kwargs):\n    try:\n        " + body + f"\n        return ({result})\n"
+        "    except (KeyError, IndexError, AttributeError, TypeError): return None\n"
+    )
+    namespace = dict(w.objects)
+    exec(compile(source, "<wengert guard>", "exec"), namespace)
+    return namespace["fetch"]  # type: ignore[return-value]
+
+
+def _size(staged: Staged, w: _Writer, name: str) -> str:
+    leaf, axis = staged.sizes[name]
+    return w.get(staged.leaves[leaf].access) if axis < 0 else f"s{leaf}[{axis}]"
+
+
+def inexact(value: Any) -> bool:
+    """Whether a leaf carries derivatives."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        try:
+            return DType.of(value.dtype).is_inexact
+        except (KeyError, TypeError):
+            return False
+    return type(value) in (float, complex)

@@ -1,0 +1,538 @@
+"""Calls: of staged functions (inlined), handlers, classes and plain Python; attributes; comprehensions."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import functools
+import inspect
+import types
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.ir.nodes import ZERO, Extent
+from wengert.ir.types import I64
+
+from . import arrays
+from .control import ExitNow
+from .externals import Outside
+from .frame import Frame, PyRaise
+from .registry import ATTRIBUTES, HANDLERS, METHODS
+from .source import FunctionNode, find, scope_of
+from .stage import Stage
+from .values import MISSING, BoundMethod, Choice, Closure, RArray, RList, RScalar, RuntimeString, contains_runtime
+
+if TYPE_CHECKING:
+    from .interp import Interp
+
+MAX_DEPTH = 200
+_LIBRARIES = {"numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools", "warnings", "sys", "types",
+              "typing", "collections", "dataclasses", "enum", "abc", "copy", "logging", "os", "datetime", "wengert"}  # fmt: skip
+
+
+class Calls:
+    """Mixed into the interpreter."""
+
+    stage: Stage
+
+    # -- calls -----------------------------------------------------------------------------------------------
+
+    def eval_call(self: Interp, node: ast.Call, hint: str) -> Any:
+        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+            return self.super_object()
+        fn = self.eval(node.func)
+        args: list[Any] = []
+        for a in node.args:
+            if isinstance(a, ast.Starred):
+                args.extend(self.static_iterable(self.eval(a.value)))
+            else:
+                args.append(self.eval(a))
+        kwargs: dict[str, Any] = {}
+        for k in node.keywords:
+            value = self.eval(k.value)
+            if k.arg is None:
+                kwargs.update(value)
+            else:
+                kwargs[k.arg] = value
+        self.call_node = node
+        return self.call(fn, args, kwargs)
+
+    def super_object(self: Interp) -> Any:
+        frame = self.frame
+        while frame.cls is None and frame.parent is not None:
+            frame = frame.parent
+        first = frame.node.args.args[0].arg if frame.node.args.args else None
+        if frame.cls is None or first is None:
+            raise PyRaise(RuntimeError("super(): no arguments"))
+        owner = frame.locals[first]
+        return super(frame.cls, owner)
+
+    def call(self: Interp, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call a staged value."""
+        fn = self.resolve(fn)
+        if isinstance(fn, Choice):
+            return self.over_choice(lambda f: self.call(f, args, kwargs), fn)
+        args = [self.resolve(a) for a in args]
+        kwargs = {k: self.resolve(v) for k, v in kwargs.items()}
+        match fn:
+            case Closure():
+                return self.call_closure(fn, args, kwargs)
+            case BoundMethod(owner, name):
+                return self.call_method(owner, name, args, kwargs)
+            case types.MethodType():
+                return self.call(fn.__func__, [fn.__self__, *args], kwargs)
+            case functools.partial():
+                return self.call(fn.func, [*fn.args, *args], {**fn.keywords, **kwargs})
+            case _:
+                pass
+        handler = _lookup(fn)
+        if handler is not None:
+            return self.handled(handler, args, kwargs)
+        if isinstance(fn, np.ufunc):
+            from .numpy_api import ufuncs
+
+            return ufuncs.call_ufunc(self, fn, *args, **kwargs)
+        if isinstance(fn, type):
+            return self.instantiate(fn, args, kwargs)
+        if isinstance(fn, types.FunctionType):
+            return self.call_function(fn, args, kwargs)
+        inner = getattr(fn, "_implementation", None) or (getattr(fn, "__wrapped__", None) if not isinstance(fn, type) else None)
+        if isinstance(inner, types.FunctionType):
+            return self.call(inner, args, kwargs)
+        if not contains_runtime(args) and not contains_runtime(kwargs):
+            return self.adopt(self.native(lambda: fn(*args, **kwargs)))
+        method = getattr(type(fn), "__call__", None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [fn, *args], kwargs)
+        name = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or type(fn).__name__
+        module = getattr(fn, "__module__", None)
+        raise self.stage.refuse(
+            f"{module + '.' if module else ''}{name} has no counterpart for run-time data",
+            "use the NumPy functions listed in the documentation, or write it out in Python",
+        )
+
+    def handled(self: Interp, handler: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        try:
+            bound = inspect.signature(handler).bind(self, *args, **kwargs)
+        except TypeError as error:
+            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(handler).parameters.values()):
+                raise self.stage.refuse(
+                    f"this call is not supported with these arguments ({error})", "use the arguments listed in the documentation"
+                ) from None
+            raise
+        return handler(*bound.args, **bound.kwargs)
+
+    def adopt(self: Interp, value: Any) -> Any:
+        """A value that Python itself computed from static ones."""
+        if isinstance(value, np.ndarray):
+            return self.as_array(value)
+        if isinstance(value, (list, dict)):
+            self.stage.note_created(value)
+        elif hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType, types.FunctionType)):
+            self.stage.note_created(value.__dict__)
+        return value
+
+    # -- functions -------------------------------------------------------------------------------------------
+
+    def make_closure(self: Interp, node: Any, name: str) -> Closure:
+        defaults = tuple(self.settle(self.eval(d)) for d in node.args.defaults)
+        kw = {
+            a.arg: self.settle(self.eval(d))
+            for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            if d is not None
+        }
+        return Closure(node, self.frame, name, defaults, kw, self.frame.source)
+
+    def call_closure(self: Interp, fn: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        parent: Frame = fn.frame
+        frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, parent.cls)
+        self.bind(frame, fn.node, fn.name, list(fn.defaults), dict(fn.kw_defaults), args, kwargs)
+        return self.run_frame(frame)
+
+    def call_function(self: Interp, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        found = find(fn)
+        if found is None:
+            wrapped = getattr(fn, "__wrapped__", None)
+            if isinstance(wrapped, types.FunctionType):
+                return self.call_function(wrapped, args, kwargs)
+            if not contains_runtime(args) and not contains_runtime(kwargs):
+                return self.adopt(self.native(lambda: fn(*args, **kwargs)))
+            raise self.stage.refuse(f"the source of {fn.__qualname__} cannot be found", "define it in a file")
+        source, node = found
+        if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in _own_nodes(node)):
+            return self.generator(fn, node, args, kwargs)
+        frame = Frame(fn.__qualname__, node, source, fn.__globals__, len(self.frames), fn, None, _class_of(fn, args))
+        kw_defaults = dict(fn.__kwdefaults__ or {})
+        self.bind(frame, node, fn.__name__, list(fn.__defaults__ or ()), kw_defaults, args, kwargs)
+        self.record_source(fn)
+        return self.run_frame(frame)
+
+    def generator(self: Interp, fn: types.FunctionType, node: FunctionNode, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead")
+
+    def run_frame(self: Interp, frame: Frame) -> Any:
+        """Stage the body of a function in place; its value, or ExitNow if it never returns here."""
+        if len(self.frames) > MAX_DEPTH:
+            raise PyRaise(RecursionError("maximum recursion depth exceeded"))
+        self.stage.note_created(frame.locals)
+        caller_span = self.stage.span
+        loops, self.loops = self.loops, []
+        self.frames.append(frame)
+        self.frames_by_locals[id(frame.locals)] = frame
+        try:
+            if isinstance(frame.node, ast.Lambda):
+                return self.eval(frame.node.body)
+            frame.returns = self.target("return")
+
+            def run() -> bool:
+                if self.exec_block(frame.node.body):  # type: ignore[arg-type]
+                    self.stage.write(frame.locals, "$ret", None)
+                    self.bodies[-1].exits.add(frame.returns)  # type: ignore[arg-type]
+                return False
+
+            path = self.body(run)
+        finally:
+            self.frames.pop()
+            self.loops = loops
+            self.stage.span = caller_span
+        outer = frozenset(t for t in path.exits if t is not frame.returns)
+        if frame.returns not in path.exits:
+            self.bodies[-1].exits |= outer
+            raise ExitNow
+        result = frame.locals.get("$ret", None)
+        self.guard(outer)
+        return self.use(result, "the result of " + frame.name)
+
+    def bind(
+        self: Interp, frame: Frame, node: FunctionNode, name: str, defaults: list[Any], kw_defaults: dict[str, Any],
+        args: list[Any], kwargs: dict[str, Any],
+    ) -> None:
+        """Bind arguments to parameters as Python does."""
+        a = node.args
+        positional = [*a.posonlyargs, *a.args]
+        names = [p.arg for p in positional]
+        kwargs = dict(kwargs)
+        if len(args) > len(names) and a.vararg is None:
+            raise PyRaise(TypeError(f"{name}() takes {len(names)} positional arguments but {len(args)} were given"))
+        values = dict(zip(names, args, strict=False))
+        extra = tuple(args[len(names) :])
+        keyword_names = {p.arg for p in [*a.args, *a.kwonlyargs]}
+        rest: dict[str, Any] = {}
+        for k, v in kwargs.items():
+            if k in keyword_names:
+                if k in values:
+                    raise PyRaise(TypeError(f"{name}() got multiple values for argument '{k}'"))
+                values[k] = v
+            elif a.kwarg is not None:
+                rest[k] = v
+            else:
+                raise PyRaise(TypeError(f"{name}() got an unexpected keyword argument '{k}'"))
+        for k, d in zip(names[len(names) - len(defaults) :], defaults, strict=True):
+            if k not in values:
+                values[k] = self.default(frame, d, k)
+        for p in a.kwonlyargs:
+            if p.arg not in values and p.arg in kw_defaults:
+                values[p.arg] = self.default(frame, kw_defaults[p.arg], p.arg)
+        missing = [n for n in [*names, *(p.arg for p in a.kwonlyargs)] if n not in values]
+        if missing:
+            quoted = ", ".join(f"'{m}'" for m in missing)
+            raise PyRaise(TypeError(f"{name}() missing {len(missing)} required argument(s): {quoted}"))
+        for k, v in values.items():
+            frame.locals[k] = self.settle(v, k)
+        if a.vararg is not None:
+            frame.locals[a.vararg.arg] = tuple(self.settle(v) for v in extra)
+        if a.kwarg is not None:
+            frame.locals[a.kwarg.arg] = self.stage.note_created({k: self.settle(v, k) for k, v in rest.items()})
+
+    def default(self: Interp, frame: Frame, value: Any, name: str) -> Any:
+        if frame.function is None or value is None or isinstance(value, (bool, int, float, complex, str)):
+            return value
+        return self.externals.wrap(value, ("default", frame.function, name), name)
+
+    # -- classes and attributes ------------------------------------------------------------------------------
+
+    def instantiate(self: Interp, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if issubclass(cls, enum.Enum) or (issubclass(cls, tuple) and cls is not tuple):
+            if any(isinstance(a, RScalar) for a in args) and issubclass(cls, enum.Enum):
+                args = [self.stage.static_int(a.expr, "the value of an enum") if isinstance(a, RScalar) else a for a in args]
+            return self.native(lambda: cls(*[self.settle(a) for a in args], **kwargs))
+        if issubclass(cls, BaseException):
+            if contains_runtime(args) or any(isinstance(a, RuntimeString) for a in args):
+                text = next((a for a in args if isinstance(a, RuntimeString)), RuntimeString("", ()))
+                return PyRaise(cls, text)
+            return self.native(lambda: cls(*args, **kwargs))
+        init = cls.__init__
+        if not isinstance(init, types.FunctionType) and not contains_runtime(args) and not contains_runtime(kwargs) and cls.__module__.split(".")[0] in _LIBRARIES:
+            return self.adopt(self.native(lambda: cls(*args, **kwargs)))
+        new = cls.__new__
+        obj = self.call(new, [cls, *args], kwargs) if isinstance(new, types.FunctionType) else self.native(lambda: object.__new__(cls))
+        if hasattr(obj, "__dict__"):
+            self.stage.note_created(obj.__dict__)
+        self.stage.keep_alive.append(obj)
+        if dataclasses.is_dataclass(cls) and isinstance(init, types.FunctionType) and find(init) is None:
+            self.dataclass_init(cls, obj, args, kwargs)
+        elif isinstance(init, types.FunctionType):
+            self.call(init, [obj, *args], kwargs)
+        elif args or kwargs:
+            raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
+        return obj
+
+    def dataclass_init(self: Interp, cls: Any, obj: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """The generated __init__ of a dataclass."""
+        fields = [f for f in dataclasses.fields(cls) if f.init]
+        positional = [f.name for f in fields if not f.kw_only]
+        if len(args) > len(positional):
+            raise PyRaise(TypeError(f"{cls.__name__}() takes {len(positional)} positional arguments but {len(args)} were given"))
+        values = {**dict(zip(positional, args, strict=False)), **kwargs}
+        for f in dataclasses.fields(cls):
+            if f.name in values and f.init:
+                value = values.pop(f.name)
+            elif f.default is not dataclasses.MISSING:
+                value = self.externals.wrap(f.default, ("default", cls, f.name), f.name) if not isinstance(f.default, (int, float, str)) else f.default
+            elif f.default_factory is not dataclasses.MISSING:
+                value = self.call(f.default_factory, [], {})
+            elif f.init:
+                raise PyRaise(TypeError(f"{cls.__name__}() missing required argument: '{f.name}'"))
+            else:
+                continue
+            self.stage.write(obj.__dict__, f.name, self.settle(value, f.name))
+        if values:
+            raise PyRaise(TypeError(f"{cls.__name__}() got an unexpected keyword argument '{next(iter(values))}'"))
+        post = getattr(cls, "__post_init__", None)
+        if post is not None:
+            self.call(post, [obj], {})
+
+    def get_attribute(self: Interp, owner: Any, name: str) -> Any:
+        owner = self.resolve(owner)
+        match owner:
+            case Choice():
+                return self.over_choice(lambda o: self.get_attribute(o, name), owner)
+            case RArray() | RScalar():
+                if name in ATTRIBUTES:
+                    return ATTRIBUTES[name](self, owner)
+                if name in METHODS or isinstance(owner, RScalar):
+                    return BoundMethod(owner, name)
+                raise PyRaise(AttributeError(f"'numpy.ndarray' object has no attribute '{name}'"))
+            case RList() | np.ufunc() | list() | dict() | set():
+                if isinstance(owner, np.ufunc) and name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
+                    return getattr(owner, name)
+                if type(owner) in (list, dict, set, RList) or isinstance(owner, np.ufunc):
+                    return BoundMethod(owner, name)
+            case np.ndarray():
+                return self.get_attribute(self.as_array(owner), name)
+            case Closure():
+                if name in owner.attributes:
+                    return owner.attributes[name]
+                if name in ("__name__", "__qualname__"):
+                    return owner.name
+                raise PyRaise(AttributeError(f"'function' object has no attribute '{name}'"))
+            case types.ModuleType():
+                value = self.native(lambda: getattr(owner, name))
+                if owner.__name__.split(".")[0] in _LIBRARIES or name not in vars(owner):
+                    return value
+                return self.externals.wrap(value, ("global", vars(owner), name), name)
+            case _:
+                pass
+        return self.object_attribute(owner, name)
+
+    def object_attribute(self: Interp, owner: Any, name: str) -> Any:
+        if isinstance(owner, super):
+            value = self.native(lambda: getattr(owner, name))
+            return value
+        cls = owner if isinstance(owner, type) else type(owner)
+        raw = inspect.getattr_static(cls, name, MISSING)
+        if isinstance(owner, type):
+            value = self.native(lambda: getattr(owner, name))
+            if isinstance(value, (int, float, complex, np.ndarray, list, dict)) and not isinstance(value, (bool, enum.Enum)) and cls.__module__.split(".")[0] not in _LIBRARIES:
+                return self.externals.wrap(value, ("static", owner, name), name)
+            return value
+        if isinstance(raw, property) and isinstance(raw.fget, types.FunctionType):
+            return self.call(raw.fget, [owner], {})
+        if isinstance(raw, functools.cached_property):
+            if name not in owner.__dict__:
+                self.stage.write(owner.__dict__, name, self.settle(self.call(raw.func, [owner], {}), name))
+            return owner.__dict__[name]
+        attributes = getattr(owner, "__dict__", None)
+        if attributes is not None and name in attributes:
+            return self.use(attributes[name], name)
+        source: Outside | None = self.externals.outside.get(id(owner))
+        if source is not None and name in getattr(source.original, "__dict__", {}):
+            return self.use(self.externals.attribute(owner, name), name)
+        if raw is MISSING:
+            method = getattr(cls, "__getattr__", None)
+            if isinstance(method, types.FunctionType):
+                return self.call(method, [owner, name], {})
+            return self.native(lambda: getattr(owner, name))
+        if isinstance(raw, types.FunctionType):
+            return types.MethodType(raw, owner)
+        if isinstance(raw, (int, float, complex, np.ndarray, list, dict)) and not isinstance(raw, bool):
+            return self.externals.wrap(raw, ("static", cls, name), name)
+        return self.native(lambda: getattr(owner, name))
+
+    def set_attribute(self: Interp, owner: Any, name: str, value: Any) -> None:
+        owner = self.resolve(owner)
+        if isinstance(owner, RArray):
+            if name != "shape":
+                raise self.stage.refuse(f"assigning .{name} of an array is not supported", "make a new array")
+            from .numpy_api import shape
+
+            self.replace(owner, shape.reshape(self, owner, value))
+            return
+        if isinstance(owner, Closure):
+            owner.attributes[name] = value
+            return
+        if isinstance(owner, (type, types.ModuleType, types.FunctionType)):
+            raise self.stage.refuse(f"the attribute {name!r} of {owner.__name__} is assigned", "keep such state in an instance")
+        if isinstance(owner, Choice):
+            raise self.stage.refuse("an attribute of a value of several possible kinds is assigned", "test its kind first")
+        cls = type(owner)
+        raw = inspect.getattr_static(cls, name, MISSING)
+        if isinstance(raw, property):
+            if raw.fset is None:
+                raise PyRaise(AttributeError(f"property '{name}' of '{cls.__name__}' object has no setter"))
+            self.call(raw.fset, [owner, value], {})
+            return
+        setter = getattr(cls, "__setattr__", None)
+        if isinstance(setter, types.FunctionType) and find(setter) is not None:
+            self.call(setter, [owner, name, value], {})
+            return
+        if dataclasses.is_dataclass(cls) and getattr(cls, "__dataclass_params__").frozen:
+            raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
+        if not hasattr(owner, "__dict__"):
+            raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
+        if id(owner) in self.externals.outside:
+            source = self.externals.outside[id(owner)]
+            if name not in owner.__dict__ and name in source.original.__dict__:
+                self.externals.attribute(owner, name)
+            self.changed_outside.append((owner, name))
+        self.stage.write(owner.__dict__, name, self.settle(value, name))
+
+    def replace(self: Interp, old: RArray, new: RArray) -> None:
+        """The array object changes (its shape was assigned): rebind the names that hold it."""
+        for frame in self.frames:
+            for key, value in list(frame.locals.items()):
+                if value is old:
+                    self.stage.write(frame.locals, key, new)
+
+    def holders(self: Interp, root: Any) -> int:
+        """How many static locations hold an array in this memory."""
+        seen: set[int] = set()
+        count = 0
+        todo: list[Any] = [f.locals for f in self.frames]
+        while todo:
+            item = todo.pop()
+            if isinstance(item, RArray):
+                count += item.root is root
+                continue
+            if not isinstance(item, (dict, list, tuple)):
+                item = getattr(item, "__dict__", None) if self.stage.is_created(item) else None
+                if item is None:
+                    continue
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            todo.extend(item.values() if isinstance(item, dict) else item)
+        return count
+
+    # -- lists, comprehensions -------------------------------------------------------------------------------
+
+    def as_array(self: Interp, value: Any, dtype: Any = None) -> RArray:
+        from .numpy_api import create
+
+        return create.as_array(self, value, dtype)
+
+    def matmul(self: Interp, a: Any, b: Any) -> Any:
+        if not isinstance(a, (RArray, np.ndarray, list, tuple)):
+            method = self.operator_method("@", a, b)
+            if method is not None:
+                return method()
+        from .numpy_api import products
+
+        return products.matmul(self, a, b)
+
+    def new_list(self: Interp, node: ast.AST, items: list[Any]) -> Any:
+        """A list made by the program: static, or growable if an earlier attempt saw it grow under run-time control."""
+        spec = self.stage.decisions.growable.get(node)
+        if spec is not None:
+            self.current_list_node = node
+            return self.growable(spec, items)
+        self.stage.note_created(items)
+        self.list_nodes[id(items)] = node
+        return items
+
+    def comprehension(self: Interp, node: Any) -> Any:
+        """List comprehensions and generator expressions, as the loops they abbreviate."""
+        result = "$list"
+        body: list[ast.stmt] = [_located(node, ast.Expr(_located(node, ast.Call(
+            _located(node, ast.Attribute(_located(node, ast.Name(result, ast.Load())), "append", ast.Load())), [node.elt], []))))]
+        return self._comprehend(node, node.generators, result, self.new_list(node, []), body)
+
+    def dict_comprehension(self: Interp, node: ast.DictComp) -> Any:
+        result = "$dict"
+        target = _located(node, ast.Subscript(_located(node, ast.Name(result, ast.Load())), node.key, ast.Store()))
+        body: list[ast.stmt] = [_located(node, ast.Assign([target], node.value))]
+        return self._comprehend(node, node.generators, result, self.stage.note_created({}), body)
+
+    def _comprehend(self: Interp, node: ast.expr, generators: list[ast.comprehension], result: str, value: Any, body: list[ast.stmt]) -> Any:
+        cached = self.comprehensions.get(node)
+        if cached is None:
+            for g in reversed(generators):
+                for test in reversed(g.ifs):
+                    body = [_located(node, ast.If(test, body, []))]
+                body = [_located(node, ast.For(g.target, g.iter, body, []))]
+            arguments = ast.arguments([], [ast.arg(result)], None, [], [], None, [])
+            cached = _located(node, ast.FunctionDef("<comprehension>", arguments, body, []))
+            self.comprehensions[node] = cached
+        outer = self.frame
+        frame = Frame("<comprehension>", cached, outer.source, outer.globals, len(self.frames), None, outer, outer.cls)
+        frame.locals[result] = value
+        self.run_frame(frame)
+        return value
+
+    def record_source(self: Interp, fn: types.FunctionType) -> None:
+        """Remember a staged function: its code is part of what a compilation depends on."""
+        self.sources[fn.__code__] = fn
+
+    def length(self: Interp, value: Any) -> Any:
+        if isinstance(value, RArray):
+            if value.rank == 0:
+                raise PyRaise(TypeError("len() of unsized object"))
+            return value.shape[0]
+        return self.list_length(value)
+
+
+def _lookup(fn: Any) -> Any:
+    try:
+        return HANDLERS.get(fn)
+    except TypeError:
+        return None
+
+
+def _located(at: ast.AST, node: Any) -> Any:
+    ast.copy_location(node, at)
+    return node
+
+
+def _own_nodes(node: FunctionNode) -> list[ast.AST]:
+    """The nodes of a function's body without those of inner functions."""
+    out: list[ast.AST] = []
+    todo: list[ast.AST] = list(node.body) if isinstance(node.body, list) else [node.body]
+    while todo:
+        n = todo.pop()
+        out.append(n)
+        if not isinstance(n, (ast.FunctionDef, ast.Lambda, ast.GeneratorExp, ast.ClassDef)):
+            todo.extend(ast.iter_child_nodes(n))
+    return out
+
+
+def _class_of(fn: types.FunctionType, args: list[Any]) -> type | None:
+    """The class whose body defines a method, for super()."""
+    if "__class__" in fn.__code__.co_freevars:
+        cell = fn.__closure__[fn.__code__.co_freevars.index("__class__")]  # type: ignore[index]
+        return cell.cell_contents
+    return None
+
+
+__all__ = ["Calls", "I64", "ZERO", "Extent", "arrays", "scope_of"]

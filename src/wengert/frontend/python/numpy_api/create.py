@@ -1,0 +1,322 @@
+"""Making arrays: from Python data, filled with a value, ranges of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.ir import build
+from wengert.ir.nodes import ONE, ZERO, Const, Expr, Extent, Load, Store, Var
+from wengert.ir.types import BOOL, C128, F64, I64, DType
+
+from .. import arrays, numeric
+from ..registry import handles, method
+from ..values import Choice, RArray, RList, RRange, RScalar
+from .common import (
+    consume,
+    dtype_of,
+    element0,
+    filled,
+    fix,
+    generated,
+    given,
+    hint_of,
+    insert_axis,
+    integer_expr,
+    number_dtype,
+    numbers,
+    only_default,
+    python_int,
+    require_equal,
+    require_nonnegative,
+    scalar,
+    shape_of,
+    store,
+    when,
+)
+
+if TYPE_CHECKING:
+    from ..interp import Interp
+
+MAX_CONSTANTS = 4096
+
+
+# -- from Python data ------------------------------------------------------------------------------------------
+
+
+def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
+    """np.asarray: the array itself if it is one of that dtype; a number gives rank 0, nested sequences a new array.
+
+    The dtype of a sequence is NumPy's: the promotion of its elements' dtypes, Python numbers counting as int64,
+    float64, complex128 or bool.
+    """
+    stage = interp.stage
+    want = None if dtype is None else dtype_of(interp, dtype)
+    value = interp.resolve(value)
+    if isinstance(value, Choice):
+        raise stage.refuse("a value of several possible kinds is used as an array", "test its kind first")
+    if isinstance(value, RArray):
+        return value if want in (None, value.dtype) else arrays.copy(stage, value, "t", want)
+    if numeric.is_number(value):
+        expr = build.cast(numeric.as_scalar(value).expr, want or number_dtype(value))
+        return arrays.lazy(stage, expr.dtype, (), lambda i: expr, [], cost=0)
+    if isinstance(value, RRange):
+        return from_range(interp, value, want or I64)
+    if isinstance(value, RList):
+        return _from_growable(interp, value, want)
+    if isinstance(value, np.ndarray):
+        return _from_ndarray(interp, value, want)
+    if isinstance(value, (list, tuple, range)):
+        return _from_sequence(interp, value, want)
+    if isinstance(value, (set, frozenset, dict, str, bytes, type(None))) or not hasattr(value, "__iter__"):
+        raise stage.refuse(
+            f"a {type(value).__name__} is used as an array", "build it from numbers, lists, tuples and arrays"
+        )
+    return _from_sequence(interp, interp.static_iterable(value), want)
+
+
+def from_range(interp: Interp, value: RRange, dtype: DType) -> RArray:
+    """The integers of a range as a lazy array."""
+    start, step = value.start, value.step_expr
+    length = interp.range_length(value)
+    return generated(interp.stage, dtype, (length,), lambda i: build.cast(iadd(start, imul(step, i[0])), dtype))
+
+
+def _from_growable(interp: Interp, value: RList, want: DType | None) -> RArray:
+    stage, dtype = interp.stage, want or value.dtype
+    total: Expr = stage.let(Extent(value.storage, 0), "n")
+    if isinstance(total, Var):
+        stage.facts.assume(total, 0)
+    inner = value.shape or ()
+    length, size = total, arrays.size(inner)
+    if constant(size) != 1:
+        length = stage.let(build.op("floordiv", total, build.max_(size, ONE)), "n")
+        if isinstance(length, Var):
+            stage.facts.assume(length, 0, total)
+    target = stage.alloc(dtype, (length, *inner), hint_of(interp, "items"))
+
+    def at(index: Sequence[Expr]) -> Expr:
+        place: Expr = ZERO
+        for extent, i in zip((length, *inner), index, strict=True):
+            place = iadd(imul(place, extent), i)
+        return Load(value.storage, (place,), value.dtype)
+
+    arrays.fill(stage, target, at)
+    return target
+
+
+def _from_ndarray(interp: Interp, value: np.ndarray, want: DType | None) -> RArray:
+    stage, dtype = interp.stage, want or dtype_of(interp, value.dtype)
+    shape = tuple(Const(n, I64) for n in value.shape)
+    values = value.astype(dtype.numpy)
+    if value.size and np.all(values.ravel()[0] == values):
+        return filled(stage, dtype, shape, build.const(values.ravel()[0], dtype))
+    if value.size > MAX_CONSTANTS:
+        raise stage.refuse(
+            f"a constant array of {value.size} elements is made while compiling", "pass it as an argument instead"
+        )
+    target = stage.alloc(dtype, shape, "constants")
+    for at in np.ndindex(value.shape):
+        stage.emit(Store(target.storage, build.index(*at), build.const(values[at], dtype), stage.span))
+    return target
+
+
+def _from_sequence(interp: Interp, value: Any, want: DType | None) -> RArray:
+    """A new array of nested sequences."""
+    stage = interp.stage
+    leaves: list[Any] = []
+    shape = _gather(interp, value, leaves)
+    dtype = want or _sequence_dtype(leaves)
+    if len(leaves) > MAX_CONSTANTS:
+        raise stage.refuse(
+            f"a sequence of {len(leaves)} Python objects becomes an array", "compute it as an array, or pass it as one"
+        )
+    inner: tuple[Expr, ...] = ()
+    if leaves and isinstance(leaves[0], RArray):
+        inner = leaves[0].shape
+    for leaf in leaves:
+        other = leaf.shape if isinstance(leaf, RArray) else ()
+        if len(other) != len(inner):
+            raise ValueError(_inhomogeneous(shape))
+        for a, b in zip(other, inner, strict=True):
+            require_equal(stage, a, b, _inhomogeneous(shape))
+    target = stage.alloc(dtype, (*(Const(n, I64) for n in shape), *inner), hint_of(interp, "items"))
+    for at, leaf in zip(np.ndindex(tuple(shape)), leaves, strict=True):
+        place = build.index(*at)
+        if isinstance(leaf, RArray):
+            view = target
+            for i in place:
+                view = fix(stage, view, 0, i)
+            source = leaf
+            consume(stage, leaf)
+            arrays.fill(stage, view, lambda i, source=source: arrays.element(source, i))
+        else:
+            store(stage, target, place, numeric.as_scalar(leaf).expr)
+    return target
+
+
+def _gather(interp: Interp, value: Any, leaves: list[Any], depth: int = 0) -> list[int]:
+    """Collect the numbers and arrays in nested sequences; the shape of the nesting."""
+    value = interp.resolve(value)
+    if isinstance(value, (list, tuple, range)):
+        shapes = [_gather(interp, v, leaves, depth + 1) for v in value]
+        if any(s != shapes[0] for s in shapes):
+            raise ValueError(_inhomogeneous([len(shapes)]))
+        return [len(shapes), *(shapes[0] if shapes else [])]
+    if isinstance(value, (RList, RRange, np.ndarray)):
+        value = as_array(interp, value)
+    if isinstance(value, RArray):
+        leaves.append(element0(interp.stage, value) if value.rank == 0 else value)
+        return []
+    if isinstance(value, Choice):
+        raise interp.stage.refuse("an array is made of a value of several possible kinds", "test its kind first")
+    if not numeric.is_number(value):
+        method_ = getattr(type(value), "__iter__", None)
+        if method_ is not None and not isinstance(value, (str, bytes, dict, set)):
+            return _gather(interp, interp.static_iterable(value), leaves, depth)
+        raise interp.stage.refuse(
+            f"an array is made of a {type(value).__name__}", "build arrays from numbers and arrays only"
+        )
+    leaves.append(value)
+    return []
+
+
+def _inhomogeneous(shape: Sequence[int]) -> str:
+    return (
+        "setting an array element with a sequence. The requested array has an inhomogeneous shape after "
+        f"{len(shape)} dimensions. The detected shape was {tuple(shape)} + inhomogeneous part."
+    )
+
+
+def _sequence_dtype(leaves: Sequence[Any]) -> DType:
+    if not leaves:
+        return F64
+    return DType.of(np.result_type(*{number_dtype(v).numpy for v in leaves}))
+
+
+@handles(np.asarray, np.asanyarray, np.ascontiguousarray)
+def asarray(interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **other: Any) -> RArray:
+    only_default(interp, "asarray", **{k: (v, None) for k, v in other.items()})
+    _check_order(interp, order)
+    result = as_array(interp, a, dtype)
+    return arrays.copy(interp.stage, result, hint_of(interp, "t")) if copy is True and result is a else result
+
+
+@handles(np.array)
+def array(
+    interp: Interp, object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: Any = False,
+    ndmin: Any = 0, like: Any = None,
+) -> RArray:  # fmt: skip
+    only_default(interp, "array", like=(like, None))
+    _check_order(interp, order)
+    value = interp.resolve(object)
+    if isinstance(value, RArray):
+        want = value.dtype if dtype is None else dtype_of(interp, dtype)
+        result = value if not copy and want is value.dtype else arrays.copy(interp.stage, value, hint_of(interp, "t"), want)
+    else:
+        result = as_array(interp, value, dtype)
+    for _ in range(int(ndmin) - result.rank):
+        result = insert_axis(interp.stage, result, 0)
+    return result
+
+
+def _check_order(interp: Interp, order: Any) -> None:
+    if order not in (None, "K", "A", "C"):
+        raise interp.stage.refuse(
+            f"the memory order {order!r} is asked for", "leave the order out: values are the same in any order"
+        )
+
+
+@handles(np.copy)
+@method("copy", "__copy__", "__deepcopy__")
+def copy(interp: Interp, a: Any, order: Any = "K", subok: Any = False) -> Any:
+    value = interp.resolve(a)
+    if isinstance(value, RScalar) and not value.python:
+        return value
+    return arrays.copy(interp.stage, as_array(interp, value), hint_of(interp, "t"))
+
+
+# -- filled ----------------------------------------------------------------------------------------------------
+
+
+@handles(np.zeros)
+def zeros(interp: Interp, shape: Any, dtype: Any = float, order: Any = "C", **other: Any) -> RArray:
+    only_default(interp, "zeros", **{k: (v, None) for k, v in other.items()})
+    dtype = F64 if dtype is None else dtype_of(interp, dtype)
+    return interp.stage.alloc(dtype, shape_of(interp, shape), hint_of(interp, "zeros"), zero=True)
+
+
+@handles(np.empty, np.ndarray)
+def empty(interp: Interp, shape: Any, dtype: Any = float, order: Any = "C", **other: Any) -> RArray:
+    only_default(interp, "empty", **{k: (v, None) for k, v in other.items()})
+    dtype = F64 if dtype is None else dtype_of(interp, dtype)
+    return interp.stage.alloc(dtype, shape_of(interp, shape), hint_of(interp, "empty"))
+
+
+@handles(np.ones)
+def ones(interp: Interp, shape: Any, dtype: Any = None, order: Any = "C", **other: Any) -> RArray:
+    only_default(interp, "ones", **{k: (v, None) for k, v in other.items()})
+    dtype = F64 if dtype is None else dtype_of(interp, dtype)
+    return filled(interp.stage, dtype, shape_of(interp, shape), build.one(dtype))
+
+
+@handles(np.full)
+def full(interp: Interp, shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **other: Any) -> RArray:
+    only_default(interp, "full", **{k: (v, None) for k, v in other.items()})
+    value = numbers(interp, fill_value)
+    want = number_dtype(value) if dtype is None else dtype_of(interp, dtype)
+    return _full(interp, shape_of(interp, shape), value, want)
+
+
+def _full(interp: Interp, shape: tuple[Expr, ...], value: Any, dtype: DType) -> RArray:
+    if isinstance(value, RArray):
+        target = interp.stage.alloc(dtype, shape, hint_of(interp, "full"))
+        arrays.assign(interp.stage, target, value)
+        return target
+    return filled(interp.stage, dtype, shape, interp.stage.let(numeric.as_scalar(value).expr))
+
+
+def _like(interp: Interp, a: Any, dtype: Any, shape: Any) -> tuple[DType, tuple[Expr, ...]]:
+    value = interp.resolve(a)
+    model = value if isinstance(value, RArray) else as_array(interp, value)
+    return (
+        model.dtype if dtype is None else dtype_of(interp, dtype),
+        model.shape if shape is None else shape_of(interp, shape),
+    )
+
+
+@handles(np.zeros_like)
+def zeros_like(
+    interp: Interp, a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> RArray:
+    kind, extents = _like(interp, a, dtype, shape)
+    return interp.stage.alloc(kind, extents, hint_of(interp, "zeros"), zero=True)
+
+
+@handles(np.empty_like)
+def empty_like(
+    interp: Interp, prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
+    device: Any = None,
+) -> RArray:  # fmt: skip
+    kind, extents = _like(interp, prototype, dtype, shape)
+    return interp.stage.alloc(kind, extents, hint_of(interp, "empty"))
+
+
+@handles(np.ones_like)
+def ones_like(
+    interp: Interp, a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> RArray:
+    kind, extents = _like(interp, a, dtype, shape)
+    return filled(interp.stage, kind, extents, build.one(kind))
+
+
+@handles(np.full_like)
+def full_like(
+    interp: Interp, a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None,
+    *, device: Any = None,
+) -> RArray:  # fmt: skip
+    kind, extents = _like(interp, a, dtype, shape)
+    return _full(interp, extents, numbers(interp, fill_value), kind)

@@ -1,0 +1,342 @@
+"""Calling NumPy's ufuncs and their methods."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.ir import build
+from wengert.ir.nodes import Expr, Store
+from wengert.ir.types import BOOL, DType
+
+from .. import arrays, index, numeric
+from ..stage import Stage
+from ..values import RArray, RScalar
+from .common import (
+    array,
+    axis_of,
+    consume,
+    dtype_of,
+    given,
+    insert_axis,
+    numbers,
+    only_default,
+    type_error,
+    when,
+)
+
+if TYPE_CHECKING:
+    from ..interp import Interp
+
+
+def call_ufunc(
+    interp: Interp, ufunc: np.ufunc, *args: Any, out: Any = None, where: Any = True, dtype: Any = None,
+    casting: str = "same_kind", order: str = "K", subok: bool = True, signature: Any = None, sig: Any = None,
+    axes: Any = None, axis: Any = None, keepdims: Any = None,
+) -> Any:  # fmt: skip
+    """A ufunc applied elementwise; with `out` it is written and returned. Static numbers are left to NumPy."""
+    stage = interp.stage
+    if len(args) > ufunc.nin:
+        if out is not None:
+            type_error("cannot specify 'out' as both a positional and keyword argument")
+        args, out = args[: ufunc.nin], args[ufunc.nin]
+    if len(args) < ufunc.nin:
+        type_error(f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments but {len(args)} were given")
+    if ufunc in (np.matmul, np.vecdot):
+        from .products import matmul, vecdot
+
+        only_default(interp, ufunc.__name__, axes=(axes, None), axis=(axis, None), keepdims=(keepdims, None))
+        product = (matmul if ufunc is np.matmul else vecdot)(interp, *args)
+        return write_out(interp, ufunc, product, out, where)
+    only_default(interp, ufunc.__name__, signature=(signature, None), sig=(sig, None), casting=(casting, "same_kind"))
+    if all(plain_number(a) for a in args) and out is None and where is True:
+        return native(interp, ufunc, args, dtype)
+    operands = [numbers(interp, a) for a in args]
+    kind = None if dtype is None else dtype_of(interp, dtype)
+    if ufunc.nout == 2:
+        return _pair(interp, ufunc, operands, out)
+    register_special(ufunc)
+    try:
+        result = numeric.ufunc(stage, ufunc, *operands, dtype=kind)
+    except TypeError as error:
+        type_error(str(error))
+    return write_out(interp, ufunc, result, out, where)
+
+
+def plain_number(value: Any) -> bool:
+    """Whether a value is a static number."""
+    return isinstance(value, (bool, int, float, complex, np.generic))
+
+
+def native(interp: Interp, function: Any, args: Sequence[Any], dtype: Any = None) -> Any:
+    """A NumPy function of static numbers, computed now and silently."""
+
+    def run() -> Any:
+        with np.errstate(all="ignore"):
+            return function(*args) if dtype is None else function(*args, dtype=dtype)
+
+    return interp.native(run)
+
+
+def _pair(interp: Interp, ufunc: np.ufunc, operands: list[Any], out: Any) -> tuple[Any, Any]:
+    only_default(interp, ufunc.__name__, out=(out, None))
+    stage = interp.stage
+    operands = [arrays.stored(stage, o) if isinstance(o, RArray) else o for o in operands]
+    if ufunc is np.divmod:
+        parts = [numeric.ufunc(stage, f, *operands) for f in (np.floor_divide, np.remainder)]
+    elif ufunc is np.modf:
+        whole = numeric.ufunc(stage, np.trunc, *operands)
+        whole = arrays.stored(stage, whole) if isinstance(whole, RArray) else whole
+        parts = [_fraction(stage, operands[0], whole), whole]
+    else:
+        raise stage.refuse(f"numpy.{ufunc.__name__} is not supported", "write it with the supported operations")
+    return tuple(arrays.stored(stage, p) if isinstance(p, RArray) else p for p in parts)  # type: ignore[return-value]
+
+
+def _fraction(stage: Stage, x: Any, whole: Any) -> RArray | RScalar:
+    """The fractional part, with the sign of x and 0 for infinities."""
+    dtype = whole.dtype
+
+    def fn(s: Stage, a: list[Expr]) -> Expr:
+        value = s.let(build.cast(a[0], dtype))
+        rest = build.select(build.op("isinf", value), build.zero(dtype), build.sub(value, a[1]))
+        return build.op("copysign", rest, value)
+
+    return apply(stage, fn, dtype, [x, whole])
+
+
+def apply(stage: Stage, fn: numeric.ElementFn, dtype: DType, operands: Sequence[Any]) -> RArray | RScalar:
+    """An elementwise function of operands (arrays of rank one or more, and numbers)."""
+    if any(isinstance(o, RArray) for o in operands):
+        return numeric.elementwise(stage, fn, dtype, operands)
+    exprs = [numeric.as_scalar(o).expr for o in operands]
+    return RScalar(stage.let(fn(stage, exprs)), False)
+
+
+# -- results ---------------------------------------------------------------------------------------------------
+
+
+def write_out(interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = True) -> Any:
+    """The result itself, or `out` with the result written into it (where the mask holds)."""
+    stage = interp.stage
+    out = interp.resolve(out)
+    if isinstance(out, tuple):
+        if len(out) != 1:
+            raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
+        out = interp.resolve(out[0])
+    where = interp.resolve(where)
+    masked = not (where is True or (isinstance(where, np.bool_) and bool(where)))
+    if out is None:
+        if masked:
+            raise stage.refuse(
+                "a ufunc is called with where= but without out=: the other elements are undefined",
+                "pass out= as well, or use np.where",
+            )
+        return result
+    if not isinstance(out, RArray):
+        type_error("return arrays must be of ArrayType")
+    check_cast(ufunc, result if isinstance(result, RArray) else numeric.as_scalar(result), out)
+    index.require_writable(stage, out)
+    if not masked:
+        arrays.assign(stage, out, result if isinstance(result, RArray) else numeric.as_scalar(result))
+        return out
+    _masked_store(interp, out, result, where)
+    return out
+
+
+def check_cast(function: Any, result: Any, out: RArray) -> None:
+    """Raise TypeError unless the result may be stored into `out` ("same_kind")."""
+    if not np.can_cast(result.dtype.numpy, out.dtype.numpy, "same_kind"):
+        name = getattr(function, "__name__", str(function))
+        type_error(
+            f"Cannot cast ufunc '{name}' output from {result.dtype.numpy!r} to {out.dtype.numpy!r} "
+            "with casting rule 'same_kind'"
+        )
+
+
+def _masked_store(interp: Interp, out: RArray, result: Any, where: Any) -> None:
+    """out[...] = result where the mask holds; everything is read before anything is written."""
+    stage = interp.stage
+    mask = array(interp, where)
+    if mask.dtype is not BOOL:
+        type_error("where= must be an array of booleans")
+    arrays.broadcast_shapes(stage, [out.shape, mask.shape])
+    if isinstance(result, RArray) and arrays.conflicts(stage, out, result):
+        result = arrays.stored(stage, result) if result.lazy is not None else arrays.copy(stage, result)
+    if arrays.conflicts(stage, out, mask):
+        mask = arrays.stored(stage, mask) if mask.lazy is not None else arrays.copy(stage, mask)
+    used = [mask, *([result] if isinstance(result, RArray) else [])]
+    consume(stage, *used)
+    wide = [arrays.broadcast(stage, a, out.shape) for a in used]
+    consume(stage, *wide)
+    assert out.root is not None
+    arrays.before_store(stage, out.root)
+    number = None if isinstance(result, RArray) else stage.let(numeric.as_scalar(result).expr)
+
+    def body(at: tuple[Expr, ...]) -> None:
+        def put() -> None:
+            value = arrays.element(wide[1], at) if number is None else number
+            where_ = arrays.position(out, at)
+            stage.emit(Store(out.storage, where_, build.cast(value, out.dtype), stage.span))
+
+        when(stage, stage.let(arrays.element(wide[0], at)), put)
+
+    arrays.nest(stage, out.shape, body)
+
+
+# -- methods ---------------------------------------------------------------------------------------------------
+
+
+def ufunc_method(interp: Interp, ufunc: np.ufunc, name: str, *args: Any, **kwargs: Any) -> Any:
+    """ufunc.reduce, accumulate, outer, at."""
+    if ufunc.nin != 2 or ufunc.nout != 1:
+        if name == "at" and ufunc.nin == 1:
+            return _at_unary(interp, ufunc, *args)
+        raise ValueError(f"{name} only supported for binary functions")
+    methods = {"outer": _outer, "reduce": _reduce, "accumulate": _accumulate, "at": _at}
+    if name not in methods:
+        raise interp.stage.refuse(f"numpy.{ufunc.__name__}.{name} is not supported", "write it as a loop")
+    return methods[name](interp, ufunc, *args, **kwargs)
+
+
+def _outer(interp: Interp, ufunc: np.ufunc, a: Any, b: Any, *, out: Any = None, dtype: Any = None) -> Any:
+    x, y = numbers(interp, a), numbers(interp, b)
+    if isinstance(x, RArray) and isinstance(y, RArray):
+        x, y = (arrays.stored(interp.stage, v) if v.cost > arrays.CHEAP else v for v in (x, y))
+        for _ in range(y.rank):
+            x = insert_axis(interp.stage, x, x.rank)
+    return call_ufunc(interp, ufunc, x, y, out=out, dtype=dtype)
+
+
+def _reduce(
+    interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
+    initial: Any = np._NoValue, where: Any = True,
+) -> Any:  # fmt: skip
+    from . import reduce
+
+    named = {np.add: reduce.sum_, np.multiply: reduce.prod, np.maximum: reduce.max_, np.minimum: reduce.min_,
+             np.logical_and: reduce.all_, np.logical_or: reduce.any_}  # fmt: skip
+    if ufunc in named:
+        options: dict[str, Any] = {"axis": axis, "out": out, "keepdims": keepdims, "where": where}
+        if dtype is not None:
+            options["dtype"] = dtype
+        if given(initial):
+            options["initial"] = initial
+        return named[ufunc](interp, a, **options)
+    only_default(interp, f"{ufunc.__name__}.reduce", dtype=(dtype, None), where=(where, True), initial=(initial, np._NoValue))
+    value = array(interp, a)
+    place = axis_of(interp, axis, value.rank)
+    if ufunc.identity is None:
+        reduce.require_elements(interp, value, (place,), ufunc.__name__)
+        start = None
+    else:
+        start = build.const(ufunc.identity, numeric.loop_types(ufunc, [value, value])[1])
+    dtype_ = numeric.loop_types(ufunc, [value, value])[1]
+    result = reduce.fold(interp, value, (place,), bool(keepdims), dtype_, _step(interp, ufunc, dtype_), start)
+    return write_out(interp, ufunc, result, out)
+
+
+def _step(interp: Interp, ufunc: np.ufunc, dtype: DType) -> Any:
+    inputs, output = numeric.loop_types(ufunc, [RScalar(build.zero(dtype), False)] * 2)
+    fn = numeric.UFUNCS.get(ufunc)
+    if fn is None:
+        raise interp.stage.refuse(f"numpy.{ufunc.__name__} is not supported", "write it with the supported operations")
+    if output is not dtype:
+        raise interp.stage.refuse(f"numpy.{ufunc.__name__}.reduce changes the dtype as it goes", "write it as a loop")
+    return lambda old, new: fn(interp.stage, [build.cast(old, inputs[0]), build.cast(new, inputs[1])])
+
+
+def _accumulate(interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+    from .scans import scan
+
+    value = array(interp, a)
+    place = axis_of(interp, axis, value.rank)
+    if ufunc in (np.add, np.multiply):
+        from .scans import cumprod, cumsum
+
+        return (cumsum if ufunc is np.add else cumprod)(interp, value, axis=place, dtype=dtype, out=out)
+    only_default(interp, f"{ufunc.__name__}.accumulate", dtype=(dtype, None))
+    kind = numeric.loop_types(ufunc, [value, value])[1]
+    return write_out(interp, ufunc, scan(interp, value, place, kind, _step(interp, ufunc, kind)), out)
+
+
+_ACCUMULATE = {np.add: "add", np.maximum: "max", np.minimum: "min"}
+
+
+def _at(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any, b: Any) -> None:
+    target = interp.resolve(a)
+    if not isinstance(target, RArray):
+        type_error("first operand must be array")
+    value = numbers(interp, b)
+    key = interp.resolve(indices)
+    if ufunc is np.subtract:
+        ufunc, value = np.add, numeric.ufunc(interp.stage, np.negative, value)
+    if ufunc not in _ACCUMULATE:
+        raise interp.stage.refuse(f"numpy.{ufunc.__name__}.at is not supported", "write it as a loop")
+    result = numeric.result_type([target, value])
+    if not np.can_cast(result.numpy, target.dtype.numpy, "same_kind"):
+        type_error(f"Cannot cast ufunc '{ufunc.__name__}' output from {result.numpy!r} to {target.dtype.numpy!r}")
+    index.accumulate_at(interp.stage, target, key, value, _ACCUMULATE[ufunc])
+
+
+def _at_unary(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any) -> None:
+    raise interp.stage.refuse(f"numpy.{ufunc.__name__}.at is not supported", "assign to the indexed elements")
+
+
+# -- SciPy's special functions ---------------------------------------------------------------------------------
+
+
+def _op(name: str) -> numeric.ElementFn:
+    return lambda stage, a: build.op(name, *a)
+
+
+def _expit(stage: Stage, a: list[Expr]) -> Expr:
+    one = build.one(a[0].dtype)
+    return build.div(one, build.add(one, build.op("exp", build.neg(a[0]))))
+
+
+def _logit(stage: Stage, a: list[Expr]) -> Expr:
+    x = stage.let(a[0])
+    return build.op("log", build.div(x, build.sub(build.one(x.dtype), x)))
+
+
+def _xlogy(stage: Stage, a: list[Expr]) -> Expr:
+    x, y = stage.let(a[0]), stage.let(a[1])
+    zero, one = build.zero(x.dtype), build.one(x.dtype)
+    empty = stage.let(build.and_(build.eq(x, zero), build.not_(build.op("isnan", y))))
+    return build.select(empty, zero, build.mul(x, build.op("log", build.select(empty, one, y))))
+
+
+_SPECIAL: dict[str, numeric.ElementFn] = {
+    "erf": _op("erf"),
+    "erfc": _op("erfc"),
+    "gamma": _op("gamma"),
+    "gammaln": _op("lgamma"),
+    "psi": _op("digamma"),
+    "digamma": _op("digamma"),
+    "expit": _expit,
+    "logit": _logit,
+    "xlogy": _xlogy,
+    "cbrt": _op("cbrt"),
+    "exp2": _op("exp2"),
+    "expm1": _op("expm1"),
+    "log1p": _op("log1p"),
+}
+
+
+@functools.cache
+def _special() -> dict[np.ufunc, numeric.ElementFn]:
+    import scipy.special
+
+    return {getattr(scipy.special, name): fn for name, fn in _SPECIAL.items()}
+
+
+def register_special(ufunc: np.ufunc) -> None:
+    """Make a ufunc of scipy.special known, if it is one."""
+    if ufunc not in numeric.UFUNCS and ufunc.__name__ in _SPECIAL and ufunc in _special():
+        numeric.UFUNCS[ufunc] = _special()[ufunc]
+
+

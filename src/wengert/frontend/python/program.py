@@ -1,0 +1,300 @@
+"""Staging a call: from a Python function and its arguments to an IR module with inputs, outputs and guards."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import Problem, Unsupported
+from wengert.ir import build
+from wengert.ir.nodes import Alloc, Buffer, Function, Module, Store
+from wengert.ir.types import DType
+
+from . import arrays
+from .control import ExitNow
+from .externals import Access, Guard, Leaf
+from .frame import USER_ERRORS, PyRaise
+from .interp import Interp
+from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage
+from .values import Choice, Closure, MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
+
+MAX_RESTARTS = 60
+
+
+@dataclass(frozen=True)
+class Output:
+    """A part of the return value held in IR result `index`: a number ("python" ones become Python numbers) or array."""
+
+    index: int
+    kind: str  # "number", "python", "array", "list", "leaf"
+    leaf: int = -1
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A return value of several possible kinds: result `tag` says which of `alternatives` holds."""
+
+    tag: int
+    alternatives: tuple[Any, ...]
+
+
+@dataclass
+class Staged:
+    """A staged call: `output` is the return value with `Output` in place of runtime parts."""
+
+    module: Module
+    leaves: list[Leaf]
+    guards: list[Guard]
+    equal: list[tuple[str, str]]
+    output: Any
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)  # IR name -> (leaf, axis or -1)
+    mutated: tuple[int, ...] = ()
+    sources: tuple[Any, ...] = ()
+
+
+def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
+    """Stage `fn(*args, **kwargs)`; raises Unsupported with everything that cannot be staged."""
+    decisions = Decisions()
+    unified_once = 0
+    while True:
+        decisions.restarts += 1
+        if decisions.restarts > MAX_RESTARTS:
+            raise Unsupported([Problem(None, "staging does not settle", "simplify the control flow of the program")])
+        stage = Stage(decisions)
+        interp = Interp(stage)
+        try:
+            staged = _attempt(interp, fn, args, kwargs)
+        except Restage:
+            continue
+        except NeedLeafStatic as need:
+            _make_static(interp, decisions, need)
+            continue
+        except NeedStatic as need:
+            raise Unsupported([Problem(stage.span, f"{need.reason} must be known before the program runs", "compute it from sizes and constants")]) from None
+        new = stage.wishes - decisions.unified
+        if new and unified_once < 3:
+            unified_once += 1
+            decisions.unified |= new
+            continue
+        if _aliased(interp) and not decisions.alias_arrays:
+            decisions.alias_arrays = True
+            continue
+        return staged
+
+
+def _aliased(interp: Interp) -> bool:
+    """Whether a mutated array argument is given twice."""
+    seen: dict[int, Leaf] = {}
+    for leaf in interp.externals.leaves:
+        if leaf.root is None:
+            continue
+        other = seen.setdefault(id(leaf.value), leaf)
+        if other is not leaf and other.root is not None and (leaf.root.stores or other.root.stores):
+            return True
+    return False
+
+
+def _make_static(interp: Interp, decisions: Decisions, need: NeedLeafStatic) -> None:
+    found = False
+    for k, leaf in enumerate(interp.externals.leaves):
+        if leaf.scalar is not None and leaf.scalar.name in need.names:
+            decisions.static_leaves.add(k)
+            found = True
+        for axis, symbol in leaf.extents:
+            if symbol in need.names:
+                decisions.static_extents.add((k, axis))
+                found = True
+    if not found:
+        raise Unsupported([Problem(interp.stage.span, f"{need.reason} must be known before the program runs", "pass it as an argument")])
+
+
+def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
+    stage = interp.stage
+    names = _parameter_names(fn, len(args))
+    externals = interp.externals
+    output: list[Any] = [None]
+    results: list[str] = []
+
+    def run() -> bool:
+        try:
+            staged_fn = externals.wrap_function(fn)
+            staged_args = [externals.wrap(a, ("arg", k), names[k]) for k, a in enumerate(args)]
+            staged_kwargs = {k: externals.wrap(v, ("kw", k), k) for k, v in kwargs.items()}
+            value = interp.call(staged_fn, staged_args, staged_kwargs)
+            output[0] = _flatten(interp, value, results, [])
+        except ExitNow:
+            return False
+        except PyRaise as error:
+            interp.fail(error)
+            return False
+        except USER_ERRORS as error:
+            interp.fail(PyRaise(error))
+            return False
+        return True
+
+    interp.body(run)
+    if stage.problems:
+        raise Unsupported(stage.problems)
+    root = Function(stage.fresh(_root_name(fn)), externals.params(), tuple(stage.blocks[0]), tuple(results), None)
+    functions = {**stage.functions, root.name: root}
+    mutated = tuple(k for k, leaf in enumerate(externals.leaves) if leaf.root is not None and leaf.root.stores)
+    sizes: dict[str, tuple[int, int]] = {}
+    for k, leaf in enumerate(externals.leaves):
+        if leaf.scalar is not None:
+            sizes[leaf.scalar.name] = (k, -1)
+        for axis, symbol in leaf.extents:
+            sizes[symbol] = (k, axis)
+    equal = [(a, b) for a, b in sorted(stage.decisions.unified) if a in sizes and b in sizes]
+    if interp.changed_outside:
+        owner, attribute = interp.changed_outside[0]
+        raise Unsupported([Problem(
+            stage.span, f"the attribute {attribute!r} of a {type(owner).__name__} that exists outside is assigned",
+            "create the object inside the function, or return the new value",
+        )])
+    return Staged(
+        Module(functions, root.name), externals.leaves, externals.guards, equal, output[0], sizes, mutated, tuple(interp.sources)
+    )
+
+
+def _root_name(fn: Any) -> str:
+    name = getattr(fn, "__name__", type(fn).__name__)
+    return "f" if name == "<lambda>" else name
+
+
+def _parameter_names(fn: Callable[..., Any], count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
+    return names + [f"arg{k}" for k in range(len(names), count)]
+
+
+def _flatten(interp: Interp, value: Any, results: list[str], seen: list[tuple[Any, int]]) -> Any:
+    """Turn the return value into IR results."""
+    stage = interp.stage
+    value = interp.resolve(value)
+    match value:
+        case RScalar():
+            name = stage.fresh("result")
+            stage.emit(Alloc(Buffer(name, value.dtype, ()), False, stage.span))
+            stage.emit(Store(name, (), value.expr, stage.span))
+            results.append(name)
+            return Output(len(results) - 1, "python" if value.python else "number")
+        case RArray():
+            return _array_result(interp, value, results)
+        case RList():
+            array = interp.as_array(value)
+            found = _array_result(interp, array, results)
+            return Output(found.index, "list")
+        case Choice():
+            tag = _flatten(interp, RScalar(value.tag, True), results, seen)
+            return Kinds(tag.index, tuple(_flatten(interp, a, results, seen) for a in value.alternatives))
+        case MaybeUnbound() | Poison():
+            return _flatten(interp, interp.use(value, "result"), results, seen)
+        case tuple():
+            parts = [_flatten(interp, v, results, seen) for v in value]
+            return tuple(parts) if type(value) is tuple else type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+        case list():
+            return [_flatten(interp, v, results, seen) for v in value]
+        case dict():
+            return {k: _flatten(interp, v, results, seen) for k, v in value.items()}
+        case Closure():
+            raise stage.refuse("a function defined inside is returned", "return its values")
+        case _ if hasattr(value, "__dict__") and stage.is_created(value):
+            copy = object.__new__(type(value))
+            for k, v in value.__dict__.items():
+                copy.__dict__[k] = _flatten(interp, v, results, seen)
+            return copy
+        case _:
+            if contains_runtime(value):
+                raise stage.refuse(f"a {type(value).__name__} with run-time parts is returned", "return arrays or numbers")
+            return value
+
+
+def _array_result(interp: Interp, value: RArray, results: list[str]) -> Output:
+    stage = interp.stage
+    array = arrays.stored(stage, value, "result")
+    whole = arrays.is_whole(array) or (array.root is not None and array.root.is_ref and array.storage == array.root.name and arrays._identity(array))
+    if not whole or not stage.in_scope(array.storage) or array.dtype is not value.dtype:
+        array = arrays.copy(stage, array, "result")
+    name = array.storage
+    for k, leaf in enumerate(interp.externals.leaves):
+        if leaf.root is not None and leaf.root.name == name:
+            if not leaf.root.stores:
+                copied = arrays.copy(stage, array, "result")
+                results.append(copied.storage)
+                return Output(len(results) - 1, "leaf", k)
+            results.append(name)
+            return Output(len(results) - 1, "leaf", k)
+    if name in results:
+        return Output(results.index(name), "array")
+    results.append(name)
+    return Output(len(results) - 1, "array")
+
+
+def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
+    """The Python return value from the IR results."""
+    match output:
+        case Output(index, kind):
+            value = results[index]
+            if kind == "python":
+                return value.item()
+            return value.tolist() if kind == "list" else value
+        case Kinds(tag, alternatives):
+            return rebuild(alternatives[int(results[tag])], results)
+        case tuple():
+            parts = [rebuild(o, results) for o in output]
+            return tuple(parts) if type(output) is tuple else type(output)._make(parts) if hasattr(output, "_make") else type(output)(parts)
+        case list():
+            return [rebuild(o, results) for o in output]
+        case dict():
+            return {k: rebuild(o, results) for k, o in output.items()}
+        case _ if hasattr(output, "__dict__") and any(isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values()) and not isinstance(output, type):
+            copy = object.__new__(type(output))
+            copy.__dict__.update({k: rebuild(v, results) for k, v in vars(output).items()})
+            return copy
+        case _:
+            return output
+
+
+def float_outputs(module: Module, output: Any) -> list[Output]:
+    """The parts of the output that carry derivatives, in order."""
+    found: list[Output] = []
+
+    def visit(o: Any) -> None:
+        match o:
+            case Output():
+                if _dtype(module, o.index).is_inexact:
+                    found.append(o)
+            case Kinds(_, alternatives):
+                for a in alternatives:
+                    visit(a)
+            case tuple() | list():
+                for v in o:
+                    visit(v)
+            case dict():
+                for v in o.values():
+                    visit(v)
+            case _ if hasattr(o, "__dict__") and not isinstance(o, type) and not callable(o):
+                for v in vars(o).values():
+                    visit(v)
+            case _:
+                pass
+
+    visit(output)
+    return found
+
+
+def _dtype(module: Module, index: int) -> DType:
+    from wengert.ir.walk import storages
+
+    storage = storages(module.root)[module.root.results[index]]
+    return storage.dtype
+
+
+__all__ = ["Access", "Kinds", "Output", "Staged", "build", "float_outputs", "np", "rebuild", "stage_call"]

@@ -1,0 +1,155 @@
+"""Dead code: lets nobody reads, storages nobody loads, statements that do nothing.
+
+Contract: the results, the contents of inout parameters, and every failure stay the same. A library call, call or
+failure is never removed; a loop or branch is removed when its body is empty (a loop with a continue-condition and no stop,
+too: it would end, or never have).
+"""
+
+from __future__ import annotations
+
+from wengert.ir.nodes import (
+    Accumulate,
+    Alloc,
+    Block,
+    Buffer,
+    Call,
+    Declare,
+    Fail,
+    Function,
+    If,
+    Let,
+    LibCall,
+    Loop,
+    Module,
+    Pop,
+    PopRef,
+    Push,
+    PushRef,
+    Rebind,
+    Reshape,
+    Resize,
+    Stmt,
+    Store,
+    View,
+)
+from wengert.ir.walk import expressions, names_in
+
+
+def eliminate_dead_code(module: Module) -> Module:
+    return Module({n: _function(f) for n, f in module.functions.items()}, module.entry)
+
+
+def _function(f: Function) -> Function:
+    while True:
+        live = _live(f)
+        body = _block(f.body, live)
+        if body == f.body:
+            return f
+        f = Function(f.name, f.params, body, f.results, f.span)
+
+
+def _live(f: Function) -> set[str]:
+    """Names whose value matters: read by something that matters, found backwards over a dependence graph."""
+    needs: dict[str, set[str]] = {}
+    roots: set[str] = set(f.results) | {p.name for p in f.params if isinstance(p, Buffer) or not hasattr(p, "intent")}
+    effects: list[tuple[set[str], set[str]]] = []  # (storages written, names the write uses)
+
+    def visit(block: Block, context: set[str]) -> None:
+        for s in block:
+            uses = set(context)
+            for e in expressions(s):
+                uses |= names_in(e)
+            match s:
+                case Let(name) | Pop(name):
+                    needs.setdefault(name, set()).update(uses)
+                    if isinstance(s, Pop):
+                        needs[name].add(s.growable)
+                        effects.append(({s.growable}, uses))
+                case Alloc(buffer):
+                    needs.setdefault(buffer.name, set()).update(uses)
+                case Declare():
+                    pass
+                case View(buffer, base) | Reshape(buffer, base):
+                    needs.setdefault(buffer.name, set()).update(uses | {base})
+                    effects.append(({base}, {buffer.name} | uses))
+                    aliases.append((base, buffer.name))
+                case Rebind(ref, target):
+                    needs.setdefault(ref, set()).update(uses | {target})
+                    aliases.append((target, ref))
+                case Store(storage) | Accumulate(storage) | Push(storage) | Resize(storage):
+                    effects.append(({storage}, uses))
+                case PushRef(g, ref):
+                    needs.setdefault(g, set()).update(uses | {ref})
+                    aliases.append((ref, g))
+                case PopRef(ref, g):
+                    needs.setdefault(ref, set()).update(uses | {g})
+                    aliases.append((g, ref))
+                case Loop():
+                    needs.setdefault(s.var, set()).update(uses)
+                    visit(s.body, uses)
+                case If():
+                    visit(s.then, uses)
+                    visit(s.orelse, uses)
+                case LibCall() | Call() | Fail():
+                    roots.update(uses)
+                    if isinstance(s, LibCall):
+                        roots.update(s.outs)
+                        roots.update(x for x in s.ins if isinstance(x, str))
+                    elif isinstance(s, Call):
+                        roots.update(x for x in s.args if isinstance(x, str))
+
+    aliases: list[tuple[str, str]] = []
+    visit(f.body, set())
+    live = set(roots)
+    changed = True
+    while changed:
+        changed = False
+        before = len(live)
+        todo = list(live)
+        while todo:
+            for n in needs.get(todo.pop(), ()):
+                if n not in live:
+                    live.add(n)
+                    todo.append(n)
+        for storages, uses in effects:
+            if storages & live and not uses <= live:
+                live |= uses
+        for a, b in aliases:
+            if (a in live) != (b in live):
+                live |= {a, b}
+        changed = len(live) != before
+    return live
+
+
+def _block(block: Block, live: set[str]) -> Block:
+    out: list[Stmt] = []
+    for s in block:
+        match s:
+            case Let(name):
+                if name in live:
+                    out.append(s)
+            case Alloc(buffer) | View(buffer) | Reshape(buffer):
+                if buffer.name in live:
+                    out.append(s)
+            case Declare(storage):
+                if storage.name in live:
+                    out.append(s)
+            case Rebind(name) | Store(name) | Accumulate(name) | Push(name) | Resize(name) | PushRef(name) | PopRef(name):
+                if name in live:
+                    out.append(s)
+            case Pop(name, growable):
+                if name in live or growable in live:
+                    out.append(s)
+            case Loop():
+                body = _block(s.body, live)
+                if body:
+                    out.append(s if body == s.body else Loop(s.var, s.start, s.stop, body, s.step, s.order, s.cond, s.span))
+            case If():
+                then, orelse = _block(s.then, live), _block(s.orelse, live)
+                if then or orelse:
+                    out.append(s if (then, orelse) == (s.then, s.orelse) else If(s.cond, then, orelse, s.span))
+            case _:
+                out.append(s)
+    return tuple(out)
+
+
