@@ -36,7 +36,7 @@ def agree(m: Module, args: Sequence[Any], rtol: float = 1e-13) -> tuple[Any, ...
     It is compiled as usual, and once more cut into pieces of a few statements. Returns the compiled program's results, then
     its array arguments.
     """
-    for limit in (3, outline.PIECE_LIMIT):
+    for limit in (1, 4, outline.PIECE_LIMIT):
         with patch.object(outline, "PIECE_LIMIT", limit):
             found = _agree(m, Kernel(m), args, rtol)
     return found

@@ -1,0 +1,160 @@
+"""Library operations through BLAS, LAPACK and the run-time library, against NumPy, for every layout of operands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from backend.native import N, SIZE, agree, module
+
+from wengert.backend.c import emit
+from wengert.ir import build as b
+from wengert.ir.build import Emitter
+from wengert.ir.nodes import Buffer, Module, Storage
+from wengert.ir.types import BOOL, C64, C128, F32, F64, I8, I64, U64, DType
+from wengert.runtime.call import Kernel
+
+RNG = np.random.default_rng(5)
+LINEAR = [F32, F64, C64, C128]
+LAYOUTS = ["rows", "columns", "reversed", "every other", "repeated", "reversed columns"]
+
+
+def random(dtype: DType, *shape: int) -> np.ndarray:
+    values = RNG.normal(size=shape)
+    return (values + 1j * RNG.normal(size=shape) if dtype.is_complex else values).astype(dtype.numpy)
+
+
+def laid_out(e: Emitter, hint: str, dtype: DType, layout: str, m: int, n: int, source: Buffer | None = None) -> Buffer:
+    """An m by n matrix of a layout, filled from `source`."""
+    if layout == "rows":
+        v = e.alloc(hint, dtype, [m, n], zero=True)
+    elif layout == "columns":
+        v = e.view(hint, e.alloc(f"{hint}_base", dtype, [n, m + 1], zero=True), [0, 1], [(1, 1), (0, 1)], [m, n])
+    elif layout == "reversed":
+        v = e.view(hint, e.alloc(f"{hint}_base", dtype, [m, n], zero=True), [m - 1, 0], [(0, -1), (1, 1)], [m, n])
+    elif layout == "every other":
+        base = e.alloc(f"{hint}_base", dtype, [2 * m, 3 * n], zero=True)
+        v = e.view(hint, base, [1, 2], [(0, 2), (1, 3)], [m, n])
+    elif layout == "repeated" and source is not None:
+        base = e.alloc(f"{hint}_base", dtype, [n], zero=True)
+        v = e.view(hint, base, [0], [(None, 0), (0, 1)], [m, n])
+        with e.loop("j", 0, n) as j:
+            e.store(base, [j], b.load(source, [0, j]))
+        return v
+    else:
+        base = e.alloc(f"{hint}_base", dtype, [n, m], zero=True)
+        v = e.view(hint, base, [n - 1, m - 1], [(1, -1), (0, -1)], [m, n])
+    if source is not None:
+        with e.loop("i", 0, m) as i, e.loop("j", 0, n) as j:
+            e.store(v, [i, j], b.load(source, [i, j]))
+    return v
+
+
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+@pytest.mark.parametrize("shape", [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2)], ids=str)
+def test_matmul(dtype: DType, shape: tuple[int, int, int]) -> None:
+    m, n, k = shape
+    a = Buffer("a", dtype, (b.i64(m), b.i64(k)), intent="in")
+    c = Buffer("c", dtype, (b.i64(k), b.i64(n)), intent="in")
+    e = Emitter({"a", "c"})
+    results: list[str] = []
+    for of_a, of_c, of_out in zip(LAYOUTS, np.roll(LAYOUTS, 1), np.roll(LAYOUTS, 3), strict=True):
+        with_a = laid_out(e, "left", dtype, of_a, m, k, a)
+        with_c = laid_out(e, "right", dtype, str(of_c), k, n, c)
+        out = laid_out(e, "out", dtype, str(of_out), m, n)
+        e.lib("matmul", [out], [with_a, with_c])
+        results.append(out.name)
+        plain = laid_out(e, "plain", dtype, "rows", m, n)
+        e.lib("matmul", [plain], [with_a, with_c])
+        results.append(plain.name)
+    rtol = 1e-4 if dtype in (F32, C64) else 1e-12
+    agree(module((a, c), e, tuple(results)), [random(dtype, m, k), random(dtype, k, n)], rtol)
+
+
+def of_square(op: str, dtype: DType, layout: str, n: int) -> Module:
+    """One operation on an n by n matrix `a`."""
+    a = Buffer("a", dtype, (b.i64(n), b.i64(n)), intent="in")
+    e = Emitter({"a"})
+    v = laid_out(e, "v", dtype, layout, n, n, a)
+    outs: list[Storage] = []
+    ins: list[Storage] = [v]
+    match op:
+        case "det":
+            outs = [e.alloc("d", dtype, ())]
+        case "eigh":
+            outs = [e.alloc("w", dtype.real, [n]), laid_out(e, "x", dtype, layout, n, n)]
+        case "solve":
+            right = e.view("right", a, [0, 1 if n > 1 else 0], [(0, 1), (1, 1)], [n, max(n - 2, 0)])
+            outs, ins = [laid_out(e, "x", dtype, layout, n, max(n - 2, 0))], [v, right]
+        case _:
+            outs = [laid_out(e, "x", dtype, layout, n, n)]
+    e.lib(op, outs, ins)
+    return module((a,), e, tuple(o.name for o in outs))
+
+
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+@pytest.mark.parametrize("op", ["solve", "inv", "det", "cholesky"])
+def test_factorisations(op: str, dtype: DType) -> None:
+    for layout, n in zip(["rows", "columns", "reversed", "every other", "rows"], [5, 4, 3, 12, 0], strict=True):
+        values = random(dtype, n, n)
+        if op == "cholesky":
+            values = values @ values.conj().T + n * np.eye(n, dtype=dtype.numpy)
+        agree(of_square(op, dtype, layout, n), [values], 2e-3 if dtype in (F32, C64) else 1e-9)
+
+
+def test_singular_and_indefinite_matrices() -> None:
+    singular = np.ones((3, 3))
+    for op in ("solve", "inv", "cholesky", "det"):
+        agree(of_square(op, F64, "rows", 3), [singular if op != "cholesky" else -np.eye(3)])
+
+
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+def test_eigenvectors_satisfy_their_equation(dtype: DType) -> None:
+    """Of the lower triangle; vectors are determined up to phases."""
+    for layout, n in (("rows", 5), ("columns", 12), ("every other", 1), ("rows", 0)):
+        a = random(dtype, n, n)
+        lower = np.tril(a, -1) + np.diag(np.diag(a).real)
+        full = lower + np.tril(lower, -1).conj().T
+        w, v = Kernel(of_square("eigh", dtype, layout, n))((lower + np.triu(a, 1),))
+        tolerance = 1e-4 if dtype in (F32, C64) else 1e-12
+        assert w.dtype == dtype.real.numpy and v.dtype == dtype.numpy
+        assert np.all(np.diff(w) >= 0)
+        assert np.allclose(full @ v, v * w, atol=tolerance)
+        assert np.allclose(v.conj().T @ v, np.eye(n), atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [F64, F32, I64, I8, U64, BOOL], ids=lambda d: d.value)
+def test_sort(dtype: DType) -> None:
+    x = Buffer("x", dtype, (b.mul(N, 2),), intent="in")
+    e = Emitter({"x", "n"})
+    odd = e.view("odd", x, [b.sub(b.mul(N, 2), 1)], [(0, -2)], [N])
+    y, p = e.alloc("y", dtype, [N]), e.alloc("p", I64, [N])
+    e.lib("sort", [y, p], [odd])
+    m = module((x, SIZE), e, ("y", "p"))
+    for n in (0, 1, 2, 15, 16, 17, 100, 1000):
+        values = RNG.integers(0, 1 + n // 3, 2 * n).astype(dtype.numpy)
+        if dtype.is_float and n > 3:
+            values[::5], values[1::7], values[2::7] = np.nan, np.inf, -np.inf
+        agree(m, [values, n] if n else [values, 0])
+
+
+@pytest.mark.parametrize("dtype", [C64, C128], ids=lambda d: d.value)
+@pytest.mark.parametrize("inverse", [False, True])
+def test_fft(dtype: DType, inverse: bool) -> None:
+    x = Buffer("x", dtype, (N,), intent="in")
+    e = Emitter({"x", "n"})
+    back = e.view("back", x, [b.sub(N, 1)], [(0, -1)], [N])
+    y, wide = e.alloc("y", dtype, [N]), e.alloc("wide", dtype, [N, 2], zero=True)
+    column = e.view("column", wide, [0, 1], [(0, 1)], [N])
+    e.lib("fft", [y], [x], inverse=inverse)
+    e.lib("fft", [column], [back], inverse=inverse)
+    for n in (1, 2, 12, 31, 128):
+        agree(module((x, SIZE), e, ("y", "wide")), [random(dtype, n), n], 1e-4 if dtype is C64 else 1e-12)
+
+
+def test_unknown_operations_are_refused() -> None:
+    for op, dtype in (("convolve", F64), ("matmul", I64), ("fft", F64)):
+        e = Emitter()
+        a = e.alloc("a", dtype, [2, 2])
+        e.lib(op, [a], [a], inverse=False)
+        with pytest.raises(ValueError, match=op):
+            emit(module((), e))
