@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backend.native import N, SIZE, agree, module
 
+from backend.native import SIZE, N, agree, module
 from wengert.backend.c import emit
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
@@ -50,7 +50,9 @@ def laid_out(e: Emitter, hint: str, dtype: DType, layout: str, m: int, n: int, s
 
 
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
-@pytest.mark.parametrize("shape", [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2)], ids=str
+)
 def test_matmul(dtype: DType, shape: tuple[int, int, int]) -> None:
     m, n, k = shape
     a = Buffer("a", dtype, (b.i64(m), b.i64(k)), intent="in")

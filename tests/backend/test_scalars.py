@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backend.native import N, SIZE, agree, module, vector
 
+from backend.native import SIZE, N, agree, module, vector
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Buffer, Cast, Op, Select, Var

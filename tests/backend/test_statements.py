@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backend.native import N, SIZE, agree, module, vector
 
+from backend.native import SIZE, N, agree, module, vector
 from wengert.backend.c import emit
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
@@ -26,7 +26,9 @@ def matrix(name: str, intent: str = "in", dtype=F64) -> Buffer:
 
 
 @pytest.mark.parametrize("order", ["any", "sequential"])
-@pytest.mark.parametrize(("start", "stop", "step"), [(0, 7, 1), (2, 9, 3), (6, -1, -1), (9, 0, -4), (5, 5, 1), (3, 1, 2)])
+@pytest.mark.parametrize(
+    ("start", "stop", "step"), [(0, 7, 1), (2, 9, 3), (6, -1, -1), (9, 0, -4), (5, 5, 1), (3, 1, 2)]
+)
 def test_loop_bounds(order: str, start: int, stop: int, step: int) -> None:
     e = Emitter({"n"})
     count, order_seen = e.alloc("count", I64, (), zero=True), e.alloc("seen", I64, [12], zero=True)
@@ -333,7 +335,9 @@ def test_ref_stacks(rank: int) -> None:
         v = e.view("v", stack, [j, *[0] * rank], [(k + 1, 1) for k in range(rank)], [1] * rank)
         e.accumulate(v, [0] * rank, b.const(0.5, F64))
         e.accumulate(total, [], b.load(v, [0] * rank))
-    top = e.view("top", stack, [b.sub(b.extent(stack, 0), 1), *[0] * rank], [(k + 1, 1) for k in range(rank)], [1] * rank)
+    top = e.view(
+        "top", stack, [b.sub(b.extent(stack, 0), 1), *[0] * rank], [(k + 1, 1) for k in range(rank)], [1] * rank
+    )
     e.pop_ref(r, stack)
     e.pop_ref(r, stack)
     e.accumulate(total, [], b.load(top, [0] * rank))
@@ -484,7 +488,9 @@ def test_results_of_every_kind() -> None:
     got = Kernel(m)((a, c, 3))
     assert got[7] is a and got[8] is c
     assert isinstance(got[3], np.bool_) and isinstance(got[4], np.complex128)
-    assert got[1] is not got[9] and (zeros, known, unknown, flag, number, tail) and all(g.flags.owndata for g in got[:3])
+    assert (
+        got[1] is not got[9] and (zeros, known, unknown, flag, number, tail) and all(g.flags.owndata for g in got[:3])
+    )
 
 
 def test_names_that_c_reserves() -> None:

@@ -15,8 +15,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from runtime.programs import ARRAY_AND_SIZE, N, SIZE, X, busy, module, scaled
 
+from runtime.programs import ARRAY_AND_SIZE, SIZE, N, X, busy, module, scaled
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Buffer, Scalar, Var
@@ -57,7 +57,8 @@ def test_scalars_are_converted(dtype: DType, value: object, expected: object) ->
     [
         (I64, 2**63, OverflowError), (I64, -(2**63) - 1, OverflowError), (I32, 2**31, OverflowError),
         (U8, 256, OverflowError), (U8, -1, OverflowError), (U64, 2**64, OverflowError), (I8, -129, OverflowError),
-        (I64, 1.0, TypeError), (F64, "1", TypeError), (F64, 1j, TypeError), (C128, [], TypeError), (F64, None, TypeError),
+        (I64, 1.0, TypeError), (F64, "1", TypeError), (F64, 1j, TypeError), (C128, [], TypeError),
+        (F64, None, TypeError),
     ],
 )  # fmt: skip
 def test_scalars_that_do_not_fit(dtype: DType, value: object, error: type[Exception]) -> None:
@@ -71,9 +72,10 @@ def test_scalars_that_do_not_fit(dtype: DType, value: object, error: type[Except
     ("bad", "error"),
     [
         (np.arange(3), TypeError), (np.arange(3.0, dtype="f4"), TypeError), (np.zeros((3, 1)), TypeError),
-        (np.arange(6.0)[::2], TypeError), (np.arange(3.0).astype(">f8"), TypeError), (3.0, TypeError), (None, TypeError),
-        (np.frombuffer(bytes(33), "u1")[1:].view("f8"), TypeError), (np.array(["a"]), TypeError), (np.array(1.0), TypeError),
-        (np.zeros(3, "c8"), TypeError),
+        (np.arange(6.0)[::2], TypeError), (np.arange(3.0).astype(">f8"), TypeError), (3.0, TypeError),
+        (None, TypeError),
+        (np.frombuffer(bytes(33), "u1")[1:].view("f8"), TypeError), (np.array(["a"]), TypeError),
+        (np.array(1.0), TypeError), (np.zeros(3, "c8"), TypeError),
     ],
 )  # fmt: skip
 def test_arrays_of_the_wrong_kind(bad: object, error: type[Exception]) -> None:

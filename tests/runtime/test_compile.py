@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime.programs import ARRAY_AND_SIZE, scaled
 
+from runtime.programs import ARRAY_AND_SIZE, scaled
 from wengert.backend.c import emit
 from wengert.errors import CompilerNotFound
 from wengert.runtime import cache
@@ -171,7 +171,10 @@ def test_manifests_store_and_forget(private: Path) -> None:
     assert cache.Manifest("elsewhere").lookup("a key") is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"key": "other", "value": {}}', b'{"key": "k", "value": 3}', b"\xff"])
+DAMAGES = [b"", b"{", b"[]", b'{"key": "other", "value": {}}', b'{"key": "k", "value": 3}', b"\xff"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_manifests_are_ignored(private: Path, damage: bytes) -> None:
     manifest = cache.Manifest()
     manifest.store("k", {"x": 1})

@@ -1,7 +1,8 @@
 """The private cache on disk: its directory, atomic files, and manifests (small JSON records by key).
 
-The directory is `WENGERT_CACHE_DIR`, else `$XDG_CACHE_HOME/wengert`, else `~/.cache/wengert`. It belongs to the user alone
-(mode 0700), since code is loaded from it. If it cannot be used, a warning says so once and a temporary one serves.
+The directory is `WENGERT_CACHE_DIR`, else `$XDG_CACHE_HOME/wengert`, else `~/.cache/wengert`. It belongs to the user
+alone (mode 0700), since code is loaded from it. If it cannot be used, a warning says so once and a temporary one
+serves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def _temporary(wanted: str) -> Path:
 
 
 @contextmanager
-def workspace() -> Iterator[Path]:
+def workspace() -> Generator[Path]:
     """A fresh directory on the cache's file system, removed afterwards."""
     path = Path(tempfile.mkdtemp(prefix="build-", dir=directory()))
     try:

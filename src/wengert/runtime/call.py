@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import importlib
 import os
 import sys
 import threading
@@ -174,9 +175,8 @@ _HOOKS = (_raise, np.empty, np.zeros, _fft, complex, _DTYPES, tuple(dtype.type f
 
 def _routine(name: str) -> int:
     """The address of a BLAS or LAPACK routine of SciPy; raises WengertError if its integers are not of 32 bits."""
-    from scipy.linalg import cython_blas, cython_lapack
-
-    capsules: dict[str, object] = {**cython_blas.__pyx_capi__, **cython_lapack.__pyx_capi__}
+    modules: list[Any] = [importlib.import_module(f"scipy.linalg.cython_{m}") for m in ("blas", "lapack")]
+    capsules: dict[str, object] = {**modules[0].__pyx_capi__, **modules[1].__pyx_capi__}
     capsule = ctypes.py_object(capsules[name])
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p

@@ -153,7 +153,7 @@ def build(source: str) -> Path:
     with cache.workspace() as place:
         written, target = place / "program.c", place / "program.so"
         written.write_text(source, "utf-8")
-        undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+        undefined = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
         compiler.run([*options, "-I", NATIVE, "-shared", written, runtime, *undefined, "-lm", "-o", target])
         os.replace(written, library.with_suffix(".c"))
         os.replace(target, library)

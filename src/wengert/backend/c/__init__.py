@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from ...ir.nodes import Module
@@ -55,15 +55,15 @@ def _ref_types(shared: ModuleWriter) -> list[str]:
 def _sites(shared: ModuleWriter) -> str:
     if not shared.sites:
         return ""
-    rows = [
-        f"    {{{text_literal(s.file)}, {s.line}, {s.col}, {s.end_col}, {text_literal(s.function)}, {text_literal(s.text)}}},"
-        for s in shared.sites
-    ]
+    rows: list[str] = []
+    for s in shared.sites:
+        function, text = text_literal(s.function), text_literal(s.text)
+        rows.append(f"    {{{text_literal(s.file)}, {s.line}, {s.col}, {s.end_col}, {function}, {text}}},")
     return "\n".join(["static const wg_site wg_sites[] = {", *rows, "};"])
 
 
 @contextmanager
-def _deep() -> Iterator[None]:
+def _deep() -> Generator[None]:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION))
     try:

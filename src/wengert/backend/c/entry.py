@@ -17,7 +17,7 @@ from .writer import Place, Writer
 
 
 def default_binds(root: Function) -> tuple[Bind, ...]:
-    """A leaf per parameter, in order: arrays for buffers, except that those of rank 0 that are only read take numbers."""
+    """A leaf per parameter, in order: arrays for buffers, but numbers for those of rank 0 that are only read."""
 
     def is_array(p: Param) -> bool:
         return isinstance(p, Buffer) and (p.rank > 0 or p.intent != "in")
@@ -26,8 +26,8 @@ def default_binds(root: Function) -> tuple[Bind, ...]:
 
 
 def made_in_place(root: Function, held: set[str]) -> dict[str, int]:
-    """Results (by name, with their number) whose arrays can be made before the call: allocated once, at the top level, with
-    extents that follow from the parameters alone, and not `held` by a ref."""
+    """Results (by name, with their number) whose arrays can be made before the call: allocated once, at the top level,
+    with extents that follow from the parameters alone, and not `held` by a ref."""
     lets = _early_lets(root)
     found: dict[str, int] = {}
     for s in root.body:
@@ -99,9 +99,7 @@ class EntryWriter:
     def _returned(self) -> str:
         rows: list[str] = []
         zero = {s.buffer.name: s.zero for s in self.root.body if isinstance(s, Alloc)}
-        leaves = {
-            p.name: b.leaf for p, b in zip(self.root.params, self.binds, strict=True) if b.kind == "array"
-        }
+        leaves = {p.name: b.leaf for p, b in zip(self.root.params, self.binds, strict=True) if b.kind == "array"}
         for k, name in enumerate(self.root.results):
             storage = self.w.facts.storages[name]
             known = self.in_place.get(name) == k

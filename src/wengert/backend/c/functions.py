@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ...ir.nodes import Buffer, Const, Function, Growable, Param, Scalar, Var
+from ...ir.nodes import Buffer, Const, Growable, Param, Scalar, Var
 from ...ir.types import DType
 from . import storages
 from .names import C_TYPE
@@ -123,4 +123,3 @@ def _result(w: Writer, k: int, name: str) -> None:
 def number_field(dtype: DType) -> str:
     """The member of `wg_number` for a dtype."""
     return "truth" if dtype is DType.BOOL else dtype.value
-

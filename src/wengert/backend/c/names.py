@@ -39,9 +39,7 @@ bsearch memchr memcmp memcpy memmove memset strcat strchr strcmp strcpy strlen s
 index rindex bcopy bzero random select alloca ptrdiff_t size_t wchar_t div_t math_errhandling"""
 _LIMITS = "INFINITY NAN HUGE_VAL HUGE_VALF HUGE_VALL FLT_MAX DBL_MAX RAND_MAX EXIT_SUCCESS EXIT_FAILURE MB_CUR_MAX"
 _RESERVED = frozenset(
-    _KEYWORDS.split()
-    + _LIMITS.split()
-    + [name + suffix for name in _LIBRARY.split() for suffix in ("", "f", "l")]
+    _KEYWORDS.split() + _LIMITS.split() + [name + suffix for name in _LIBRARY.split() for suffix in ("", "f", "l")]
 )
 
 
@@ -50,7 +48,8 @@ def _reserved(name: str) -> bool:
         name in _RESERVED
         or name.startswith(("wg_", "WG_", "__"))
         or name == "wg"
-        or re.fullmatch(r"_[A-Z].*|(u?int(_least|_fast)?(\d+|ptr|max)(_t|_MAX|_MIN|_C)?)", name, re.IGNORECASE) is not None
+        or re.fullmatch(r"_[A-Z].*|(u?int(_least|_fast)?(\d+|ptr|max)(_t|_MAX|_MIN|_C)?)", name, re.IGNORECASE)
+        is not None
         or re.fullmatch(r"(FP|FLT|DBL|LDBL|INT|UINT|SIZE|M)_[A-Z0-9_]+", name) is not None
     )
 

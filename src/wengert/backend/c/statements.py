@@ -197,4 +197,3 @@ def _passed(w: Writer, storage: str, param: Buffer, held: bool) -> list[str]:
 def passed_extents(param: Buffer) -> list[int]:
     """Axes whose extents are passed, being neither constants nor scalar parameters."""
     return [k for k, e in enumerate(param.shape) if not isinstance(e, (Const, Var))]
-

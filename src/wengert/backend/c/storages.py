@@ -23,7 +23,7 @@ from ...ir.nodes import (
     Var,
     View,
 )
-from .analysis import needs_hold, released
+from .analysis import released
 from .expressions import expr, offset, top
 from .names import C_TYPE, literal
 from .writer import RESULTS, Place, Writer
@@ -317,4 +317,3 @@ def _release(w: Writer, name: str, place: Place) -> None:
 
 def _is_local_array(w: Writer, place: Place) -> bool:
     return isinstance(place.storage, Buffer) and _fits_locally(w, place.storage)
-

@@ -276,4 +276,3 @@ def unparenthesised(text: str) -> str:
         if depth == 0 and k < len(text) - 1:
             return text
     return text[1:-1]
-
