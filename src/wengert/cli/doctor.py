@@ -32,9 +32,9 @@ def _versions() -> str:
 
 
 def _compiler() -> str:
-    from wengert.runtime.compile import compiler
+    from wengert.runtime.compile import find_compiler
 
-    command = compiler()
+    command = find_compiler().command
     lines = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()
     return f"{' '.join(command)}: {lines[0] if lines else 'no version'}"
 

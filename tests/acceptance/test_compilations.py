@@ -1,0 +1,228 @@
+"""What is compiled when: once for all sizes, again when code, globals or closures change, never twice for the same."""
+
+from __future__ import annotations
+
+import linecache
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+
+def smooth(u, k):
+    for _ in range(3):
+        un = u.copy()
+        u[1:-1] = un[1:-1] + k * (un[2:] - 2 * un[1:-1] + un[:-2])
+    return np.sum(u * u)
+
+
+def table(a, b):
+    return np.sum((a @ b) ** 2) + np.sum(a[1:, :-1])
+
+
+def test_one_compilation_serves_ten_sizes(cache: Any) -> None:
+    gradient = wg.grad(smooth)
+    counts = []
+    for n in (9, 10, 11, 17, 32, 50, 99, 128, 1000, 4097):
+        u = np.linspace(0, 1, n) ** 2
+        found = gradient(u, 0.2)
+        counts.append(cache.programs)
+        assert found.shape == (n,)
+        direction = np.cos(np.arange(n))
+        step = 1e-6
+        slope = (smooth(u + step * direction, 0.2) - smooth(u - step * direction, 0.2)) / (2 * step)
+        assert np.sum(found * direction) == pytest.approx(slope, rel=1e-6)
+    assert counts == [counts[0]] * 10
+
+
+def test_matrices_of_ten_shapes(cache: Any) -> None:
+    gradient = wg.grad(table, wrt=(0, 1))
+    rng = np.random.default_rng(0)
+    counts = []
+    for n in range(10, 20):
+        a, b = rng.random((n, n + 3)), rng.random((n + 3, 2 * n))
+        by_a, by_b = gradient(a, b)
+        product = a @ b
+        expected = 2 * product @ b.T
+        expected[1:, :-1] += 1
+        np.testing.assert_allclose(by_a, expected, rtol=1e-12)
+        np.testing.assert_allclose(by_b, 2 * a.T @ product, rtol=1e-12)
+        counts.append(cache.programs)
+    assert counts == [counts[0]] * 10
+
+
+def test_numbers_do_not_recompile(cache: Any) -> None:
+    def f(x, a, n):
+        for _ in range(n):
+            x = x * a
+        return np.sum(x)
+
+    gradient = wg.grad(f)
+    gradient(np.ones(10), 2.0, 3)
+    before = cache.programs
+    for n in (4, 5, 10):
+        np.testing.assert_allclose(gradient(np.ones(10), 1.5, n), np.full(10, 1.5**n))
+    assert cache.programs == before
+
+
+# -- never stale -----------------------------------------------------------------------------------------------
+
+
+class Program:
+    """A program file that can be edited; `fresh` runs it in a new process with the same cache."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "edited.py"
+        self.edits = 0
+
+    def write(self, text: str) -> None:
+        self.path.write_text(textwrap.dedent(text))
+        self.edits += 1
+        stamp = time.time() + self.edits
+        import os
+
+        os.utime(self.path, (stamp, stamp))
+        linecache.checkcache(str(self.path))
+
+    def fresh(self, expression: str) -> str:
+        source = f"import numpy as np, wengert as wg\nimport edited\nprint({expression})"
+        done = subprocess.run(
+            [sys.executable, "-c", source], cwd=self.path.parent, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+CALLEE = """
+import numpy as np
+
+GAIN = {gain}
+
+def inner(x):
+    return {body}
+
+def outer(x):
+    return np.sum(inner(x)) * GAIN
+"""
+
+
+def test_an_edited_callee_recompiles_across_processes(cache: Any, tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    call = "wg.grad(edited.outer)(np.array([3.0])).tolist()"
+    program.write(CALLEE.format(gain=1.0, body="x * x"))
+    assert program.fresh(call) == "[6.0]"
+    compiled = cache.programs
+    assert program.fresh(call) == "[6.0]"
+    assert cache.programs == compiled
+    program.write(CALLEE.format(gain=1.0, body="x * x * x"))
+    assert program.fresh(call) == "[27.0]"
+    program.write(CALLEE.format(gain=10.0, body="x * x * x"))
+    assert program.fresh(call) == "[270.0]"
+    program.write(CALLEE.format(gain=1.0, body="x * x"))
+    assert program.fresh(call) == "[6.0]"
+
+
+SCALE = 2.0
+TABLE = {"mode": "square", "shift": np.array([1.0, 2.0])}
+
+
+def reads_globals(x):
+    y = x**2 if TABLE["mode"] == "square" else x**3
+    return np.sum((y + TABLE["shift"]) * SCALE * y)
+
+
+def test_globals_are_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.array([1.0, 2.0])
+    gradient = wg.grad(reads_globals)
+
+    def expected() -> np.ndarray:
+        h = 1e-6
+        bumps = (np.array([h, 0.0]), np.array([0.0, h]))
+        return np.array([(reads_globals(x + d) - reads_globals(x - d)) / (2 * h) for d in bumps])
+
+    np.testing.assert_allclose(gradient(x), expected(), rtol=1e-8)
+    monkeypatch.setitem(globals(), "SCALE", 5.0)
+    np.testing.assert_allclose(gradient(x), expected(), rtol=1e-8)
+    monkeypatch.setitem(TABLE, "mode", "cube")
+    np.testing.assert_allclose(gradient(x), expected(), rtol=1e-8)
+    TABLE["shift"][0] = -3.0
+    np.testing.assert_allclose(gradient(x), expected(), rtol=1e-8)
+    monkeypatch.setitem(globals(), "SCALE", 3)
+    np.testing.assert_allclose(gradient(x), expected(), rtol=1e-8)
+
+
+def test_closures_are_read_at_every_call() -> None:
+    weights = np.array([1.0, 2.0])
+    power = 2
+
+    def f(x):
+        return np.sum(weights * x**power)
+
+    def change(value: int) -> None:
+        nonlocal power
+        power = value
+
+    gradient = wg.grad(f)
+    x = np.array([3.0, 0.5])
+    np.testing.assert_allclose(gradient(x), weights * 2 * x)
+    weights[0] = 7.0
+    np.testing.assert_allclose(gradient(x), weights * 2 * x)
+    change(3)
+    np.testing.assert_allclose(gradient(x), weights * 3 * x**2)
+
+
+def test_a_replaced_callee_recompiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradient = wg.grad(calls_helper)
+    assert gradient(3.0) == 6.0
+    monkeypatch.setitem(globals(), "helper", lambda x: x * x * x)
+    assert gradient(3.0) == 27.0
+    monkeypatch.undo()
+    assert gradient(3.0) == 6.0
+
+
+def helper(x):
+    return x * x
+
+
+def calls_helper(x):
+    return helper(x)
+
+
+class Model:
+    """An object whose attributes are read."""
+
+    def __init__(self, law: str, modulus: float) -> None:
+        self.law = law
+        self.modulus = modulus
+
+    def energy(self, x):
+        return self.modulus * (x**2 if self.law == "linear" else x**4)
+
+
+def test_attributes_are_read_at_every_call() -> None:
+    model = Model("linear", 2.0)
+    gradient = wg.grad(model.energy)
+    assert gradient(3.0) == pytest.approx(12.0)
+    model.modulus = 5.0
+    assert gradient(3.0) == pytest.approx(30.0)
+    model.law = "quartic"
+    assert gradient(3.0) == pytest.approx(540.0)
+    assert wg.grad(Model("linear", 1.0).energy)(3.0) == pytest.approx(6.0)
+
+
+def test_defaults_are_read_at_every_call() -> None:
+    def f(x, k=2.0):
+        return k * x**2
+
+    gradient = wg.grad(f)
+    assert gradient(3.0) == 12.0
+    assert gradient(3.0, k=3.0) == 18.0
+    f.__defaults__ = (4.0,)
+    assert gradient(3.0) == 24.0
