@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
+    from wengert.jacobians import hessian, hvp, jacobian
     from wengert.transform import compile, grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -24,12 +25,30 @@ _HOME = {
     "value_and_grad": "transform",
     "vjp": "transform",
     "jvp": "transform",
+    "jacobian": "jacobians",
+    "hessian": "jacobians",
+    "hvp": "jacobians",
+    "check": "verify",
     "WengertError": "errors",
     "Unsupported": "errors",
     "NotDifferentiable": "errors",
     "CompilerNotFound": "errors",
 }
-__all__ = ["CompilerNotFound", "NotDifferentiable", "Unsupported", "WengertError", "compile", "grad", "jvp", "value_and_grad", "vjp"]
+__all__ = [
+    "CompilerNotFound",
+    "NotDifferentiable",
+    "Unsupported",
+    "WengertError",
+    "check",
+    "compile",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
 
 
 def __getattr__(name: str) -> Any:

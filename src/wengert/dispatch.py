@@ -64,13 +64,13 @@ class _Writer:
             case "self":
                 return "fn.__self__" if not rest else "fn"
             case "global":
-                return f"{self.embed(rest[0])}[{rest[1]!r}]"
+                return f"{self.embed(rest[0].value)}[{rest[1]!r}]"
             case "cell":
-                return f"{self.embed(rest[0])}.__closure__[{rest[1]}].cell_contents"
+                return f"{self.embed(rest[0].value)}.__closure__[{rest[1]}].cell_contents"
             case "static":
-                return f"getattr({self.embed(rest[0])}, {rest[1]!r})"
+                return f"getattr({self.embed(rest[0].value)}, {rest[1]!r})"
             case _:
-                owner, name = rest
+                owner, name = rest[0].value, rest[1]
                 if isinstance(owner, types.FunctionType):
                     if owner.__kwdefaults__ and name in owner.__kwdefaults__:
                         return f"{self.embed(owner)}.__kwdefaults__[{name!r}]"

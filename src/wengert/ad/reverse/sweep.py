@@ -18,6 +18,7 @@ from wengert.ad.reverse.regions import Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.rules.scalar import CHOICES
 from wengert.ir import build as b
+from wengert.ir.types import I64
 from wengert.ir.nodes import (
     Accumulate,
     Alloc,
@@ -48,6 +49,7 @@ from wengert.ir.nodes import (
     Var,
     View,
 )
+from wengert.ir.types import I64
 from wengert.ir.walk import names_in, substitute
 
 
@@ -193,8 +195,8 @@ class Sweep:
         frame = Frame(region)
         self.frames.append(frame)
         with self.e.collect() as restores:
-            refs.restore(self, region)
             self.tapes.restore(self, region)
+            refs.restore(self, region)
         with self.e.collect() as body:
             if middle is not None:
                 middle()
@@ -226,7 +228,7 @@ class Sweep:
                         adj = self.adj(growable.name)
                         assert isinstance(adj, Growable)
                         self.e.emit(Declare(adj, self.e.span))
-                        length = Var(self.p.lengths[growable.name], b.ZERO.dtype)
+                        length = Var(self.p.lengths[growable.name], I64)
                         self.e.resize(adj, self.at(length))
                     case _:
                         pass

@@ -17,7 +17,7 @@ from wengert.ir.types import I64
 
 from . import arrays
 from .control import ExitNow
-from .externals import Outside
+from .externals import Held, Outside
 from .frame import Frame, PyRaise
 from .registry import ATTRIBUTES, HANDLERS, METHODS
 from .source import FunctionNode, find, scope_of
@@ -249,7 +249,7 @@ class Calls:
     def default(self: Interp, frame: Frame, value: Any, name: str) -> Any:
         if frame.function is None or value is None or isinstance(value, (bool, int, float, complex, str)):
             return value
-        return self.externals.wrap(value, ("default", frame.function, name), name)
+        return self.externals.wrap(value, ("default", Held(frame.function), name), name)
 
     # -- classes and attributes ------------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class Calls:
             if f.name in values and f.init:
                 value = values.pop(f.name)
             elif f.default is not dataclasses.MISSING:
-                value = self.externals.wrap(f.default, ("default", cls, f.name), f.name) if not isinstance(f.default, (int, float, str)) else f.default
+                value = self.externals.wrap(f.default, ("default", Held(cls), f.name), f.name) if not isinstance(f.default, (int, float, str)) else f.default
             elif f.default_factory is not dataclasses.MISSING:
                 value = self.call(f.default_factory, [], {})
             elif f.init:
@@ -332,7 +332,7 @@ class Calls:
                 value = self.native(lambda: getattr(owner, name))
                 if owner.__name__.split(".")[0] in _LIBRARIES or name not in vars(owner):
                     return value
-                return self.externals.wrap(value, ("global", vars(owner), name), name)
+                return self.externals.wrap(value, ("global", Held(vars(owner)), name), name)
             case _:
                 pass
         return self.object_attribute(owner, name)
@@ -346,7 +346,7 @@ class Calls:
         if isinstance(owner, type):
             value = self.native(lambda: getattr(owner, name))
             if isinstance(value, (int, float, complex, np.ndarray, list, dict)) and not isinstance(value, (bool, enum.Enum)) and cls.__module__.split(".")[0] not in _LIBRARIES:
-                return self.externals.wrap(value, ("static", owner, name), name)
+                return self.externals.wrap(value, ("static", Held(owner), name), name)
             return value
         if isinstance(raw, property) and isinstance(raw.fget, types.FunctionType):
             return self.call(raw.fget, [owner], {})
@@ -368,7 +368,7 @@ class Calls:
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, owner)
         if isinstance(raw, (int, float, complex, np.ndarray, list, dict)) and not isinstance(raw, bool):
-            return self.externals.wrap(raw, ("static", cls, name), name)
+            return self.externals.wrap(raw, ("static", Held(cls), name), name)
         return self.native(lambda: getattr(owner, name))
 
     def set_attribute(self: Interp, owner: Any, name: str, value: Any) -> None:

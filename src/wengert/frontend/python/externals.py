@@ -18,9 +18,24 @@ from .stage import Stage
 from .values import RArray, Root, RScalar
 
 Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
-Access = tuple[Any, ...]  # ("arg", k) | ("kw", name) | ("global", module dict id, name) | ("cell", function, name), then steps
+# ("arg", k) | ("kw", name) | ("self",) | ("global", Held(dict), name) | ("cell", Held(function), k) |
+# ("static", Held(class), name) | ("default", Held(function or dataclass), name), then steps
+Access = tuple[Any, ...]
 
 SMALL = 8  # extents up to this are part of the specialisation; larger ones are symbolic
+
+
+@dataclass(frozen=True)
+class Held:
+    """An object that an access path starts from, hashed by identity."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Held) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from wengert.ir.types import I64
 from . import arrays, builtin, index, mathlib, numeric
 from .calls import Calls
 from .control import Body, Control, Target
-from .externals import Externals
+from .externals import Externals, Held
 from .frame import Frame, PyRaise
 from .lists import Lists
 from .source import scope_of
@@ -174,13 +174,13 @@ class Interp(Control, Statements, Calls, Lists):
         if isinstance(function, types.FunctionType) and name in function.__code__.co_freevars:
             position = function.__code__.co_freevars.index(name)
             cell = function.__closure__[position]  # type: ignore[index]
-            return self.externals.wrap(cell.cell_contents, ("cell", function, position), name)
+            return self.externals.wrap(cell.cell_contents, ("cell", Held(function), position), name)
         return self.load_global(frame, name)
 
     def load_global(self, frame: Frame, name: str) -> Any:
         if name in frame.globals:
             value = frame.globals[name]
-            return self.externals.wrap(value, ("global", frame.globals, name), name)
+            return self.externals.wrap(value, ("global", Held(frame.globals), name), name)
         if hasattr(builtins, name):
             return getattr(builtins, name)
         raise PyRaise(NameError(f"name '{name}' is not defined"))

@@ -18,6 +18,7 @@ from wengert.ir.types import I64
 
 from . import arrays, index, numeric
 from .control import ExitNow, Path, Target
+from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .source import assigned, liveness_of, names_used, scope_of
 from .stage import NeedStatic, Stage
@@ -166,7 +167,7 @@ class Statements:
         module = importlib.import_module("." * node.level + (node.module or ""), package)
         for a in node.names:
             value = getattr(module, a.name, None) or importlib.import_module(f"{module.__name__}.{a.name}")
-            self.store_name(a.asname or a.name, self.externals.wrap(value, ("global", vars(module), a.name), a.name))
+            self.store_name(a.asname or a.name, self.externals.wrap(value, ("global", Held(vars(module)), a.name), a.name))
         return True
 
     # -- assignment ------------------------------------------------------------------------------------------
