@@ -9,11 +9,11 @@ from wengert.ad.loops import each
 from wengert.ad.names import fresh_function, reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
-from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Push, Reserve, nonnegative, place, solve
+from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Reserve, nonnegative, place, solve
 from wengert.ad.reverse.regions import Region, prepare
-from wengert.ad.reverse.stacks import StackKey, Stacks
+from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
-from wengert.ad.reverse.tape import Restorer
+from wengert.ad.reverse.tape import Restorer, stack_keys
 from wengert.ad.reverse.trips import Trips
 from wengert.analysis.activity import Activity, Flow
 from wengert.ir import build as b
@@ -114,7 +114,7 @@ class _Reverse:
                 more = set[StackKey]().union(*(needs[c] for c in planned.calls)) - needs[key]
                 changed |= bool(more)
                 needs[key] |= more
-        return {key: sorted(keys, key=repr) for key, keys in needs.items()}
+        return {key: in_order(keys) for key, keys in needs.items()}
 
 
 class _Planned:
@@ -158,10 +158,8 @@ class _Planned:
             if not more:
                 break
             demands |= more
-        keys: set[StackKey] = set(stacks.refs)
-        stored = [*items, *copied]
-        keys |= {item.dtype for item in stored if isinstance(places[item.name], (Push, Reserve))}
-        return Plan(answers, kept, places, sequential), keys
+        plan = Plan(answers, kept, places, sequential)
+        return plan, {key for key in stacks.found if key.refs} | stack_keys(self.p, plan)
 
     def _is_kept(self, storage: str, region: Region, position: int) -> bool:
         return isinstance(self.p.storages[storage], Buffer) and self.kept.storage(storage, region, position)
@@ -256,7 +254,7 @@ class _Planned:
                     self._add_seed(sweep, r, params, checks)
 
         backward = sweep.region(self.p.root, seed)
-        declared = [Declare(stack) for stack in (*stacks.scalars.values(), *stacks.refs.values())]
+        declared = [Declare(stack) for stack in stacks.found.values()]
         params = (*f.params, *(p for params, _ in seeds for p in params))
         body = (*declared, *start, *forward, *declarations, *backward)
         return Function(name, params, body, (*f.results, *(adjoints[x] for x in wrt)), f.span)

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Growable
 from wengert.ir.types import DType
 
-StackKey: TypeAlias = DType | tuple[DType, int]
-"""A stack of scalars by dtype, of refs by dtype and rank."""
+
+@dataclass(frozen=True, slots=True)
+class StackKey:
+    """Which stack: of scalars of a dtype, numbered, or of refs of a dtype, by rank."""
+
+    dtype: DType
+    number: int
+    refs: bool = False
 
 
 @dataclass
 class Stacks:
-    """The stacks of one function: growables of scalars by dtype, of refs by dtype and rank."""
+    """The stacks of one function, as growables named when they are first asked for."""
 
     e: Emitter
-    scalars: dict[DType, Growable] = field(default_factory=dict[DType, Growable])
-    refs: dict[tuple[DType, int], Growable] = field(default_factory=dict[tuple[DType, int], Growable])
-
-    def of(self, dtype: DType) -> Growable:
-        if dtype not in self.scalars:
-            self.scalars[dtype] = Growable(self.e.fresh(f"saved_{dtype.value}"), dtype)
-        return self.scalars[dtype]
-
-    def of_refs(self, dtype: DType, rank: int) -> Growable:
-        key = dtype, rank
-        if key not in self.refs:
-            self.refs[key] = Growable(self.e.fresh(f"saved_refs_{dtype.value}_{rank}"), dtype, rank)
-        return self.refs[key]
+    found: dict[StackKey, Growable] = field(default_factory=dict[StackKey, Growable])
 
     def get(self, key: StackKey) -> Growable:
-        return self.of(key) if isinstance(key, DType) else self.of_refs(*key)
+        if key not in self.found:
+            what = f"saved_refs_{key.dtype.value}" if key.refs else f"saved_{key.dtype.value}"
+            name = self.e.fresh(f"{what}_{key.number}" if key.refs or key.number else what)
+            self.found[key] = Growable(name, key.dtype, key.number if key.refs else None)
+        return self.found[key]
 
-    def keys(self) -> list[StackKey]:
-        return [*self.scalars, *self.refs]
+    def of(self, dtype: DType, number: int = 0) -> Growable:
+        """The stack of scalars on which blocks push (0), or one of those that hold the values of `any` nests."""
+        return self.get(StackKey(dtype, number))
+
+    def of_refs(self, dtype: DType, rank: int) -> Growable:
+        return self.get(StackKey(dtype, rank, refs=True))
+
+
+def in_order(keys: Iterable[StackKey]) -> list[StackKey]:
+    """The order in which functions take their stacks."""
+    return sorted(keys, key=lambda k: (k.refs, k.dtype.value, k.number))

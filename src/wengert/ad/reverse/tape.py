@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wengert.ad.loops import each
 from wengert.ad.reverse.plan import Box, Item, Place, Plan, Push, Reserve
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot
-from wengert.ad.reverse.stacks import Stacks
+from wengert.ad.reverse.stacks import StackKey, Stacks
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.trips import iteration
 from wengert.ir import build as b
@@ -26,11 +26,13 @@ At = Callable[[Expr], Expr]
 
 @dataclass
 class Reserved:
-    """Where the values of an `any` nest are: the position of each item's first element, and its trip counts."""
+    """Where the values of an item of an `any` nest are: the stack, the position of the first, the trip counts, their
+    product."""
 
-    offsets: dict[str, Expr]
-    counts: dict[str, tuple[Expr, ...]]
-    totals: dict[DType, Expr]
+    stack: Growable
+    base: Expr
+    counts: tuple[Expr, ...]
+    size: Expr
 
 
 def items_of(p: Prepared, plan: Plan) -> dict[str, Item]:
@@ -38,19 +40,6 @@ def items_of(p: Prepared, plan: Plan) -> dict[str, Item]:
     found: dict[str, Item] = {n: d for n, d in p.definitions.items() if n in plan.places}
     found |= {n: s for n, s in p.snapshots.items() if n in plan.places}
     return found
-
-
-def totals(e: Emitter, items: Sequence[tuple[Item, Reserve]], at: At) -> Reserved:
-    """The sizes of a nest's items, as lets; the offsets are relative."""
-    offsets: dict[str, Expr] = {}
-    counts: dict[str, tuple[Expr, ...]] = {}
-    sums: dict[DType, Expr] = {}
-    for item, where in items:
-        counts[item.name] = tuple(e.let("trips", at(c)) for c in where.counts)
-        offsets[item.name] = sums.get(item.dtype, b.i64(0))
-        size = product(counts[item.name])
-        sums[item.dtype] = e.let("size", b.add(offsets[item.name], size))
-    return Reserved(offsets, counts, sums)
 
 
 def product(counts: Sequence[Expr]) -> Expr:
@@ -79,7 +68,7 @@ class Saver:
         self.p, self.plan, self.e, self.stacks = p, plan, e, stacks
         self.items = items_of(p, plan)
         self.boxes: dict[str, Buffer] = {}
-        self.reserved: dict[Region, Reserved] = {}
+        self.reserved: dict[str, Reserved] = {}
 
     def open(self, anchor: int) -> None:
         """At the top level, before statement `anchor`: allocate its boxes."""
@@ -91,18 +80,12 @@ class Saver:
 
     def before_loop(self, body: Region) -> None:
         """Reserve what the nest of an `any` loop stores."""
-        items = reserved_items(self.plan, self.items, body)
-        if not items:
-            return
-        layout = totals(self.e, items, lambda x: x)
-        bases: dict[DType, Expr] = {}
-        for dtype, total in layout.totals.items():
-            stack = self.stacks.of(dtype)
-            bases[dtype] = self.e.let("base", b.extent(stack, 0))
-            self.e.resize(stack, total)
-        for item, _ in items:
-            layout.offsets[item.name] = b.add(bases[item.dtype], layout.offsets[item.name])
-        self.reserved[body] = layout
+        for item, stack, where in reserved_items(self.plan, self.items, body, self.stacks):
+            counts = tuple(self.e.let("trips", c) for c in where.counts)
+            base = self.e.let("base", b.extent(stack, 0))
+            size = self.e.let("size", product(counts))
+            self.e.resize(stack, size)
+            self.reserved[item.name] = Reserved(stack, base, counts, size)
 
     def define(self, name: str) -> None:
         """After the definition of a scalar."""
@@ -117,9 +100,8 @@ class Saver:
         if isinstance(where, Box):
             self.e.store(self.boxes[item.name], index, value)
         else:
-            layout = self.reserved[where.anchor]
-            at = b.add(layout.offsets[item.name], linear(index, layout.counts[item.name]))
-            self.e.store(self.stacks.of(item.dtype), (at,), value)
+            r = self.reserved[item.name]
+            self.e.store(r.stack, (b.add(r.base, linear(index, r.counts)),), value)
 
     def snapshots(self, region: Region, position: int) -> None:
         """Before statement `position` of a region: copy what is needed of buffers as they are now."""
@@ -163,7 +145,7 @@ class Restorer(Tapes):
     def __init__(self, p: Prepared, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer], final: dict[str, Load]) -> None:
         self.p, self.plan, self.stacks, self.boxes, self.final = p, plan, stacks, boxes, final
         self.items = items_of(p, plan)
-        self.reserved: dict[Region, Reserved] = {}
+        self.reserved: dict[str, Reserved] = {}
         self.buffers: dict[str, Buffer] = {}
 
     def restore(self, sweep: Sweep, region: Region) -> None:
@@ -209,37 +191,31 @@ class Restorer(Tapes):
                 axes = [(len(index) + k, 1) for k in range(len(shape))]
                 self.buffers[item.name] = e.view(item.name, box, [*index, *(0 for _ in shape)], axes, shape)
             return
-        layout, stack = self.reserved[where.anchor], self.stacks.of(item.dtype)
-        offset, counts = layout.offsets[item.name], layout.counts[item.name]
+        r = self.reserved[item.name]
         if isinstance(item, Definition):
-            sweep.env[item.name] = e.let(item.name, b.load(stack, (b.add(offset, linear(index, counts)),)))
+            at = b.add(r.base, linear(index, r.counts))
+            sweep.env[item.name] = e.let(item.name, b.load(r.stack, (at,)))
             return
         shape = [e.let("extent", sweep.at(n)) for n in item.shape]
         buffer = e.alloc(item.name, item.dtype, shape)
 
         def element(i: tuple[Expr, ...]) -> None:
-            e.store(buffer, i, b.load(stack, (b.add(offset, linear((*index, *i), counts)),)))
+            e.store(buffer, i, b.load(r.stack, (b.add(r.base, linear((*index, *i), r.counts)),)))
 
         each(e, shape, element)
         self.buffers[item.name] = buffer
 
     def before_loop(self, sweep: Sweep, body: Region) -> None:
-        items = reserved_items(self.plan, self.items, body)
-        if not items:
-            return
-        layout = totals(sweep.e, items, sweep.at)
-        bases = {
-            dtype: sweep.e.let("base", b.sub(b.extent(self.stacks.of(dtype), 0), total))
-            for dtype, total in layout.totals.items()
-        }
-        for item, _ in items:
-            layout.offsets[item.name] = b.add(bases[item.dtype], layout.offsets[item.name])
-        self.reserved[body] = layout
+        e = sweep.e
+        for item, stack, where in reserved_items(self.plan, self.items, body, self.stacks):
+            counts = tuple(e.let("trips", sweep.at(c)) for c in where.counts)
+            size = e.let("size", product(counts))
+            base = e.let("base", b.sub(b.extent(stack, 0), size))
+            self.reserved[item.name] = Reserved(stack, base, counts, size)
 
     def after_loop(self, sweep: Sweep, body: Region) -> None:
-        if body in self.reserved:
-            for dtype, total in self.reserved[body].totals.items():
-                sweep.e.resize(self.stacks.of(dtype), b.neg(total))
+        for item, stack, _ in reserved_items(self.plan, self.items, body, self.stacks):
+            sweep.e.resize(stack, b.neg(self.reserved[item.name].size))
 
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
         if snapshot.name not in self.plan.kept:
@@ -249,13 +225,32 @@ class Restorer(Tapes):
         return storage
 
 
-def reserved_items(plan: Plan, items: dict[str, Item], body: Region) -> list[tuple[Item, Reserve]]:
-    """What is stored in the part of the stacks reserved before the loop with this body."""
-    found: list[tuple[Item, Reserve]] = []
-    for name, item in items.items():
-        where: Place = plan.places[name]
-        if isinstance(where, Reserve) and where.anchor is body:
-            found.append((item, where))
+def reserved_items(
+    plan: Plan, items: dict[str, Item], body: Region, stacks: Stacks
+) -> list[tuple[Item, Growable, Reserve]]:
+    """What is stored in parts of stacks reserved before the loop with this body: each item of a dtype has a stack of
+    its own, so that the positions of different items need not be told apart."""
+    found: list[tuple[Item, Growable, Reserve]] = []
+    for key, (item, where) in reserve_keys(plan, items, body).items():
+        found.append((item, stacks.get(key), where))
     return found
 
 
+def reserve_keys(plan: Plan, items: dict[str, Item], body: Region) -> dict[StackKey, tuple[Item, Reserve]]:
+    """The stack of each item reserved before the loop with this body."""
+    found: dict[StackKey, tuple[Item, Reserve]] = {}
+    for name, item in items.items():
+        where: Place = plan.places[name]
+        if isinstance(where, Reserve) and where.anchor is body:
+            number = sum(k.dtype is item.dtype for k in found)
+            found[StackKey(item.dtype, number)] = item, where
+    return found
+
+
+def stack_keys(p: Prepared, plan: Plan) -> set[StackKey]:
+    """The stacks of scalars that a plan uses."""
+    items = items_of(p, plan)
+    keys = {StackKey(item.dtype, 0) for name, item in items.items() if isinstance(plan.places[name], Push)}
+    for region in p.root.tree():
+        keys |= set(reserve_keys(plan, items, region))
+    return keys
