@@ -1,0 +1,159 @@
+"""Library operations: each alone, with every set of active operands, and where buffers must be saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ad.checks import check
+
+rng = np.random.default_rng(5)
+A = rng.standard_normal((3, 3)) + 2 * np.eye(3)
+B = rng.standard_normal((3, 2))
+SPD = A @ A.T + np.eye(3)
+C = A + 1j * rng.standard_normal((3, 3))
+D = B + 1j * rng.standard_normal((3, 2))
+HPD = C @ C.conj().T + np.eye(3)
+
+
+def each_type(text: str, real: dict[str, Any], cplx: dict[str, Any], **options: Any) -> None:
+    check(text.replace("T[", "f64[").replace("W[", "f64["), real, **options)
+    check(text.replace("T[", "c128[").replace("W[", "f64["), cplx, **options)
+
+
+@pytest.mark.parametrize("wrt", [["a"], ["b"], ["a", "b"]])
+def test_matmul(wrt: list[str]) -> None:
+    text = """entry f
+    func f(a: T[n, k], b: T[k, m], n: i64, k: i64, m: i64) -> (c) {
+      alloc c: T[n, m]
+      lib matmul(c; a, b)
+    }"""
+    sizes = {"n": 3, "k": 3, "m": 2}
+    each_type(text, {"a": A, "b": B, **sizes}, {"a": C, "b": D, **sizes}, wrt=wrt)
+
+
+def test_matrix_times_itself_in_a_loop() -> None:
+    """The buffers are overwritten and must be saved: in a box, on the stack, in a branch."""
+    text = """entry f
+    func f(a: T[n, n] inout, n: i64) -> (s) {
+      alloc c: T[n, n]
+      alloc b: T[n, n]
+      for i in 0:n any { for j in 0:n any { b[i, j] = a[j, i] } }
+      alloc s: W[] zero
+      for t in 0:2 {
+        lib matmul(c; a, a)
+        for i in 0:n any { for j in 0:n any { a[i, j] = c[i, j] * a[j, i] } }
+      }
+      for t in 0: while t < 2 {
+        if t == 1 { lib matmul(c; a, a) } else { lib matmul(c; a, b) }
+        for i in 0:n any { for j in 0:n any { a[i, j] = c[i, j] * a[0, 1] } }
+      }
+      for i in 0:n any { s[] += real(a[i, 0] * c[0, i]) }
+    }""".replace("c[i, j] * a[j, i]", "c[i, j] * c[j, i]").replace("c[i, j] * a[0, 1]", "c[i, j] * c[0, 1]")
+    each_type(text, {"a": A / 2, "n": 3}, {"a": C / 2, "n": 3})
+
+
+def test_matmul_in_an_any_loop_on_the_stack() -> None:
+    text = """entry f
+    func f(a: f64[4, n, n] inout, n: i64) -> (a) {
+      for t in 0: while t < 2 {
+        for k in 0:4 any {
+          view s: f64[n, n] = a[k, 0, 0] along (1: 1, 2: 1)
+          alloc c: f64[n, n]
+          lib matmul(c; s, s)
+          for i in 0:n any { for j in 0:n any { s[i, j] = c[i, j] * 0.3 } }
+        }
+      }
+    }"""
+    check(text, {"a": rng.standard_normal((4, 2, 2)), "n": 2})
+
+
+def test_matmul_of_a_repeating_view() -> None:
+    text = """entry f
+    func f(a: f64[n], b: f64[n, n], n: i64) -> (c) {
+      view r: f64[n, n] = a[0] along (none: 1, 0: 1)
+      alloc c: f64[n, n]
+      lib matmul(c; r, b)
+    }"""
+    check(text, {"a": A[0], "b": A, "n": 3})
+
+
+@pytest.mark.parametrize("wrt", [["a"], ["b"], ["a", "b"]])
+def test_solve(wrt: list[str]) -> None:
+    text = """entry f
+    func f(a: T[n, n], b: T[n, m], n: i64, m: i64) -> (x) {
+      alloc x: T[n, m]
+      lib solve(x; a, b)
+    }"""
+    sizes = {"n": 3, "m": 2}
+    each_type(text, {"a": A, "b": B, **sizes}, {"a": C, "b": D, **sizes}, wrt=wrt)
+
+
+def test_inv_and_det() -> None:
+    text = """entry f
+    func f(a: T[n, n], n: i64) -> (x, d) {
+      alloc x: T[n, n]
+      alloc d: T[]
+      lib inv(x; a)
+      lib det(d; x)
+    }"""
+    each_type(text, {"a": A, "n": 3}, {"a": C, "n": 3})
+
+
+def test_cholesky() -> None:
+    text = """entry f
+    func f(a: T[n, n], n: i64) -> (l) {
+      alloc l: T[n, n]
+      lib cholesky(l; a)
+    }"""
+    each_type(text, {"a": SPD, "n": 3}, {"a": HPD, "n": 3})
+
+
+def test_eigh() -> None:
+    """Eigenvectors by what does not depend on their phases."""
+    text = """entry f
+    func f(a: T[n, n], n: i64) -> (w, p) {
+      alloc w: W[n]
+      alloc v: T[n, n]
+      lib eigh(w, v; a)
+      alloc p: T[n, n]
+      for i in 0:n any { for j in 0:n any { p[i, j] = v[i, 0] * conj(v[j, 0]) + v[i, 2] * conj(v[j, 2]) * w[1] } }
+    }"""
+    check(text.replace("T[", "f64[").replace("W[", "f64["), {"a": SPD, "n": 3})
+    check(text.replace("T[", "c128[").replace("W[", "f64[").replace("* w[1]", "* c128(w[1])"), {"a": HPD, "n": 3})
+
+
+def test_eigenvalues_only() -> None:
+    text = """entry f
+    func f(a: f64[n, n], n: i64) -> (w) {
+      alloc w: f64[n]
+      alloc v: f64[n, n]
+      lib eigh(w, v; a)
+    }"""
+    check(text, {"a": SPD, "n": 3})
+
+
+def test_sort() -> None:
+    text = """entry f
+    func f(x: f64[n] inout, n: i64) -> (x) {
+      alloc p: i64[n]
+      alloc y: f64[n]
+      for t in 0:2 {
+        lib sort(y, p; x)
+        for i in 0:n any { x[i] = sin(y[i]) * f64(p[i] + 1) }
+      }
+    }"""
+    check(text, {"x": np.array([0.7, -1.2, 0.4, 1.9]), "n": 4})
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_fft(inverse: bool) -> None:
+    text = """entry f
+    func f(x: c128[n], n: i64) -> (y) {
+      alloc y: c128[n]
+      lib fft(y; x, inverse=INVERSE)
+      for i in 0:n any { y[i] = y[i] * y[i] }
+    }""".replace("INVERSE", str(inverse))
+    check(text, {"x": C[0], "n": 3})
