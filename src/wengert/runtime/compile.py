@@ -19,7 +19,9 @@ from ..errors import CompilerNotFound, WengertError
 from . import cache
 
 NATIVE = Path(__file__).parent.parent / "backend" / "c" / "native"
-"""The headers that programs include, and `runtime.c`, which is linked with them."""
+"""The run-time library: headers that programs include, and sources that are compiled once and linked with them."""
+PARTS = ("linear_algebra", "sort")
+"""Its parts, beside `runtime`, that are linked with programs that include their headers."""
 
 NECESSARY = ("-std=c99", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fvisibility=hidden")
 """Flags without which results would be wrong."""
@@ -149,24 +151,25 @@ def build(source: str) -> Path:
     library = cache.directory() / f"{_digest(source, *common)}.so"
     if library.exists():
         return library
-    runtime = _runtime(compiler, options, f"{_digest(*common)}.o")
+    parts = [part for part in PARTS if f'#include "{part}.h"' in source]
+    objects = [_object(compiler, options, part, _digest(*common)) for part in ("runtime", *parts)]
     with cache.workspace() as place:
         written, target = place / "program.c", place / "program.so"
         written.write_text(source, "utf-8")
         undefined = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
-        compiler.run([*options, "-I", NATIVE, "-shared", written, runtime, *undefined, "-lm", "-o", target])
+        compiler.run([*options, "-I", NATIVE, "-shared", written, *objects, *undefined, "-lm", "-o", target])
         os.replace(written, library.with_suffix(".c"))
         os.replace(target, library)
     return library
 
 
-def _runtime(compiler: Compiler, options: tuple[str, ...], name: str) -> Path:
-    """The run-time library's object file."""
-    target = cache.directory() / name
+def _object(compiler: Compiler, options: tuple[str, ...], part: str, digest: str) -> Path:
+    """The object file of a part of the run-time library."""
+    target = cache.directory() / f"{part}-{digest}.o"
     if not target.exists():
         with cache.workspace() as place:
-            made = place / name
-            compiler.run([*options, "-I", NATIVE, "-c", NATIVE / "runtime.c", "-o", made])
+            made = place / target.name
+            compiler.run([*options, "-I", NATIVE, "-c", NATIVE / f"{part}.c", "-o", made])
             os.replace(made, target)
     return target
 

@@ -17,7 +17,7 @@ RECURSION = 20_000
 
 
 def emit(module: Module, binds: Sequence[Bind] | None = None) -> str:
-    """The C source of a module. It includes `wengert.h` of `NATIVE` and is linked with its `runtime.c`.
+    """The C source of a module. It includes headers of the directory `native`; `runtime.compile` knows what to link.
 
     `binds` say how Python fills the root's parameters (default: a leaf per parameter). Raises ValueError for binds that
     do not fit the parameters and for library operations that the backend lacks.
@@ -39,7 +39,8 @@ def _emit(module: Module, binds: Sequence[Bind]) -> str:
         bodies.append(functions.function(w, heads[-1], in_place if f.name == module.entry else {}))
     tail = entry.EntryWriter(Writer(shared, module.root), binds, in_place).text()
     declarations = [f"{head};" for head, name in zip(heads, module.functions, strict=True) if name != module.entry]
-    parts = ['#include "wengert.h"', *_ref_types(shared), _sites(shared), "\n".join(declarations), *bodies, tail]
+    includes = "\n".join(f'#include "{header}"' for header in ("wengert.h", *sorted(shared.headers)))
+    parts = [includes, *_ref_types(shared), _sites(shared), "\n".join(declarations), *bodies, tail]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 

@@ -11,6 +11,7 @@ from ...ir.ops import CHECKED
 from ...runtime.abi import Bind
 from .expressions import top
 from .functions import number_field
+from .library import LINEAR_ALGEBRA
 from .names import C_TYPE, text_literal
 from .statements import passed_extents
 from .writer import Place, Writer
@@ -176,7 +177,7 @@ class EntryWriter:
         cells = [
             str(leaves), str(len(self.root.params)), str(len(self.root.results)), "wg_params", "wg_returned_table",
             "wg_mismatch", "wg_foresee" if self.in_place else "NULL", "wg_run",
-            "true" if self.w.shared.linear_algebra else "false",
+            *(("WG_ROUTINE_NAMES", "wg_routine") if LINEAR_ALGEBRA in self.w.shared.headers else ("NULL", "NULL")),
         ]  # fmt: skip
         return f"const wg_program wg_the_program = {{{', '.join(cells)}}};"
 

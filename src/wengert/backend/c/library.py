@@ -6,6 +6,7 @@ from ...ir.nodes import LibCall
 from ...ir.types import DType
 from .writer import Place, Writer
 
+LINEAR_ALGEBRA = "linear_algebra.h"
 _LINEAR = (DType.F32, DType.F64, DType.C64, DType.C128)
 
 
@@ -34,7 +35,8 @@ def call(w: Writer, stmt: LibCall) -> None:
     supported = {"sort": tuple(d for d in DType if not d.is_complex), "fft": (DType.C64, DType.C128)}
     if dtype not in supported.get(stmt.op, _LINEAR):
         raise ValueError(f"the C backend has no {stmt.op} of {dtype.value}")
-    w.shared.linear_algebra |= stmt.op not in ("sort", "fft")
+    if stmt.op != "fft":
+        w.shared.headers.add("sort.h" if stmt.op == "sort" else LINEAR_ALGEBRA)
     w.line(f"if (wg_{stmt.op}_{dtype.value}({', '.join(args)})) return 1;")
 
 

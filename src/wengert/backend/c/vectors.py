@@ -1,7 +1,7 @@
 """Whether the iterations of an innermost `any` loop can run in lanes of a vector.
 
-Its stores are apart by the rule of the IR. What it accumulates must be of two kinds: sums into one element that the loop
-does not otherwise touch (reductions), or elements that move with the loop variable.
+Its stores are apart by the rule of the IR. What it accumulates must be of two kinds: sums into one element that the
+loop does not otherwise touch (reductions), or elements that move with the loop variable.
 """
 
 from __future__ import annotations

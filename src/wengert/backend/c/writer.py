@@ -28,7 +28,7 @@ class ModuleWriter:
     cutter: Cutter = field(default_factory=Cutter)
     sites: dict[Span, int] = field(default_factory=dict[Span, int])
     ref_ranks: set[int] = field(default_factory=set[int])
-    linear_algebra: bool = False
+    headers: set[str] = field(default_factory=set[str])
 
     def site(self, span: Span | None) -> str:
         """A pointer to the description of a source position."""

@@ -410,11 +410,9 @@ WG_EXPORT int wg_install(PyObject *hooks) {
     return 0;
 }
 
-/* NULL unless the program needs linear algebra: then the names of the routines, in the order of the table to fill. */
-WG_EXPORT const char *wg_wanted_routines(void) { return wg_the_program.linear_algebra ? wg_routine_names : NULL; }
-WG_EXPORT void wg_set_routine(int index, void *address) {
-    wg_routines[index / WG_ROUTINE_COUNT][index % WG_ROUTINE_COUNT] = address;
-}
+/* The names of the routines that the program needs, or NULL; and a place in its table of addresses. */
+WG_EXPORT const char *wg_wanted_routines(void) { return wg_the_program.routines; }
+WG_EXPORT void wg_set_routine(int index, void *address) { wg_the_program.routine[index] = address; }
 
 WG_EXPORT void wg_configure(int64_t memory_limit, int64_t depth_limit, unsigned long main_thread) {
     wg_limit = memory_limit;

@@ -1,21 +1,9 @@
 /* Dense linear algebra through SciPy's BLAS and LAPACK (32-bit integers), whose addresses Python hands over.
    Matrices are described by extents and strides; what BLAS cannot take as it lies is copied. */
 
-#define WG_ROUTINES(X) X(gemm) X(gemv) X(gesv) X(getrf) X(potrf) X(eigh)
-enum {
-#define WG_ROUTINE(name) wg_##name,
-    WG_ROUTINES(WG_ROUTINE)
-#undef WG_ROUTINE
-    WG_ROUTINE_COUNT
-};
+#include "linear_algebra.h"
 
-/* Routine names in the order of the table: all of s, then d, c, z. */
-static const char *const wg_routine_names =
-    "sgemm sgemv sgesv sgetrf spotrf ssyevd "
-    "dgemm dgemv dgesv dgetrf dpotrf dsyevd "
-    "cgemm cgemv cgesv cgetrf cpotrf cheevd "
-    "zgemm zgemv zgesv zgetrf zpotrf zheevd";
-static void *wg_routines[4][WG_ROUTINE_COUNT];
+void *wg_routine[4 * WG_ROUTINE_COUNT];
 
 /* Up to this many multiplications, loops beat a call of BLAS. */
 #define WG_SMALL_PRODUCT 512
@@ -49,7 +37,7 @@ static int wg_too_large(wg *wg, const wg_site *site, int64_t n) {
 #define WG_JOIN_(a, b) a##b
 #define WG_JOIN(a, b) WG_JOIN_(a, b)
 #define WG_NAME(name) WG_JOIN(wg_##name##_, SUFFIX)
-#define WG_ROUTINE(name) wg_routines[TYPE][wg_##name]
+#define WG_ROUTINE(name) wg_routine[TYPE * WG_ROUTINE_COUNT + WG_##name]
 
 #define TYPE 0
 #define SUFFIX f32

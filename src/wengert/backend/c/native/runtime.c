@@ -1,4 +1,4 @@
-/* The run-time library: compiled once per compiler, linked into every program. */
+/* The part of the run-time library that every program needs: compiled once per compiler, linked into each. */
 #define _POSIX_C_SOURCE 200112L
 
 #include "wengert.h"
@@ -7,6 +7,4 @@
 
 #include "arena.c"
 #include "special.c"
-#include "sort.c"
-#include "linear_algebra.c"
 #include "entry.c"

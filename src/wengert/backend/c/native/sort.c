@@ -1,4 +1,5 @@
 /* Stable sorting with the permutation: runs by insertion, then merges, over (key, position) pairs. NaNs come last. */
+#include "sort.h"
 
 #define WG_SORT_OF(suffix, T, before)                                                                                \
     typedef struct {                                                                                                 \

@@ -211,7 +211,7 @@ typedef struct {
 /* The memory of a result that is allocated once: the ready array's if there is one. */
 void *wg_alloc_result(wg *wg, wg_result *result, int64_t bytes, bool zero);
 
-/* -- library operations -------------------------------------------------------------------------------------- */
+/* -- operands of library operations ---------------------------------------------------------------------------- */
 
 typedef struct {
     void *data;
@@ -222,24 +222,6 @@ typedef struct {
     void *data;
     int64_t n[2], s[2];
 } wg_matrix;
-
-#define WG_LINEAR_ALGEBRA(suffix)                                                                                    \
-    int wg_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b);                                           \
-    int wg_solve_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_matrix b);                       \
-    int wg_inv_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a);                                      \
-    int wg_cholesky_##suffix(wg *wg, const wg_site *site, wg_matrix l, wg_matrix a);                                 \
-    int wg_det_##suffix(wg *wg, void *d, wg_matrix a);                                                               \
-    int wg_eigh_##suffix(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matrix a);
-WG_LINEAR_ALGEBRA(f32)
-WG_LINEAR_ALGEBRA(f64)
-WG_LINEAR_ALGEBRA(c64)
-WG_LINEAR_ALGEBRA(c128)
-
-#define WG_SORT(suffix) int wg_sort_##suffix(wg *wg, wg_vector y, wg_vector permutation, wg_vector x);
-WG_SORT(bool)
-WG_SORT(i8) WG_SORT(i16) WG_SORT(i32) WG_SORT(i64)
-WG_SORT(u8) WG_SORT(u16) WG_SORT(u32) WG_SORT(u64)
-WG_SORT(f32) WG_SORT(f64)
 
 int wg_fft_c64(wg *wg, wg_vector y, wg_vector x, bool inverse);
 int wg_fft_c128(wg *wg, wg_vector y, wg_vector x, bool inverse);
@@ -277,7 +259,8 @@ typedef struct {
     int (*mismatch)(const wg_value *value);                    /* the parameter whose extents are not as declared, or -1 */
     void (*foresee)(const wg_value *value, wg_result *result); /* extents of the results that are known */
     int (*run)(wg *wg, const wg_value *value, wg_result *result);
-    bool linear_algebra; /* whether it calls BLAS or LAPACK */
+    const char *routines; /* names of the BLAS and LAPACK routines that it may call, or NULL */
+    void **routine;       /* where their addresses go, in the same order */
 } wg_program;
 
 extern const wg_program wg_the_program;
