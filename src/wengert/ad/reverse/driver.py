@@ -45,7 +45,7 @@ def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Mod
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
     flat = flatten(primal)
     state = _Reverse(flat, Flow(flat), dict(primal.functions))
-    root = _Planned(state, flat.root, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
+    root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
     state.plan_all()
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
@@ -102,7 +102,7 @@ class _Reverse:
                 outputs = [p.name for p in f.params if not isinstance(p, Scalar) and p.name in names]
                 activity = self.flow.activity(function, names, outputs)
                 visible = frozenset(f.params[k].name for k in self.callees[key].scalars)
-                self.planned[key] = _Planned(self, f, activity, visible, shared_top=False)
+                self.planned[key] = _Planned(self, f, names, activity, visible, shared_top=False)
 
     def stack_keys(self) -> dict[tuple[str, Pattern], list[StackKey]]:
         """The stacks that each function needs, for itself and for what it calls."""
@@ -121,9 +121,15 @@ class _Planned:
     """One function, planned."""
 
     def __init__(
-        self, state: _Reverse, f: Function, activity: Activity, visible: frozenset[str], shared_top: bool
+        self,
+        state: _Reverse,
+        f: Function,
+        chosen: Sequence[str],
+        activity: Activity,
+        visible: frozenset[str],
+        shared_top: bool,
     ) -> None:
-        self.state, self.f, self.shared_top = state, f, shared_top
+        self.state, self.f, self.chosen, self.shared_top = state, f, chosen, shared_top
         self.p = prepare(f, activity, state.flow)
         self.calls: set[tuple[str, Pattern]] = set()
         self.kept = Kept(self.p, shared_top)
@@ -169,13 +175,13 @@ class _Planned:
         counts = [c for where in places.values() if isinstance(where, Reserve) for c in where.counts]
         return {n for c in counts for n in names_in(c)} & set(self.p.definitions)
 
-    def _give_params(self, sweep: Sweep, shadows: Mapping[str, str] | None = None) -> list[Param]:
-        """Name the adjoints of the active parameters; the result lists them as parameters, in order."""
+    def _give_params(self, sweep: Sweep, names: Mapping[str, str] | None = None) -> list[Param]:
+        """Name the adjoints of the chosen parameters; the result lists them as parameters, in order."""
         found: list[Param] = []
         for p in self.f.params:
-            if not self.p.activity.param(p):
+            if p.name not in self.chosen and not self.p.activity.param(p):
                 continue
-            name = (shadows or {}).get(p.name) or sweep.e.fresh(f"{p.name}_adj")
+            name = (names or {}).get(p.name) or sweep.e.fresh(f"{p.name}_adj")
             match p:
                 case Scalar():
                     cell = Buffer(name, p.dtype, (), intent="inout")
@@ -243,7 +249,7 @@ class _Planned:
             for p in f.params:
                 if p.name in shadows:
                     adjoints[p.name] = shadows[p.name]
-                elif p.name in wrt or self.p.activity.param(p):
+                elif p.name in self.chosen or self.p.activity.param(p):
                     adjoints[p.name] = self._declare_adjoint(e, p).name
         self._give_params(sweep, adjoints)
         seeds = [self._seed(e, r) for r in of]
