@@ -88,6 +88,9 @@ class Program:
             return made, leaves
 
     def stage(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
+        from wengert import nested  # registers what transforms mean inside programs
+
+        assert nested is not None
         for k, value in enumerate(args):
             _check_array(value, f"argument {k + 1}")
         return stage_call(self.fn, args, kwargs)

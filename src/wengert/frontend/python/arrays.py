@@ -308,7 +308,8 @@ def reshape(stage: Stage, array: RArray, shape: tuple[Expr, ...], hint: str = "r
     if squeezed is not None:
         return squeezed
     array = stored(stage, array, hint)
-    if not (is_whole(array) or (_identity(array) and array.storage in stage.reshaped)):
+    assert array.root is not None
+    if not ((is_whole(array) and not array.root.strided) or (_identity(array) and array.storage in stage.reshaped)):
         array = copy(stage, array, hint)
     assert array.root is not None
     name = stage.fresh(hint)

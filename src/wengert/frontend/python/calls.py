@@ -19,7 +19,7 @@ from . import arrays
 from .control import ExitNow
 from .externals import Held, Outside
 from .frame import Frame, PyRaise
-from .registry import ATTRIBUTES, HANDLERS, METHODS
+from .registry import ATTRIBUTES, CALLABLES, HANDLERS, METHODS
 from .source import FunctionNode, find, scope_of
 from .stage import Stage
 from .values import MISSING, BoundMethod, Choice, Closure, RArray, RList, RScalar, RuntimeString, contains_runtime
@@ -87,6 +87,9 @@ class Calls:
                 return self.call(fn.func, [*fn.args, *args], {**fn.keywords, **kwargs})
             case _:
                 pass
+        special = CALLABLES.get(type(fn))
+        if special is not None:
+            return special(self, fn, args, kwargs)
         handler = _lookup(fn)
         if handler is not None:
             return self.handled(handler, args, kwargs)
@@ -149,7 +152,7 @@ class Calls:
         parent: Frame = fn.frame
         frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, parent.cls)
         self.bind(frame, fn.node, fn.name, list(fn.defaults), dict(fn.kw_defaults), args, kwargs)
-        return self.run_frame(frame)
+        return self.run_bound(fn, frame)
 
     def call_function(self: Interp, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         found = find(fn)
@@ -167,7 +170,17 @@ class Calls:
         kw_defaults = dict(fn.__kwdefaults__ or {})
         self.bind(frame, node, fn.__name__, list(fn.__defaults__ or ()), kw_defaults, args, kwargs)
         self.record_source(fn)
-        return self.run_frame(frame)
+        return self.run_bound(fn, frame)
+
+    def run_bound(self: Interp, identity: Any, frame: Frame) -> Any:
+        """Run a frame whose arguments are bound: in place, or as a call of an IR function."""
+        names = list(frame.locals)
+
+        def inline(values: list[Any]) -> Any:
+            fresh = dataclasses.replace(frame, locals=dict(zip(names, values, strict=True)), depth=len(self.frames), returns=None)
+            return self.run_frame(fresh)
+
+        return self.maybe_function(identity, frame.name, list(frame.locals.values()), inline)
 
     def generator(self: Interp, fn: types.FunctionType, node: FunctionNode, args: list[Any], kwargs: dict[str, Any]) -> Any:
         raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead")

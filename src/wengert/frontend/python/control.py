@@ -18,13 +18,22 @@ from wengert.ir.nodes import FALSE, ONE, TRUE, ZERO, Const, Expr, If, Let, Load,
 from wengert.ir.types import BOOL, I64
 
 from . import arrays
-from .slots import CannotJoin, ArraySlot, ArraySpec, RefSlot, Slot, Spec, UnboundSpec, allocate, spec_of, widen
+from wengert.analysis.affine import constant
+from .slots import CannotJoin, ChoiceSpec, ArraySlot, ArraySpec, RefSlot, Slot, Spec, UnboundSpec, allocate, spec_of, widen
 from .stage import _WHOLE, NeedStatic, Stage, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar
 
 
 class ExitNow(Exception):
     """Unwinds the evaluation of an expression whose path has definitely left the body."""
+
+
+class PreferUnroll(Exception):
+    """A short loop of constant length carries Python objects that differ from turn to turn: unroll it."""
+
+    def __init__(self, node: ast.AST) -> None:
+        super().__init__()
+        self.node = node
 
 
 @dataclass(eq=False)
@@ -416,6 +425,8 @@ class Control:
         else:
             stage.facts.assume(index, start)
         stage.loop_vars[index_name] = node
+        turns = None if stop is None else constant(build.sub(stop, start))
+        self.short = node if turns is not None and abs(turns) <= 64 else None
         retry: list[tuple[Any, Any, Spec]] = []
         condition: list[Expr] = []
 
@@ -435,6 +446,7 @@ class Control:
 
         with stage.log_stores() as stored:
             body = stage.trial(lambda: self.body_path(iteration))
+        self.short = node if turns is not None and abs(turns) <= 64 else None
         path: Path = body.result
         exits = path.exits
         outer = frozenset(t for t in exits if t is not leaving and t is not ending)
@@ -457,6 +469,8 @@ class Control:
                 if spec is not None:
                     retry.append((container, key, spec))
         if retry:
+            if turns is not None and abs(turns) <= 64 and any(isinstance(spec, ChoiceSpec) for _, _, spec in retry):
+                raise PreferUnroll(node)
             for container, key, spec in retry:
                 hints[("local" if container is locals_ else id(container), key)] = spec
                 if container is not locals_:
@@ -566,6 +580,8 @@ class Control:
         try:
             return widen(stage, have, _flexible(spec))
         except CannotJoin as problem:
+            if self.short is not None:
+                raise PreferUnroll(self.short) from None
             raise stage.refuse(f"a variable of this loop changes its kind: {problem}", "keep its kind the same") from None
 
     def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root]) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
+from .registry import CALLABLES
 from .stage import Stage
 from .values import RArray, Root, RScalar
 
@@ -120,6 +121,9 @@ class Externals:
         if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)):
             self.guard(access, "is", value)
             return value
+        if type(value) in CALLABLES:
+            self.guard(access, "is", value)
+            return value
         if id(value) in self.proxies:
             self.guard(access, "is", value)
             return self.proxies[id(value)]
@@ -175,7 +179,7 @@ class Externals:
             return types.MethodType(fn.__func__, self.wrap(fn.__self__, ("self",), "self"))
         if isinstance(fn, (types.FunctionType, type)) or not hasattr(fn, "__dict__"):
             return fn
-        return fn if callable_static(fn) else self.wrap(fn, ("self",), "self")
+        return fn if callable_static(fn) or type(fn) in CALLABLES else self.wrap(fn, ("self",), "self")
 
     def attribute(self, proxy: Any, name: str) -> Any:
         """An attribute of an outside instance, read on first use; raises AttributeError."""
@@ -208,6 +212,7 @@ class Externals:
         unique = self.stage.fresh(name)
         leaf = Leaf(access, value, unique, leaf_key(value), scalar=Scalar(unique, dtype))
         self.leaves.append(leaf)
+        self.stage.scalar_types[unique] = dtype
         var: Expr = Var(unique, dtype)
         if dtype is I64 and python:
             self.stage.concrete[unique] = int(value)
@@ -252,6 +257,8 @@ class Externals:
         key = (value.dtype.str, *[n if isinstance(e, Const) else -1 for n, e in zip(value.shape, shape, strict=True)])
         leaf = Leaf(access, value, unique, key, buffer=Buffer(unique, dtype, tuple(shape)), extents=extents, root=root)
         self.leaves.append(leaf)
+        self.stage.roots[unique] = root
+        self.stage.storages[unique] = leaf.buffer  # type: ignore[assignment]
         leaf.runtime = self.stage.whole(root)
         self.arrays[id(value)] = leaf
         return leaf.runtime

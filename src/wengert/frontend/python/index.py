@@ -345,7 +345,7 @@ def gather_map(stage: Stage, array: RArray, entries: Sequence[Entry]) -> tuple[A
 
 def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
     """array[key] = value."""
-    _writable(stage, array)
+    require_writable(stage, array)
     assert array.root is not None
     if isinstance(key, RArray) and key.dtype is BOOL and key.rank == array.rank and numeric.is_number(value):
         _masked_fill(stage, array, key, numeric.as_scalar(value).expr)
@@ -372,7 +372,8 @@ def _convert(stage: Stage, value: RScalar, dtype: DType) -> Expr:
     return build.cast(value.expr, dtype)
 
 
-def _writable(stage: Stage, array: RArray) -> None:
+def require_writable(stage: Stage, array: RArray) -> None:
+    """Raise unless the array is memory that may be written: ValueError if it is read-only."""
     if array.lazy is not None or array.root is None:
         raise stage.refuse("this assignment writes into a temporary array", "bind the array to a name first")
     if array.root.readonly or any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True)):
@@ -437,7 +438,7 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
 
 def accumulate_at(stage: Stage, array: RArray, key: Any, value: Any, op: str) -> None:
     """ufunc.at: unbuffered array[key] op= value, repeated indices included."""
-    _writable(stage, array)
+    require_writable(stage, array)
     entries = entries_of(stage, array, key)
     if not any(isinstance(e, _Gather) for e in entries):
         target = getitem_for_update(stage, array, key)
@@ -451,7 +452,7 @@ def accumulate_at(stage: Stage, array: RArray, key: Any, value: Any, op: str) ->
 
 def getitem_for_update(stage: Stage, array: RArray, key: Any) -> RArray:
     """The view that an in-place operation on array[key] writes (rank 0 for a single element)."""
-    _writable(stage, array)
+    require_writable(stage, array)
     return view(stage, array, entries_of(stage, array, key))
 
 
@@ -462,7 +463,7 @@ def is_advanced(key: Any) -> bool:
 
 def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
     """target symbol= value, elementwise and in place (`target` is a view, rank 0 for one element)."""
-    _writable(stage, target)
+    require_writable(stage, target)
     assert target.root is not None
     function = numeric.OPERATORS[symbol][1]
     inputs, output = numeric.loop_types(function, [target, value])

@@ -19,6 +19,7 @@ from .calls import Calls
 from .control import Body, Control, Target
 from .externals import Externals, Held
 from .frame import Frame, PyRaise
+from .functions import Functions, Staging
 from .lists import Lists
 from .source import scope_of
 from .stage import Stage
@@ -38,7 +39,7 @@ from .values import (
 )
 
 
-class Interp(Control, Statements, Calls, Lists):
+class Interp(Control, Statements, Calls, Functions, Lists):
     """Evaluates one call. `externals` wraps what exists before it."""
 
     def __init__(self, stage: Stage) -> None:
@@ -54,6 +55,11 @@ class Interp(Control, Statements, Calls, Lists):
         self.containers: dict[int, Any] = {}
         self.list_nodes: dict[int, ast.AST] = {}
         self.assumed: dict[int, tuple[int, ...]] = {}
+        self.short: ast.AST | None = None
+        self.nesting: dict[Any, int] = {}
+        self.active: list[Any] = []
+        self.sizes: dict[Any, int] = {}
+        self.ir_functions: dict[Any, Staging] = {}
         self.caught: list[PyRaise] = []
         self.loop_left: Target | None = None
         self.changed_outside: list[tuple[Any, str]] = []

@@ -18,6 +18,7 @@ Handler = Callable[..., Any]
 HANDLERS: dict[Any, Handler] = {}
 METHODS: dict[str, Handler] = {}
 ATTRIBUTES: dict[str, Handler] = {}
+CALLABLES: dict[type, Handler] = {}  # callable objects by their type: handler(interp, object, args, kwargs)
 
 
 def handles(*functions: Any) -> Callable[[Handler], Handler]:

@@ -80,7 +80,8 @@ def equal_static(a: Any, b: Any) -> bool:
     if isinstance(a, slice):
         return all(equal_static(getattr(a, k), getattr(b, k)) for k in ("start", "stop", "step"))
     if isinstance(a, Closure):
-        return a.node is b.node and a.frame is b.frame
+        same_defaults = len(a.defaults) == len(b.defaults) and all(x is y for x, y in zip(a.defaults, b.defaults, strict=True))
+        return a.node is b.node and a.frame is b.frame and same_defaults and not a.kw_defaults and not b.kw_defaults
     return False
 
 

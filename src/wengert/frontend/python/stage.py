@@ -15,15 +15,18 @@ from wengert.ir.nodes import (
     Block,
     Buffer,
     Const,
+    Declare,
     Expr,
     Extent,
     Fail,
     Function,
+    Growable,
     If,
     Let,
     Load,
     Op,
     Pop,
+    Ref,
     Reshape,
     Span,
     Stmt,
@@ -102,6 +105,10 @@ class Stage:
         self.stored_as: dict[int, RArray] = {}
         self.reshaped: set[str] = set()
         self.serial = 0
+        self.emitted = 0
+        self.storages: dict[str, Buffer | Ref | Growable] = {}
+        self.scalar_types: dict[str, DType] = {}
+        self.roots: dict[str, Root] = {}
         self.unrolled = decisions.unrolled
         self.grow_nodes: dict[str, Any] = {}
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
@@ -133,11 +140,20 @@ class Stage:
 
     def emit(self, stmt: Stmt) -> None:
         self.blocks[-1].append(stmt)
+        self.emitted += 1
         match stmt:
-            case Let(name) | Pop(name):
+            case Let(name, value):
                 self.owner[name] = self.blocks[-1]
+                self.scalar_types[name] = value.dtype
+            case Pop(name):
+                self.owner[name] = self.blocks[-1]
+                self.scalar_types[name] = stmt.dtype
             case Alloc(buffer) | View(buffer) | Reshape(buffer):
                 self.owner[buffer.name] = self.blocks[-1]
+                self.storages[buffer.name] = buffer
+            case Declare(storage):
+                self.owner[storage.name] = self.blocks[-1]
+                self.storages[storage.name] = storage
             case _:
                 pass
 
@@ -170,19 +186,14 @@ class Stage:
         self.definitions[name] = value
         return Var(name, value.dtype)
 
-    def cell(self, dtype: DType, hint: str, at: tuple[list[Stmt], int] | None = None, init: Expr | None = None) -> Root:
-        """A mutable scalar, allocated here or at a remembered place."""
+    def cell(self, dtype: DType, hint: str, init: Expr | None = None) -> Root:
+        """A mutable scalar, allocated here."""
         name = self.fresh(hint)
         root = Root(name, dtype, ())
-        stmts: list[Stmt] = [Alloc(Buffer(name, dtype, ()), False, self.span)]
-        self.owner[name] = self.blocks[-1] if at is None else at[0]
+        self.roots[name] = root
+        self.emit(Alloc(Buffer(name, dtype, ()), False, self.span))
         if init is not None:
-            stmts.append(Store(name, (), init, self.span))
-        if at is None:
-            self.blocks[-1].extend(stmts)
-        else:
-            block, position = at
-            block[position:position] = stmts
+            self.emit(Store(name, (), init, self.span))
         return root
 
     def alloc(self, dtype: DType, shape: tuple[Expr, ...], hint: str, zero: bool = False) -> RArray:
@@ -190,7 +201,9 @@ class Stage:
         shape = tuple(self.extent(e) for e in shape)
         name = self.fresh(hint)
         self.emit(Alloc(Buffer(name, dtype, shape), zero, self.span))
-        return self.whole(Root(name, dtype, shape))
+        root = Root(name, dtype, shape)
+        self.roots[name] = root
+        return self.whole(root)
 
     def whole(self, root: Root) -> RArray:
         one, zero = Const(1, I64), Const(0, I64)

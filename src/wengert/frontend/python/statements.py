@@ -17,7 +17,7 @@ from wengert.ir.nodes import FALSE, ONE, ZERO, Const, Expr, Load, Var
 from wengert.ir.types import I64
 
 from . import arrays, index, numeric
-from .control import ExitNow, Path, Target
+from .control import ExitNow, Path, PreferUnroll, Target
 from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .source import assigned, liveness_of, names_used, scope_of
@@ -379,6 +379,13 @@ class Statements:
             enter = lambda i: self.assign(node.target, get(i))  # noqa: E731
         try:
             path = self.loop(node, start, stop, step, enter, None, lambda: self.exec_block(node.body), live_head, live_after, names)
+        except PreferUnroll as wish:
+            if wish.node is not node:
+                raise
+            stage.restore(snap)
+            del stage.opened[opened:], self.bodies[bodies:], self.frames[frames:], self.loops[loops:], self.handlers[handlers:]
+            stage.unrolled.add(node)
+            return self.exec_for(node)
         except NeedStatic as need:
             if stage.loop_vars.get(need.variable) is not node:
                 raise

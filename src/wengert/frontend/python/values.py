@@ -41,6 +41,7 @@ class Root:
     is_ref: bool = False
     fresh: bool = True
     readonly: bool = False
+    strided: bool = False
     stores: int = 0
 
 

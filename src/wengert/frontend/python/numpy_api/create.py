@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.analysis.affine import constant, iadd, imul
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr, Extent, Load, Store, Var
-from wengert.ir.types import BOOL, C128, F64, I64, DType
+from wengert.ir.types import F64, I64, DType
 
 from .. import arrays, numeric
 from ..registry import handles, method
@@ -22,20 +22,14 @@ from .common import (
     filled,
     fix,
     generated,
-    given,
     hint_of,
     insert_axis,
-    integer_expr,
     number_dtype,
     numbers,
     only_default,
-    python_int,
     require_equal,
-    require_nonnegative,
-    scalar,
     shape_of,
     store,
-    when,
 )
 
 if TYPE_CHECKING:

@@ -1,0 +1,419 @@
+"""Calls that stay calls: large repeated callees and recursive ones become IR functions.
+
+A callee is memoised by its code, its static arguments and the types of its run-time arguments. The first call is staged in
+place; a later one of a callee that turned out large, and any recursive one, becomes a function of its own. What the body
+uses from outside (captured numbers and arrays, sizes) is found afterwards as its free names and passed along.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wengert.analysis.affine import atoms
+from wengert.ir import build
+from wengert.ir.nodes import Buffer, Call, Expr, Function, Growable, Param, Scalar, Stmt, Store, Var
+from wengert.ir.types import DType
+from wengert.ir.walk import free_names, map_statements, statements, writes
+
+from . import arrays
+from .control import ExitNow
+from .numeric import as_scalar
+from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, rebuild_tuple, spec_of, widen
+from .source import names_used, scope_of
+from .stage import Stage, numeric
+from .values import Closure, RArray, Root, RScalar, contains_runtime
+
+if TYPE_CHECKING:
+    from .interp import Interp
+
+LARGE = 40  # statements from which a repeated callee becomes a function
+
+
+class NotAFunction(Exception):
+    """This callee must be staged in place; the message says why."""
+
+
+@dataclass(eq=False)
+class Staging:
+    """A function being staged or done."""
+
+    name: str
+    formals: list[Any]
+    result: Spec | None = None
+    complete: bool = False
+    params: tuple[Param, ...] = ()
+    captured: list[str] = field(default_factory=list)
+    outs: list[Buffer] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)
+    written_captured: set[str] = field(default_factory=set)
+
+
+class Functions:
+    """Mixed into the interpreter."""
+
+    stage: Stage
+
+    def key_of(self: Interp, identity: Any, args: list[Any]) -> tuple[Any, bool]:
+        """What a callee is memoised by (None if an argument is too rich), and whether that says all about it: a mutable
+        object does not, so such a callee is a function for the length of one recursion only."""
+        parts: list[Any] = [identity]
+        roots: set[int] = set()
+        sure = True
+        for a in args:
+            match a:
+                case RScalar():
+                    parts.append(("s", a.dtype, a.python, a.wild))
+                case RArray() if a.root is not None and not a.root.is_ref:
+                    if id(a.root) in roots:
+                        return None, False
+                    roots.add(id(a.root))
+                    parts.append(("a", a.dtype, a.shape, arrays.is_whole(a)))
+                case RArray():
+                    return None, False
+                case bool() | int() | float() | str() | None:
+                    parts.append((type(a), a))
+                case Closure():
+                    captured, known = self.capture_key(a, ())
+                    parts.append(captured)
+                    sure = sure and known
+                case types.FunctionType() | type() | types.ModuleType():
+                    parts.append(("o", id(a)))
+                case _ if contains_runtime(a):
+                    return None, False
+                case _:
+                    parts.append(("o", id(a)))
+                    sure = False
+        return tuple(parts), sure
+
+    def capture_key(self: Interp, fn: Closure, seen: tuple[int, ...]) -> tuple[Any, bool]:
+        """A function defined inside and the values it captures at present."""
+        parts: list[Any] = ["closure", id(fn.node), id(fn.frame)]
+        sure = True
+        if id(fn) in seen:
+            return tuple(parts), True
+        for d in (*fn.defaults, *fn.kw_defaults.values()):
+            if isinstance(d, Closure):
+                inner, known = self.capture_key(d, (*seen, id(fn)))
+                parts.append(inner)
+                sure = sure and known
+            else:
+                parts.append(id(d))
+        own = scope_of(fn.node).local
+        for name in sorted(names_used(fn.node) - own):
+            frame = fn.frame
+            while frame is not None and name not in frame.locals:
+                frame = frame.parent
+            if frame is None:
+                continue
+            value = frame.locals[name]
+            match value:
+                case RScalar():
+                    parts.append((name, value.expr))
+                case RArray():
+                    parts.append((name, id(value)))
+                case Closure():
+                    inner, known = self.capture_key(value, (*seen, id(fn)))
+                    parts.append((name, inner))
+                    sure = sure and known
+                case bool() | int() | float() | str() | None:
+                    parts.append((name, type(value), value))
+                case _:
+                    parts.append((name, id(value)))
+                    sure = sure and isinstance(value, (types.FunctionType, types.ModuleType, type))
+        return tuple(parts), sure
+
+    def maybe_function(self: Interp, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
+        """Stage a call: in place (`inline(args)`) or as a function."""
+        place = identity.node if isinstance(identity, Closure) else identity
+        depth = self.nesting.get(place, 0)
+        if depth >= (4 if self.stage.journal else 64):
+            # A recursion whose depth run-time data decides: numbers that differ from level to level become parameters.
+            args = [as_scalar(a) if type(a) in (int, float) else a for a in args]
+        self.nesting[place] = depth + 1
+        try:
+            return self._call_staged(identity, name, args, inline)
+        finally:
+            self.nesting[place] = depth
+
+    def _call_staged(self: Interp, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
+        if isinstance(identity, Closure):
+            captured, known = self.capture_key(identity, ())
+        else:
+            captured, known = identity, True
+        key, sure = self.key_of(captured, args)
+        if key is None:
+            return inline(args)
+        sure = sure and known
+        recursive = key in self.active
+        if recursive or (sure and self.sizes.get(key, 0) >= LARGE):
+            try:
+                return self.call_ir(key, name, args, inline)
+            except NotAFunction as reason:
+                if recursive:
+                    raise self.stage.refuse(
+                        f"the recursion of {name} cannot be compiled: {reason}", "pass numbers and arrays, and return numbers"
+                    ) from None
+                self.sizes[key] = -(10**9)
+            finally:
+                if not sure and key in self.ir_functions and self.ir_functions[key].complete:
+                    del self.ir_functions[key]
+        before = self.stage.emitted
+        self.active.append(key)
+        depth = len(self.active)
+        try:
+            result = inline(args)
+        finally:
+            del self.active[depth - 1 :]
+        self.sizes.setdefault(key, self.stage.emitted - before)
+        return result
+
+    def call_ir(self: Interp, key: Any, name: str, args: list[Any], inline: Any) -> Any:
+        done = self.ir_functions.get(key)
+        if done is None:
+            done = self.build_function(key, name, args, inline)
+        if not done.complete and done.result is None:
+            raise ExitNow  # a recursive call met before any base case: this path says nothing about the result
+        return self.emit_call(done, args)
+
+    def build_function(self: Interp, key: Any, name: str, args: list[Any], inline: Any) -> Staging:
+        """Stage the callee's body as a function, to a fixpoint of its result's kind."""
+        if self.handlers:
+            raise NotAFunction("it is called inside try")
+        stage = self.stage
+        building = Staging(stage.fresh(name.rpartition(".")[2].strip("<>") or "f"), [])
+        self.ir_functions[key] = building
+        try:
+            for _ in range(8):
+                before = building.result
+                self.stage_body(building, args, inline)
+                if building.result is None:
+                    raise NotAFunction("no path returns without calling it again")
+                if building.result == before:
+                    break
+            building.complete = True
+        except BaseException:
+            self.ir_functions.pop(key, None)
+            raise
+        return building
+
+    def stage_body(self: Interp, building: Staging, args: list[Any], inline: Any) -> None:
+        stage = self.stage
+        formals = [self.formal(a) for a in args]
+        saved = (stage.blocks, stage.journal, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending)
+        serial = stage.serial
+        stage.blocks, stage.journal, stage.escapes, stage.opened = [[]], [{}], [], []
+        stage.stored_as, stage.pending = {}, {}
+        self.bodies = []
+        value: list[Any] = []
+        try:
+            def run() -> bool:
+                try:
+                    value.append(inline(formals))
+                    spec = self.result_spec(value[0], building.result)
+                    building.result = spec
+                    building.outs = [b for b in self.out_buffers(building.name, spec)]
+                    self.store_results(value[0], spec, iter(building.outs))
+                except ExitNow:
+                    return False
+                return True
+
+            self.body(run)
+            body = tuple(stage.blocks[0])
+            outside = [c for c, _, _ in stage.journal[0].values() if not stage.created_since(c, serial)]
+            stage._undo(stage.journal[0])
+            if outside:
+                raise NotAFunction("it changes Python objects that exist outside")
+        finally:
+            stage.blocks, stage.journal, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending = saved
+        if not value and building.result is None:
+            return
+        self.finish_function(building, formals, body)
+
+    def finish_function(self: Interp, building: Staging, formals: list[Any], body: Any) -> None:
+        stage = self.stage
+        own = {b.name for b in building.outs}
+        params: list[Param] = []
+        named: list[Any] = []
+        written = {n for s in statements(body) for n in writes(s)}
+        for f in formals:
+            if isinstance(f, RScalar):
+                assert isinstance(f.expr, Var)
+                params.append(Scalar(f.expr.name, f.dtype))
+                named.append(f.expr.name)
+            elif isinstance(f, RArray):
+                assert f.root is not None
+                params.append(Buffer(f.root.name, f.dtype, f.shape, f.root.strided, "inout" if f.root.stores else "in"))
+                named.append(f.root.name)
+        used = free_names(body)
+        for p in params:
+            if isinstance(p, Buffer):
+                used |= {a.name for e in p.shape for a in atoms(e) if isinstance(a, Var)}
+        for b in building.outs:
+            used |= {a.name for e in b.shape for a in atoms(e) if isinstance(a, Var)}
+        captured = sorted(used - set(named) - own)
+        extra: list[Param] = []
+        for n in captured:
+            extra.extend(self.captured_param(n, n in written))
+        scalars = [p for p in extra if isinstance(p, Scalar)]
+        storages = [p for p in extra if not isinstance(p, Scalar)]
+        building.formals = formals
+        building.captured = [p.name for p in (*scalars, *storages)]
+        building.written_captured = {p.name for p in storages if isinstance(p, Buffer) and p.intent == "inout"}
+        building.written = [k for k, f in enumerate(formals) if isinstance(f, RArray) and f.root is not None and f.root.stores]
+        building.params = (*scalars, *params, *storages, *building.outs)
+        body = map_statements(body, lambda s: (self.completed(s, building),))
+        stage.functions[building.name] = Function(building.name, building.params, body, (), stage.span)
+
+    def completed(self: Interp, s: Stmt, building: Staging) -> Stmt:
+        """A recursive call with what turned out to be captured."""
+        if not isinstance(s, Call) or s.function != building.name + "?":
+            return s
+        split = len(s.args) - len(building.outs)
+        return Call(building.name, self.all_args(building, s.args[:split], s.args[split:]), s.span)
+
+    def all_args(self: Interp, done: Staging, passed: Any, outs: Any) -> tuple[str | Expr, ...]:
+        captured: list[str | Expr] = []
+        late: list[str | Expr] = []
+        by_name = {p.name: p for p in done.params}
+        for n in done.captured:
+            p = by_name[n]
+            if isinstance(p, Scalar):
+                captured.append(Var(n, p.dtype))
+            else:
+                late.append(n)
+        return (*captured, *passed, *late, *outs)
+
+    def captured_param(self: Interp, name: str, written: bool) -> list[Param]:
+        stage = self.stage
+        storage = stage.storages.get(name)
+        if storage is None:
+            return [Scalar(name, stage.scalar_types.get(name, build.I64))]
+        if isinstance(storage, Growable):
+            return [storage]
+        if not isinstance(storage, Buffer):
+            raise NotAFunction("it uses an array that is rebound outside")
+        sizes = {a.name: Scalar(a.name, build.I64) for e in storage.shape for a in atoms(e) if isinstance(a, Var)}
+        return [*sizes.values(), Buffer(name, storage.dtype, storage.shape, storage.strided, "inout" if written else "in")]
+
+    def formal(self: Interp, a: Any) -> Any:
+        """The parameter that stands for an argument."""
+        stage = self.stage
+        match a:
+            case RScalar():
+                name = stage.fresh("p")
+                stage.scalar_types[name] = a.dtype
+                return RScalar(Var(name, a.dtype), a.python, a.wild)
+            case RArray():
+                if not all(isinstance(x, Var) and x.name in stage.concrete for e in a.shape for x in atoms(e)):
+                    raise NotAFunction("an array argument has a size computed on the way")
+                name = stage.fresh(a.root.name if a.root is not None else "p")
+                root = Root(name, a.dtype, a.shape, fresh=False, strided=not arrays.is_whole(a))
+                return stage.whole(root)
+            case _:
+                return a
+
+    def result_spec(self: Interp, value: Any, have: Spec | None) -> Spec:
+        spec = _runtime_spec(spec_of(self.stage, value, True))
+        spec = spec if have is None else widen(self.stage, have, spec)
+        self.check_spec(spec)
+        return spec
+
+    def check_spec(self: Interp, spec: Spec) -> None:
+        match spec:
+            case ScalarSpec():
+                pass
+            case StaticSpec(value) if value is None or isinstance(value, (str, bool)):
+                pass
+            case TupleSpec(_, parts):
+                for p in parts:
+                    self.check_spec(p)
+            case ArraySpec(_, _, shape) if shape is not None and all(
+                isinstance(a, Var) and a.name in self.stage.concrete for e in shape for a in atoms(e)
+            ):
+                pass
+            case _:
+                raise NotAFunction("it returns something other than numbers and arrays of fixed size")
+
+    def out_buffers(self: Interp, name: str, spec: Spec) -> list[Buffer]:
+        match spec:
+            case ScalarSpec(dtype):
+                return [Buffer(self.stage.fresh("out"), dtype, (), False, "inout")]
+            case ArraySpec(dtype, _, shape):
+                assert shape is not None
+                return [Buffer(self.stage.fresh("out"), dtype, shape, False, "inout")]
+            case TupleSpec(_, parts):
+                return [b for p in parts for b in self.out_buffers(name, p)]
+            case _:
+                return []
+
+    def store_results(self: Interp, value: Any, spec: Spec, outs: Any) -> None:
+        stage = self.stage
+        match spec:
+            case ScalarSpec(dtype):
+                stage.emit(Store(next(outs).name, (), build.cast(as_scalar(value).expr, dtype), stage.span))
+            case ArraySpec():
+                out = next(outs)
+                target = stage.whole(Root(out.name, out.dtype, out.shape))
+                arrays.assign(stage, target, value)
+            case TupleSpec(_, parts):
+                for v, p in zip(value, parts, strict=True):
+                    self.store_results(v, p, outs)
+            case _:
+                pass
+
+    def emit_call(self: Interp, done: Staging, args: list[Any]) -> Any:
+        stage = self.stage
+        if not all(stage.in_scope(n) for n in done.captured):
+            raise NotAFunction("it uses values that are out of scope at another call")
+        for array in list(stage.pending.values()):
+            arrays.stored(stage, array)
+        stage.pending.clear()
+        passed: list[str | Expr] = []
+        for a in args:
+            if isinstance(a, RScalar):
+                passed.append(stage.let(a.expr, "a"))
+            elif isinstance(a, RArray):
+                passed.append(arrays.as_storage(stage, a))
+        for k in done.written:
+            stage.note_store(args[k].root)
+        outs = [stage.alloc(b.dtype, b.shape, "r") for b in done.outs]
+        for n in done.written_captured:
+            for log in stage.store_log:
+                log.add(stage.roots[n])
+        names = [o.storage for o in outs]
+        if done.complete:
+            stage.emit(Call(done.name, self.all_args(done, passed, names), stage.span))
+        else:
+            stage.emit(Call(done.name + "?", (*passed, *names), stage.span))
+        return self.load_results(done.result, iter(outs))
+
+    def load_results(self: Interp, spec: Spec | None, outs: Any) -> Any:
+        match spec:
+            case ScalarSpec(_, python, wild):
+                root = next(outs).root
+                return RScalar(self.stage.load_cell(root, "r"), python, wild)
+            case ArraySpec():
+                return next(outs)
+            case TupleSpec(kind, parts):
+                return rebuild_tuple(kind, [self.load_results(p, outs) for p in parts])
+            case StaticSpec(value):
+                return value
+            case _:
+                raise AssertionError(spec)
+
+
+def _runtime_spec(spec: Spec) -> Spec:
+    """Numbers a function returns are run-time values."""
+    match spec:
+        case StaticSpec(value) if numeric(value) and not isinstance(value, bool):
+            s = as_scalar(value)
+            return ScalarSpec(s.dtype, s.python, False)
+        case TupleSpec(kind, parts):
+            return TupleSpec(kind, tuple(_runtime_spec(p) for p in parts))
+        case _:
+            return spec
+
+
+__all__ = ["DType", "Functions", "NotAFunction", "Staging"]

@@ -1,0 +1,209 @@
+"""Transforms inside differentiated or compiled programs: `x * wg.grad(f)(y)` within a function that is itself staged.
+
+The inner function becomes an IR function, is differentiated as IR, and is called; what it captures from outside is passed
+along as parameters, so outer and inner perturbations cannot be confused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wengert import ad
+from wengert.frontend.python import arrays
+from wengert.frontend.python.functions import NotAFunction, Staging
+from wengert.frontend.python.numeric import as_scalar, is_number
+from wengert.frontend.python.registry import CALLABLES, handles
+from wengert.frontend.python.slots import ScalarSpec
+from wengert.frontend.python.values import RArray, RScalar
+from wengert.ir import build
+from wengert.ir.nodes import Buffer, Call, Expr, Function, Load, Loop, Module, Scalar, Stmt, Store, Var
+from wengert.ir.types import I64
+from wengert.ir.walk import storages
+from wengert.jacobians import Hvp
+from wengert.jacobians import hvp as make_hvp
+from wengert.transform import Grad, grad, jvp, value_and_grad
+
+if TYPE_CHECKING:
+    from wengert.frontend.python.interp import Interp
+
+
+def _function_of(interp: Interp, fn: Any, args: Sequence[Any]) -> tuple[Staging, list[Any]]:
+    """The inner function staged as IR, and its arguments made run-time values."""
+    values = [interp.resolve(interp.settle(as_scalar(a) if is_number(a) else a)) for a in args]
+    name = getattr(fn, "name", None) or getattr(fn, "__name__", "f")
+    try:
+        built = interp.build_function(object(), name, values, lambda formals: interp.call(fn, list(formals), {}))
+    except NotAFunction as reason:
+        raise interp.stage.refuse(
+            f"the inner function of this derivative cannot be compiled: {reason}", "pass and return numbers and arrays"
+        ) from None
+    return built, values
+
+
+def _as_root(interp: Interp, built: Staging) -> Module:
+    f = interp.stage.functions[built.name]
+    root = Function(f.name, f.params, f.body, tuple(b.name for b in built.outs), f.span)
+    return Module({**interp.stage.functions, f.name: root}, f.name)
+
+
+def _wrt_names(interp: Interp, built: Staging, wrt: Sequence[int | str]) -> tuple[list[int], list[str]]:
+    places: list[int] = []
+    names: list[str] = []
+    for w in wrt:
+        if not isinstance(w, int):
+            raise interp.stage.refuse("an inner derivative names its argument", "give its position: wrt=0")
+        formal = built.formals[w]
+        if not isinstance(formal, (RScalar, RArray)) or not formal.dtype.is_inexact:
+            raise interp.stage.refuse(f"argument {w} of the inner function holds no floats", "pass a float or an array of floats")
+        places.append(w)
+        names.append(formal.expr.name if isinstance(formal, RScalar) else formal.root.name)  # type: ignore[union-attr]
+    return places, names
+
+
+def _adopt(interp: Interp, module: Module, keep: int) -> str:
+    """Take a derivative's functions into the program; its root's results from `keep` on become parameters to write."""
+    root = module.root
+    name = interp.stage.fresh(root.name)
+    known = storages(root)
+    params = list(root.params)
+    body: list[Stmt] = list(root.body)
+    for r in root.results[keep:]:
+        source = known[r]
+        assert isinstance(source, Buffer)
+        out = Buffer(interp.stage.fresh(f"{r}_out"), source.dtype, source.shape, False, "inout")
+        params.append(out)
+        body.append(_copy(interp, source, out))
+    interp.stage.functions.update({n: f for n, f in module.functions.items() if n != module.entry})
+    interp.stage.functions[name] = Function(name, tuple(params), tuple(body), (), root.span)
+    return name
+
+
+def _copy(interp: Interp, source: Buffer, target: Buffer) -> Stmt:
+    names = [interp.stage.fresh("i") for _ in source.shape]
+    index = tuple(Var(n, I64) for n in names)
+    stmt: Stmt = Store(target.name, index, Load(source.name, index, source.dtype))
+    for n, e in reversed(list(zip(names, source.shape, strict=True))):
+        stmt = Loop(n, build.i64(0), e, (stmt,), order="any")
+    return stmt
+
+
+def _pass(interp: Interp, value: Any) -> str | Expr:
+    if isinstance(value, RScalar):
+        return interp.stage.let(value.expr, "a")
+    return arrays.as_storage(interp.stage, value)
+
+
+def _passed(interp: Interp, values: Sequence[Any]) -> list[str | Expr]:
+    for array in list(interp.stage.pending.values()):
+        arrays.stored(interp.stage, array)
+    interp.stage.pending.clear()
+    return [_pass(interp, v) for v in values if isinstance(v, (RScalar, RArray))]
+
+
+def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A gradient inside a program."""
+    if kwargs:
+        raise interp.stage.refuse("an inner derivative is called with keyword arguments", "pass them by position")
+    stage = interp.stage
+    built, values = _function_of(interp, transform.fn, args)
+    if not isinstance(built.result, ScalarSpec) or not built.result.dtype.is_float:
+        raise interp.stage.refuse("the inner function of a gradient must return one real float", "return the objective")
+    wrt = transform.wrt
+    many = not isinstance(wrt, (int, str))
+    places, names = _wrt_names(interp, built, [wrt] if not many else list(wrt))  # type: ignore[list-item, arg-type]
+    reverse = ad.vjp(_as_root(interp, built), built.name, names, [built.outs[0].name])
+    name = _adopt(interp, reverse, len(built.outs))
+    passed = _passed(interp, values)
+    value = stage.cell(built.outs[0].dtype, "value")
+    seed: str | Expr = stage.cell(built.outs[0].dtype, "seed", build.const(1, built.outs[0].dtype)).name
+    extra = reverse.root.params[len(built.params) :]
+    if isinstance(extra[0], Scalar):
+        seed = build.const(1, built.outs[0].dtype)
+    gradients = [_like(interp, values[k]) for k in places]
+    stage.emit(
+        Call(name, (*interp.all_args(built, passed, [value.name]), seed, *[g.storage for g in gradients]), stage.span)
+    )
+    found = [_read(interp, g) for g in gradients]
+    result = tuple(found) if many else found[0]
+    return (RScalar(stage.load_cell(value, "value"), built.result.python), result) if transform.value else result
+
+
+def _like(interp: Interp, value: RScalar | RArray) -> RArray:
+    shape = value.shape if isinstance(value, RArray) else ()
+    return interp.stage.alloc(value.dtype, shape, "gradient")
+
+
+def _read(interp: Interp, array: RArray) -> Any:
+    if array.rank:
+        return array
+    assert array.root is not None
+    return RScalar(interp.stage.load_cell(array.root, "gradient"), False)
+
+
+@handles(grad)
+def grad_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
+    return _made(Grad, fn, wrt, False)
+
+
+@handles(value_and_grad)
+def value_and_grad_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
+    return _made(Grad, fn, wrt, True)
+
+
+def _made(kind: type[Grad], fn: Any, wrt: Any, value: bool) -> Grad:
+    made = object.__new__(kind)
+    made.fn, made.wrt, made.value = fn, wrt, value
+    return made
+
+
+@handles(jvp)
+def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
+    """A directional derivative inside a program."""
+    stage = interp.stage
+    built, values = _function_of(interp, fn, interp.static_iterable(args))
+    dots = interp.static_iterable(tangents)
+    active = [k for k, v in enumerate(values) if isinstance(v, (RScalar, RArray)) and v.dtype.is_inexact and dots[k] is not None]
+    _, names = _wrt_names(interp, built, active)
+    forward = ad.jvp(_as_root(interp, built), built.name, names)
+    name = _adopt(interp, forward, len(built.outs))
+    passed = _passed(interp, values)
+    outs = [stage.alloc(b.dtype, b.shape, "r") for b in built.outs]
+    moved: list[str | Expr] = []
+    for k in active:
+        dot, value = interp.resolve(dots[k]), values[k]
+        if isinstance(value, RScalar):
+            moved.append(stage.let(build.cast(as_scalar(dot).expr, value.dtype), "dot"))
+        else:
+            moved.append(arrays.as_storage(stage, arrays.copy(stage, interp.as_array(dot), dtype=value.dtype)))
+    out_dots = [stage.alloc(b.dtype, b.shape, "r_dot") for b in built.outs]
+    stage.emit(
+        Call(
+            name,
+            (*interp.all_args(built, passed, [o.storage for o in outs]), *moved, *[o.storage for o in out_dots]),
+            stage.span,
+        )
+    )
+    return interp.load_results(built.result, iter(outs)), interp.load_results(built.result, iter(out_dots))
+
+
+@handles(make_hvp)
+def hvp_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
+    made = object.__new__(Hvp)
+    made.fn, made.wrt = fn, wrt
+    return made
+
+
+def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A Hessian-vector product inside a program: the tangent of the gradient."""
+    if not isinstance(transform.wrt, int):
+        raise interp.stage.refuse("an inner hvp with several arguments", "use wrt=0")
+    values, vector = args[:-1], args[-1]
+    tangents: list[Any] = [None] * len(values)
+    tangents[transform.wrt] = vector
+    return jvp_(interp, _made(Grad, transform.fn, transform.wrt, False), tuple(values), tuple(tangents))[1]
+
+
+CALLABLES[Grad] = call_grad
+CALLABLES[Hvp] = call_hvp
+__all__ = ["call_grad", "call_hvp"]
