@@ -37,6 +37,7 @@ from wengert.ir.nodes import (
     Load,
     Loop,
     Module,
+    Op,
     Param,
     Pop,
     PopRef,
@@ -53,7 +54,7 @@ from wengert.ir.nodes import (
     Var,
     View,
 )
-from wengert.ir.walk import function_names, rebuild, storages
+from wengert.ir.walk import function_names, rebuild, statements, storages
 from wengert.optimise.flatten import flatten
 
 
@@ -121,6 +122,7 @@ class _Function:
         self.e = Emitter(function_names(f))
         self.twins: dict[str, str] = {}
         self.dots: dict[str, Expr] = {}
+        self.zeroed = scalar.zeroed((s.name, s.value) for s in statements(f.body) if isinstance(s, Let))
 
     def root(self, wrt: Sequence[str]) -> Function:
         params = {p.name: p for p in self.f.params}
@@ -258,7 +260,8 @@ class _Function:
             case Load(storage, index, dtype):
                 dot: Expr | None = b.load(self.twins[storage], index, dtype) if self._is_active(storage) else None
             case value:
-                dot = scalar.tangent(self.e, value, stmt.var, self._dot)
+                product = isinstance(value, Op) and any(isinstance(a, Var) and a.name in self.zeroed for a in value.args)
+                dot = scalar.tangent(self.e, value, stmt.var, self._dot, product)
         if dot is not None:
             self.dots[stmt.name] = self.e.let(f"{stmt.name}_dot", dot)
 

@@ -7,13 +7,15 @@ convention that the gradient of a real function L of z is dL/dRe z + i dL/dIm z.
 **Zero times infinity.** Where a tangent or adjoint is exactly zero and the partial is infinite or NaN, the partial is
 taken as 0: `where(x < 1, x, sqrt(x))` at 0, `norm(x)**2` at 0 and `1/(1 + exp(x))` at 1000 have the right derivatives.
 It is the partial that is replaced, never the product, so that second derivatives (the product's derivative with respect
-to the adjoint is the partial) stay right. Operations whose partials are finite for all finite operands are not guarded,
-unless `guard_all` says that the value may be on the untaken side of a choice.
+to the adjoint is the partial) stay right. Forward mode does the same the other way round, too: where the partial is
+exactly zero and the tangent infinite or NaN, the tangent is taken as 0. Operations whose partials are finite for all
+finite operands are not guarded, unless `guard_all` says that the value may be on the untaken side of a choice (reverse)
+or is a product with what a choice made zero (forward).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from wengert.errors import NotDifferentiable
@@ -29,7 +31,9 @@ _FINITE = frozenset({"add", "sub", "neg", "mul", "conj", "real", "imag", "comple
 _FINITE_REAL = _FINITE | CHOICES | {"abs", "sin", "cos", "tanh", "atan", "asinh", "erf", "erfc", "copysign"}
 
 
-def tangent(e: Emitter, value: Expr, ans: Var, dot: Callable[[Expr], Expr | None]) -> Expr | None:
+def tangent(
+    e: Emitter, value: Expr, ans: Var, dot: Callable[[Expr], Expr | None], guard_all: bool = False
+) -> Expr | None:
     """The tangent of `ans`, the value of one operation, from those of its operands (None: zero)."""
     match value:
         case Op(name, args):
@@ -42,7 +46,10 @@ def tangent(e: Emitter, value: Expr, ans: Var, dot: Callable[[Expr], Expr | None
             total: Expr | None = None
             for partial, d in zip(_partials(e, value, ans), dots, strict=True):
                 if partial is not None and d is not None:
-                    total = _sum(total, scaled(e, name, partial, d))
+                    if not isinstance(partial, (Const, Select)) and (guard_all or _is_guarded(name, d)):
+                        partial = e.let(f"d_{name}", partial)
+                        d = b.select(b.or_(b.ne(partial, 0), b.op("isfinite", d)), d, 0)
+                    total = _sum(total, scaled(e, name, partial, d, guard_all))
             return total
         case Select(cond, then, orelse):
             t, o = dot(then), dot(orelse)
@@ -108,10 +115,32 @@ def scaled(e: Emitter, name: str, partial: Expr, d: Expr, guard_all: bool = Fals
         return b.zero(d.dtype) if partial.value == 0 else b.mul(partial, d)
     if isinstance(partial, Select) and isinstance(partial.then, Const) and isinstance(partial.orelse, Const):
         return b.select(partial.cond, scaled(e, name, partial.then, d), scaled(e, name, partial.orelse, d))
-    if guard_all or name not in (_FINITE if d.dtype.is_complex else _FINITE_REAL):
+    if guard_all or _is_guarded(name, d):
         partial = e.let(f"d_{name}", partial)
         partial = b.select(b.or_(b.ne(d, 0), b.op("isfinite", partial)), partial, 0)
     return b.mul(partial, d)
+
+
+def _is_guarded(name: str, d: Expr) -> bool:
+    return name not in (_FINITE if d.dtype.is_complex else _FINITE_REAL)
+
+
+def zeroed(values: Iterable[tuple[str, Expr]]) -> frozenset[str]:
+    """The values that a choice may have made exactly zero: a `Select` with a zero arm, and products with such values."""
+    found: set[str] = set()
+    for name, value in values:
+        match value:
+            case Select(_, then, orelse):
+                zero = b.is_const(then, 0) or b.is_const(orelse, 0)
+            case Op(name="mul" | "neg" | "conj" | "real", args=args):
+                zero = any(isinstance(a, Var) and a.name in found for a in args)
+            case Op(name="add" | "sub", args=args):
+                zero = all(isinstance(a, Var) and a.name in found for a in args)
+            case _:
+                zero = False
+        if zero:
+            found.add(name)
+    return frozenset(found)
 
 
 def _sum(total: Expr | None, term: Expr) -> Expr:
