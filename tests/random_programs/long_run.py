@@ -1,0 +1,69 @@
+"""Thousands of random programs: `python tests/random_programs/long_run.py --count 2000 --seed 0`.
+
+Program k of a run has the seed SEED + k. A failure prints its seed, the finding and the command that shows it again:
+`--show SEED` prints a program, `--count 1 --seed SEED` checks it. Exit code 1 if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from random_programs.checks import Untamed, arguments, check, text_of, write  # noqa: E402
+
+
+def one(job: tuple[int, int]) -> tuple[int, str, str]:
+    """Check the program of a seed: (seed, verdict, details)."""
+    seed, statements = job
+    np.seterr(all="ignore")
+    with tempfile.TemporaryDirectory(prefix="wengert-random-") as scratch:
+        os.environ["WENGERT_CACHE_DIR"] = str(Path(scratch) / "cache")
+        try:
+            check(write(text_of(seed, statements), Path(scratch)), arguments(seed))
+        except Untamed as reason:
+            return seed, "untamed", str(reason)
+        except AssertionError as error:
+            return seed, "WRONG", str(error)
+        except Exception as error:
+            return seed, f"REFUSED {type(error).__name__}", traceback.format_exc(limit=-3)
+    return seed, "ok", ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Check random programs.")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--statements", type=int, default=9, help="statements per program")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--show", type=int, metavar="SEED", help="print the program of a seed and stop")
+    options = parser.parse_args()
+    if options.show is not None:
+        print(text_of(options.show, options.statements))
+        return 0
+    start = time.perf_counter()
+    counts: dict[str, int] = {}
+    jobs = [(options.seed + k, options.statements) for k in range(options.count)]
+    with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=50) as pool:
+        for done, (seed, verdict, details) in enumerate(pool.imap_unordered(one, jobs), 1):
+            counts[verdict] = counts.get(verdict, 0) + 1
+            if verdict not in ("ok", "untamed"):
+                print(f"seed {seed}: {verdict}\n{details}\n", flush=True)
+            if sys.stderr.isatty():
+                print(f"\r{done}/{options.count} {counts}", end="", file=sys.stderr, flush=True)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+    print(f"{options.count} programs from seed {options.seed}: {summary} ({time.perf_counter() - start:.0f} s)")
+    return 0 if set(counts) <= {"ok", "untamed"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
