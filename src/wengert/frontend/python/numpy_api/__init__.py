@@ -1,1 +1,10 @@
-"""What NumPy functions, array methods and library functions mean on runtime values: one handler each."""
+"""What NumPy functions, array methods and library functions mean on runtime values: one handler each.
+
+Importing the package registers them all.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -1,0 +1,378 @@
+"""Attributes and methods of arrays and NumPy scalars that only describe or convert them, and their function forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.analysis.affine import constant
+from wengert.ir import build
+from wengert.ir.nodes import ZERO, Const, Expr
+from wengert.ir.types import I64
+
+from .. import arrays, index, numeric
+from ..registry import attribute, handles, method
+from ..stage import Stage
+from ..values import RArray, RScalar
+from .common import (
+    array,
+    cast,
+    consume,
+    dtype_of,
+    flat,
+    hint_of,
+    numbers,
+    only_default,
+    permute,
+    python_int,
+    scalar,
+    static_integer,
+    type_error,
+)
+from .reduce import written
+from .ufuncs import apply, call_ufunc, native, plain_number
+
+if TYPE_CHECKING:
+    from ..interp import Interp
+
+
+# -- description -----------------------------------------------------------------------------------------------
+
+
+@attribute("shape")
+def shape(interp: Interp, a: RArray | RScalar) -> tuple[Any, ...]:
+    return () if isinstance(a, RScalar) else tuple(python_int(e) for e in a.shape)
+
+
+@attribute("ndim")
+def ndim(interp: Interp, a: RArray | RScalar) -> int:
+    return 0 if isinstance(a, RScalar) else a.rank
+
+
+@attribute("size")
+def size(interp: Interp, a: RArray | RScalar) -> Any:
+    return 1 if isinstance(a, RScalar) else python_int(arrays.size(a.shape))
+
+
+@attribute("dtype")
+def dtype(interp: Interp, a: RArray | RScalar) -> np.dtype[Any]:
+    return a.dtype.numpy
+
+
+@attribute("itemsize")
+def itemsize(interp: Interp, a: RArray | RScalar) -> int:
+    return a.dtype.numpy.itemsize
+
+
+@attribute("nbytes")
+def nbytes(interp: Interp, a: RArray | RScalar) -> Any:
+    return interp.binary("*", size(interp, a), a.dtype.numpy.itemsize)
+
+
+@attribute("T")
+def transposed(interp: Interp, a: RArray | RScalar) -> RArray | RScalar:
+    return a if isinstance(a, RScalar) else permute(interp.stage, a, range(a.rank)[::-1])
+
+
+@attribute("mT")
+def matrix_transposed(interp: Interp, a: RArray | RScalar) -> RArray:
+    if isinstance(a, RScalar) or a.rank < 2:
+        raise ValueError("matrix transpose with ndim < 2 is undefined")
+    return permute(interp.stage, a, [*range(a.rank - 2), a.rank - 1, a.rank - 2])
+
+
+@attribute("flat")
+def flat_view(interp: Interp, a: RArray | RScalar) -> RArray:
+    """The elements in C order: a view of a contiguous array."""
+    return flat(interp.stage, array(interp, a))
+
+
+@attribute("base")
+def base(interp: Interp, a: RArray | RScalar) -> Any:
+    raise interp.stage.refuse("the base of an array is asked for", "arrays have values and shapes only")
+
+
+@handles(np.iscomplexobj)
+def iscomplexobj(interp: Interp, x: Any) -> bool:
+    return _dtype(interp, x).kind == "c"
+
+
+@handles(np.isrealobj)
+def isrealobj(interp: Interp, x: Any) -> bool:
+    return _dtype(interp, x).kind != "c"
+
+
+def _dtype(interp: Interp, value: Any) -> np.dtype[Any]:
+    value = interp.resolve(value)
+    return value.dtype.numpy if isinstance(value, (RArray, RScalar)) else array(interp, value).dtype.numpy
+
+
+@handles(np.isscalar)
+def isscalar(interp: Interp, element: Any) -> bool:
+    return isinstance(element, RScalar) or (not isinstance(element, RArray) and bool(np.isscalar(element)))
+
+
+@handles(np.result_type)
+def result_type(interp: Interp, *args: Any) -> np.dtype[Any]:
+    values = [interp.resolve(a) for a in args]
+    if any(isinstance(v, (type, np.dtype, str)) for v in values):
+        return np.result_type(*[v.dtype.numpy if isinstance(v, (RArray, RScalar)) else v for v in values])
+    return numeric.result_type(values).numpy
+
+
+@handles(np.can_cast)
+def can_cast(interp: Interp, from_: Any, to: Any, casting: Any = "safe") -> bool:
+    source = from_.dtype.numpy if isinstance(from_, (RArray, RScalar)) else from_
+    return bool(np.can_cast(source, to, casting))
+
+
+@handles(np.min_scalar_type)
+def min_scalar_type(interp: Interp, a: Any) -> np.dtype[Any]:
+    if isinstance(a, RScalar):
+        raise interp.stage.refuse("min_scalar_type of a run-time number", "name the dtype")
+    return a.dtype.numpy if isinstance(a, RArray) else np.min_scalar_type(a)
+
+
+@handles(np.may_share_memory, np.shares_memory)
+def may_share_memory(interp: Interp, a: Any, b: Any, max_work: Any = None) -> bool:
+    raise interp.stage.refuse("whether arrays share memory is asked", "copy the arrays that are written")
+
+
+@handles(np.iterable)
+def iterable(interp: Interp, y: Any) -> bool:
+    return y.rank > 0 if isinstance(y, RArray) else not isinstance(y, RScalar) and bool(np.iterable(y))
+
+
+# -- complex numbers -------------------------------------------------------------------------------------------
+
+
+def _part(interp: Interp, value: Any, name: str) -> Any:
+    """The real or imaginary part: of a real array the array itself (or zeros)."""
+    stage = interp.stage
+    if isinstance(value, RScalar):
+        if not value.dtype.is_complex:
+            if name == "real":
+                return value
+            return 0 if value.python and value.dtype.is_integer else _zero(value)
+        return RScalar(stage.let(build.op(name, value.expr)), value.python)
+    if value.dtype.is_complex:
+        dtype = value.dtype.real
+        return arrays.lazy(stage, dtype, value.shape, lambda i: build.op(name, arrays.element(value, i)), [value])
+    if name == "real":
+        return value
+    zero = build.zero(value.dtype)
+    return arrays.lazy(stage, value.dtype, value.shape, lambda i: zero, [], cost=0)
+
+
+def _zero(value: RScalar) -> RScalar:
+    return RScalar(build.zero(value.dtype), value.python)
+
+
+@attribute("real")
+def real_attribute(interp: Interp, a: Any) -> Any:
+    return _part(interp, a, "real")
+
+
+@attribute("imag")
+def imag_attribute(interp: Interp, a: Any) -> Any:
+    return _part(interp, a, "imag")
+
+
+def _argument(interp: Interp, value: Any) -> Any:
+    value = interp.resolve(value)
+    return value if isinstance(value, (RArray, RScalar)) or plain_number(value) else array(interp, value)
+
+
+@handles(np.real)
+def real(interp: Interp, val: Any) -> Any:
+    value = _argument(interp, val)
+    return native(interp, np.real, [value]) if plain_number(value) else _part(interp, value, "real")
+
+
+@handles(np.imag)
+def imag(interp: Interp, val: Any) -> Any:
+    value = _argument(interp, val)
+    return native(interp, np.imag, [value]) if plain_number(value) else _part(interp, value, "imag")
+
+
+@handles(np.angle)
+def angle(interp: Interp, z: Any, deg: Any = False) -> Any:
+    value = numbers(interp, z)
+    if plain_number(value):
+        return native(interp, np.angle, [value, deg])
+    kind = value.dtype if value.dtype.is_inexact else numeric.result_type([value, 0.0])
+    factor = build.const(180 / np.pi, kind.real) if deg else None
+
+    def fn(stage: Stage, a: list[Expr]) -> Expr:
+        result = build.op("angle", build.cast(a[0], kind))
+        return result if factor is None else build.mul(result, factor)
+
+    return apply(interp.stage, fn, kind.real, [value])
+
+
+@method("conj", "conjugate")
+def conjugate(interp: Interp, a: Any) -> Any:
+    return call_ufunc(interp, np.conjugate, a) if a.dtype.is_complex else a
+
+
+@handles(np.iscomplex)
+def iscomplex(interp: Interp, x: Any) -> Any:
+    value = numbers(interp, x)
+    return call_ufunc(interp, np.not_equal, imag(interp, value), 0)
+
+
+@handles(np.isreal)
+def isreal(interp: Interp, x: Any) -> Any:
+    value = numbers(interp, x)
+    return call_ufunc(interp, np.equal, imag(interp, value), 0)
+
+
+@handles(np.real_if_close)
+def real_if_close(interp: Interp, a: Any, tol: Any = 100) -> Any:
+    value = array(interp, a)
+    if not value.dtype.is_complex:
+        return value
+    raise interp.stage.refuse("the dtype of real_if_close depends on run-time values", "take .real")
+
+
+# -- conversion ------------------------------------------------------------------------------------------------
+
+
+@handles(np.astype)
+@method("astype")
+def astype(
+    interp: Interp, a: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
+    want = dtype_of(interp, dtype)
+    if not np.can_cast(a.dtype.numpy, want.numpy, casting):
+        type_error(
+            f"Cannot cast array data from {a.dtype.numpy!r} to {want.numpy!r} according to the rule '{casting}'"
+        )
+    if isinstance(a, RScalar):
+        return scalar(interp.stage, build.cast(a.expr, want))
+    if a.dtype is want:
+        return arrays.copy(interp.stage, a, hint_of(interp, "t")) if copy else a
+    return cast(interp.stage, a, want)
+
+
+@method("view")
+def view(interp: Interp, a: Any, *args: Any, **kwargs: Any) -> Any:
+    if not args and not kwargs:
+        return a
+    raise interp.stage.refuse("reinterpreting the memory of an array is not supported", "use .astype, .real and .imag")
+
+
+@method("item", "__int__", "__float__")
+def item(interp: Interp, a: Any, *args: Any) -> RScalar:
+    """An element as a Python number."""
+    stage = interp.stage
+    if isinstance(a, RScalar):
+        return RScalar(_python_expr(a.expr), True, a.dtype.is_integer)
+    if not args:
+        for e in a.shape:
+            if constant(e) is not None and constant(e) != 1:
+                raise ValueError("can only convert an array of size 1 to a Python scalar")
+            if constant(e) is None:
+                bad = stage.let(build.ne(e, Const(1, I64)))
+                stage.fail_if(bad, "ValueError", "can only convert an array of size 1 to a Python scalar")
+        value = stage.let(arrays.element(a, [ZERO] * a.rank))
+        consume(stage, a)
+    else:
+        key = args[0] if len(args) == 1 else tuple(args)
+        owner = a if isinstance(key, tuple) else flat(stage, a)
+        value = index.getitem(stage, owner, key).expr  # type: ignore[union-attr]
+    return RScalar(stage.let(_python_expr(value)), True, value.dtype.is_integer)
+
+
+def _python_expr(expr: Expr) -> Expr:
+    """The value in the dtype Python's numbers have."""
+    from wengert.ir.types import BOOL, C128, F64
+
+    kind = BOOL if expr.dtype is BOOL else C128 if expr.dtype.is_complex else F64 if expr.dtype.is_float else I64
+    return build.cast(expr, kind)
+
+
+@method("tolist")
+def tolist(interp: Interp, a: Any) -> Any:
+    """Nested lists of Python numbers; the lengths must be static."""
+    if isinstance(a, RScalar) or a.rank == 0:
+        return item(interp, a)
+    value = arrays.stored(interp.stage, a)
+    length = interp.stage.static_int(value.shape[0], "the length of a list made of an array")
+    rows = [index.getitem(interp.stage, value, k) for k in range(length)]
+    result = [tolist(interp, r) for r in rows]
+    return interp.stage.note_created(result)
+
+
+@method("fill")
+def fill(interp: Interp, a: RArray, value: Any) -> None:
+    content = numbers(interp, value)
+    if isinstance(content, RArray):
+        raise ValueError("setting an array element with a sequence.")
+    index.setitem(interp.stage, a, Ellipsis, content)
+
+
+@handles(np.copyto)
+def copyto(interp: Interp, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    from .ufuncs import write_out
+
+    only_default(interp, "copyto", casting=(casting, "same_kind"))
+    write_out(interp, "copyto", numbers(interp, src), dst, where)
+
+
+# -- rounding --------------------------------------------------------------------------------------------------
+
+
+@handles(np.round, np.around)
+@method("round")
+def round_(interp: Interp, a: Any, decimals: Any = 0, out: Any = None) -> Any:
+    """np.round: multiply by a power of ten, round half to even, divide."""
+    value = numbers(interp, a)
+    digits = static_integer(interp, decimals, "the number of decimals")
+    if plain_number(value):
+        return native(interp, np.round, [value, digits])
+    kind = value.dtype
+    if not kind.is_inexact:
+        if digits < 0:
+            raise interp.stage.refuse("rounding integers to tens is not supported", "convert to float first")
+        same = value if isinstance(value, RScalar) else arrays.copy(interp.stage, value)
+        return written(interp, same, out, "round")
+    power = build.const(10.0 ** abs(digits), kind.real)
+
+    def one(x: Expr) -> Expr:
+        if digits == 0:
+            return build.op("rint", x)
+        up, down = (build.mul, build.div) if digits > 0 else (build.div, build.mul)
+        return down(build.op("rint", up(x, power)), power)
+
+    def fn(stage: Stage, e: list[Expr]) -> Expr:
+        if not kind.is_complex:
+            return one(e[0])
+        z = stage.let(e[0])
+        return build.op("complex", one(build.op("real", z)), one(build.op("imag", z)))
+
+    return written(interp, apply(interp.stage, fn, kind, [value]), out, "round")
+
+
+@handles(np.fix)
+def fix(interp: Interp, x: Any, out: Any = None) -> Any:
+    return call_ufunc(interp, np.trunc, x, out=out)
+
+
+@handles(np.sinc)
+def sinc(interp: Interp, x: Any) -> Any:
+    """sin(pi x) / (pi x), and 1 at 0."""
+    value = numbers(interp, x)
+    kind = numeric.result_type([value, 0.0])
+
+    def fn(stage: Stage, e: list[Expr]) -> Expr:
+        y = stage.let(build.mul(build.cast(e[0], kind), build.const(np.pi, kind)))
+        zero = build.zero(kind)
+        safe = stage.let(build.select(build.eq(y, zero), build.one(kind), y))
+        return build.select(build.eq(y, zero), build.one(kind), build.div(build.op("sin", safe), safe))
+
+    return apply(interp.stage, fn, kind, [value])
+
+

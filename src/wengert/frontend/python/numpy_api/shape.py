@@ -1,0 +1,541 @@
+"""Shapes and views: reshaping, moving axes, flipping, diagonals, broadcasting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.analysis.affine import canonical, constant, iadd, imul, isub
+from wengert.ir import build
+from wengert.ir.nodes import ONE, ZERO, Buffer, Const, Expr, Reshape, Var
+from wengert.ir.types import I64
+
+from .. import arrays
+from ..registry import handles, method
+from ..values import RArray, RScalar
+from . import common
+from .common import (
+    array,
+    axes_of,
+    axis_of,
+    fix,
+    flip,
+    hint_of,
+    insert_axis,
+    integer_expr,
+    permute,
+    python_int,
+    require_equal,
+    require_nonnegative,
+    shape_of,
+    static_integer,
+    stored,
+)
+
+if TYPE_CHECKING:
+    from ..interp import Interp
+
+
+# -- reshape ---------------------------------------------------------------------------------------------------
+
+
+@handles(np.reshape)
+def reshape_function(
+    interp: Interp, a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None
+) -> RArray:
+    result = _reshaped(interp, array(interp, a), shape, order)
+    return arrays.copy(interp.stage, result) if copy is True else result
+
+
+@method("reshape")
+def reshape(interp: Interp, a: Any, *shape: Any, order: Any = "C", copy: Any = None) -> RArray:
+    target = shape[0] if len(shape) == 1 else shape
+    return reshape_function(interp, a, target, order, copy=copy)
+
+
+def _reshaped(interp: Interp, a: RArray, shape: Any, order: Any) -> RArray:
+    stage = interp.stage
+    extents = _target_shape(interp, a, shape)
+    if order in ("C", None):
+        return to_shape(interp, a, extents)
+    if order == "F":
+        backwards = to_shape(interp, permute(stage, a, range(a.rank)[::-1]), extents[::-1])
+        return permute(stage, backwards, range(len(extents))[::-1])
+    raise stage.refuse(f"reshape with order={order!r} is not supported", 'use order="C" or order="F"')
+
+
+def _target_shape(interp: Interp, a: RArray, shape: Any) -> tuple[Expr, ...]:
+    """The new extents, an extent of -1 computed from the others; raises ValueError if the sizes differ."""
+    stage = interp.stage
+    shape = interp.resolve(shape)
+    parts = interp.static_iterable(shape) if not _one_number(shape) else [shape]
+    extents = [integer_expr(interp, p) for p in parts]
+    total = arrays.size(a.shape)
+    unknown = [k for k, e in enumerate(extents) if constant(e) == -1]
+    if len(unknown) > 1:
+        raise ValueError("can only specify one unknown dimension")
+    if unknown:
+        rest = arrays.size([e for k, e in enumerate(extents) if k not in unknown])
+        extents[unknown[0]] = _quotient(interp, total, rest)
+        return tuple(extents)
+    for e in extents:
+        require_nonnegative(stage, e, "negative dimensions not allowed")
+    require_equal(stage, total, arrays.size(extents), "cannot reshape array of size {} into shape of size {}")
+    return tuple(extents)
+
+
+def _one_number(value: Any) -> bool:
+    return isinstance(value, (int, np.integer, RScalar)) or (isinstance(value, RArray) and value.rank == 0)
+
+
+def _quotient(interp: Interp, total: Expr, rest: Expr) -> Expr:
+    """total / rest where that is exact; raises ValueError otherwise."""
+    stage = interp.stage
+    message = "cannot reshape array: the sizes of the given dimensions do not divide the array's"
+    exact = divide(total, rest)
+    if exact is not None:
+        return exact
+    n, d = constant(total), constant(rest)
+    if n is not None and d is not None:
+        raise ValueError(message)
+    whole = stage.let(build.op("floordiv", total, rest), "n")
+    assert isinstance(whole, Var)
+    stage.facts.assume(whole, 0)
+    bad = build.or_(build.eq(rest, ZERO), build.ne(imul(whole, rest), total))
+    stage.fail_if(stage.let(bad), "ValueError", message)
+    return whole
+
+
+def divide(total: Expr, by: Expr) -> Expr | None:
+    """total / by where it is a polynomial for certain, else None."""
+    from wengert.analysis.affine import polynomial
+
+    divisor = polynomial(by)
+    if len(divisor) != 1:
+        return ONE if canonical(total) == canonical(by) and divisor else None
+    (factors, coefficient), = divisor.items()
+    result: Expr = ZERO
+    for monomial, c in polynomial(total).items():
+        rest = list(monomial)
+        for f in factors:
+            if f not in rest:
+                return None
+            rest.remove(f)
+        if c % coefficient:
+            return None
+        term: Expr = Const(c // coefficient, I64)
+        for f in rest:
+            term = imul(term, f)
+        result = iadd(result, term)
+    return result
+
+
+def to_shape(interp: Interp, a: RArray, shape: tuple[Expr, ...], hint: str = "r") -> RArray:
+    """The elements in C order with another shape of the same size: a view wherever NumPy gives one."""
+    stage = interp.stage
+    if a.lazy is None and not arrays.is_whole(a) and a.root is not None and a.storage not in stage.reshaped:
+        view = _strided_reshape(interp, a, shape)
+        if view is not None:
+            return view
+    return arrays.reshape(stage, a, shape, hint_of(interp, hint))
+
+
+def _strided_reshape(interp: Interp, a: RArray, shape: tuple[Expr, ...]) -> RArray | None:
+    """A reshaped view of a part of a contiguous buffer, through its flat form; None if it must be copied."""
+    root = a.root
+    assert root is not None
+    if root.is_ref or a.storage != root.name or any(axis is None for axis, _ in a.axes) or _only_units(a, shape):
+        return None
+    old = [(e, s) for e, s in zip(a.shape, flat_strides(a), strict=True) if constant(e) != 1]
+    new = [e for e in shape if constant(e) != 1]
+    strides: list[Expr] = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        p, q, first_old, first_new = old[i][0], new[j], i, j
+        while canonical(p) != canonical(q):
+            if divide(p, q) is not None and j + 1 < len(new):
+                j += 1
+                q = imul(q, new[j])
+            elif divide(q, p) is not None and i + 1 < len(old):
+                i += 1
+                p = imul(p, old[i][0])
+            else:
+                return None
+        for k in range(first_old, i):
+            if canonical(old[k][1]) != imul(old[k + 1][0], old[k + 1][1]):
+                return None
+        group: list[Expr] = [old[i][1]]
+        for k in range(j, first_new, -1):
+            group.insert(0, imul(group[0], new[k]))
+        strides.extend(group)
+        i, j = i + 1, j + 1
+    if i < len(old) or j < len(new):
+        return None
+    flat = flat_root(interp, a)
+    steps = iter(strides)
+    axes = tuple((None, ZERO) if constant(e) == 1 else (0, next(steps)) for e in shape)
+    return RArray(a.dtype, shape, root, flat, (flat_start(a),), axes)
+
+
+def _only_units(a: RArray, shape: tuple[Expr, ...]) -> bool:
+    old = [canonical(e) for e in a.shape if constant(e) != 1]
+    return old == [canonical(e) for e in shape if constant(e) != 1]
+
+
+def flat_strides(a: RArray) -> list[Expr]:
+    """The distance between neighbours along each axis, in elements of the root."""
+    assert a.root is not None
+    steps = _root_strides(a)
+    return [ZERO if axis is None else imul(steps[axis], step) for axis, step in a.axes]
+
+
+def flat_start(a: RArray) -> Expr:
+    """The position of the view's first element in its root."""
+    total: Expr = ZERO
+    for s, step in zip(a.start, _root_strides(a), strict=True):
+        total = iadd(total, imul(s, step))
+    return total
+
+
+def _root_strides(a: RArray) -> list[Expr]:
+    assert a.root is not None
+    strides: list[Expr] = []
+    step: Expr = ONE
+    for e in reversed(a.root.shape):
+        strides.insert(0, step)
+        step = imul(step, e)
+    return strides
+
+
+def flat_root(interp: Interp, a: RArray) -> str:
+    """The name of the root's elements in one row."""
+    stage, root = interp.stage, a.root
+    assert root is not None
+    if len(root.shape) == 1:
+        return root.name
+    name = stage.fresh(f"{root.name}_flat")
+    length = stage.extent(arrays.size(root.shape))
+    stage.emit(Reshape(Buffer(name, root.dtype, (length,)), root.name, stage.span))
+    return name
+
+
+@handles(np.ravel)
+@method("ravel")
+def ravel(interp: Interp, a: Any, order: Any = "C") -> RArray:
+    if order in ("K", "A"):
+        raise interp.stage.refuse(f"ravel with order={order!r} is not supported", 'use order="C" or order="F"')
+    value = array(interp, a)
+    return value if value.rank == 1 else _reshaped(interp, value, -1, order)
+
+
+@method("flatten")
+def flatten(interp: Interp, a: Any, order: Any = "C") -> RArray:
+    return arrays.copy(interp.stage, ravel(interp, arrays.stored(interp.stage, array(interp, a)), order), hint_of(interp, "t"))
+
+
+# -- moving axes -----------------------------------------------------------------------------------------------
+
+
+@handles(np.transpose, np.permute_dims)
+def transpose_function(interp: Interp, a: Any, axes: Any = None) -> RArray:
+    value = array(interp, a)
+    if axes is None:
+        return permute(interp.stage, value, range(value.rank)[::-1])
+    order = [axis_of(interp, k, value.rank) for k in interp.static_iterable(axes)]
+    if len(order) != value.rank:
+        raise ValueError("axes don't match array")
+    if len(set(order)) != len(order):
+        raise ValueError("repeated axis in transpose")
+    return permute(interp.stage, value, order)
+
+
+@method("transpose")
+def transpose(interp: Interp, a: Any, *axes: Any) -> RArray:
+    if not axes or (len(axes) == 1 and axes[0] is None):
+        return transpose_function(interp, a)
+    return transpose_function(interp, a, axes[0] if len(axes) == 1 and not _one_number(axes[0]) else axes)
+
+
+@handles(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(interp: Interp, x: Any) -> RArray:
+    value = array(interp, x)
+    if value.rank < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {value.rank}")
+    return swapaxes(interp, value, -1, -2)
+
+
+@handles(np.swapaxes)
+@method("swapaxes")
+def swapaxes(interp: Interp, a: Any, axis1: Any, axis2: Any) -> RArray:
+    value = array(interp, a)
+    p, q = axis_of(interp, axis1, value.rank), axis_of(interp, axis2, value.rank)
+    order = list(range(value.rank))
+    order[p], order[q] = order[q], order[p]
+    return permute(interp.stage, value, order)
+
+
+@handles(np.moveaxis)
+def moveaxis(interp: Interp, a: Any, source: Any, destination: Any) -> RArray:
+    value = array(interp, a)
+    places = [s if isinstance(s, (tuple, list)) else (s,) for s in (source, destination)]
+    old, new = (axes_of(interp, tuple(p), value.rank) for p in places)
+    if len(old) != len(new):
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    order = [k for k in range(value.rank) if k not in old]
+    for d, s in sorted(zip(new, old, strict=True)):
+        order.insert(d, s)
+    return permute(interp.stage, value, order)
+
+
+@handles(np.rollaxis)
+def rollaxis(interp: Interp, a: Any, axis: Any, start: Any = 0) -> RArray:
+    value = array(interp, a)
+    place = axis_of(interp, axis, value.rank)
+    to = static_integer(interp, start, "the start of rollaxis")
+    if not -value.rank <= to <= value.rank:
+        raise np.exceptions.AxisError(to, value.rank + 1)
+    to += value.rank if to < 0 else 0
+    to -= 1 if place < to else 0
+    order = [k for k in range(value.rank) if k != place]
+    order.insert(to, place)
+    return permute(interp.stage, value, order)
+
+
+@handles(np.squeeze)
+@method("squeeze")
+def squeeze(interp: Interp, a: Any, axis: Any = None) -> RArray:
+    value = array(interp, a)
+    stage = interp.stage
+    if axis is None:
+        known = [stage.static_int(e, "an extent that squeeze may drop") for e in value.shape]
+        drop = [k for k, e in enumerate(known) if e == 1]
+    else:
+        drop = list(axes_of(interp, axis, value.rank))
+        message = "cannot select an axis to squeeze out which has size not equal to one"
+        for k in drop:
+            require_equal(stage, value.shape[k], ONE, message)
+    for k in sorted(drop, reverse=True):
+        value = fix(stage, value, k, ZERO)
+    return value
+
+
+@handles(np.expand_dims)
+def expand_dims(interp: Interp, a: Any, axis: Any) -> RArray:
+    value = array(interp, a)
+    places = axis if isinstance(axis, (tuple, list)) else (axis,)
+    for k in sorted(axes_of(interp, tuple(places), value.rank + len(places))):
+        value = insert_axis(interp.stage, value, k)
+    return value
+
+
+def _at_least(interp: Interp, arys: tuple[Any, ...], fn: Any) -> Any:
+    results = tuple(fn(array(interp, a)) for a in arys)
+    return results[0] if len(results) == 1 else results
+
+
+@handles(np.atleast_1d)
+def atleast_1d(interp: Interp, *arys: Any) -> Any:
+    return _at_least(interp, arys, lambda a: a if a.rank else insert_axis(interp.stage, a, 0))
+
+
+def two_dimensional(interp: Interp, a: RArray) -> RArray:
+    """At least two axes: new ones are added in front."""
+    while a.rank < 2:
+        a = insert_axis(interp.stage, a, 0)
+    return a
+
+
+@handles(np.atleast_2d)
+def atleast_2d(interp: Interp, *arys: Any) -> Any:
+    return _at_least(interp, arys, lambda a: two_dimensional(interp, a))
+
+
+def three_dimensional(interp: Interp, a: RArray) -> RArray:
+    """At least three axes, as np.atleast_3d."""
+    a = two_dimensional(interp, a)
+    return a if a.rank > 2 else insert_axis(interp.stage, a, 2)
+
+
+@handles(np.atleast_3d)
+def atleast_3d(interp: Interp, *arys: Any) -> Any:
+    return _at_least(interp, arys, lambda a: three_dimensional(interp, a))
+
+
+# -- flips and diagonals ---------------------------------------------------------------------------------------
+
+
+@handles(np.flip)
+def flip_(interp: Interp, m: Any, axis: Any = None) -> RArray:
+    value = array(interp, m)
+    for k in axes_of(interp, axis, value.rank):
+        value = flip(interp.stage, value, k)
+    return value
+
+
+@handles(np.fliplr)
+def fliplr(interp: Interp, m: Any) -> RArray:
+    value = array(interp, m)
+    if value.rank < 2:
+        raise ValueError("Input must be >= 2-d.")
+    return flip(interp.stage, value, 1)
+
+
+@handles(np.flipud)
+def flipud(interp: Interp, m: Any) -> RArray:
+    value = array(interp, m)
+    if value.rank < 1:
+        raise ValueError("Input must be >= 1-d.")
+    return flip(interp.stage, value, 0)
+
+
+@handles(np.rot90)
+def rot90(interp: Interp, m: Any, k: Any = 1, axes: Any = (0, 1)) -> RArray:
+    value, stage = array(interp, m), interp.stage
+    if len(tuple(axes)) != 2:
+        raise ValueError("len(axes) must be 2.")
+    p, q = (axis_of(interp, x, value.rank) for x in axes)
+    if p == q:
+        raise ValueError("Axes must be different.")
+    turns = static_integer(interp, k, "the number of turns") % 4
+    if turns == 0:
+        return value
+    if turns == 2:
+        return flip(stage, flip(stage, value, p), q)
+    order = list(range(value.rank))
+    order[p], order[q] = order[q], order[p]
+    if turns == 1:
+        return permute(stage, flip(stage, value, q), order)
+    return flip(stage, permute(stage, value, order), q)
+
+
+@handles(np.diagonal, np.linalg.diagonal)
+@method("diagonal")
+def diagonal(interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> RArray:
+    """The diagonal as the last axis: a view of a contiguous array, else a copy."""
+    stage = interp.stage
+    value = array(interp, a)
+    if value.rank < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    p, q = axis_of(interp, axis1, value.rank), axis_of(interp, axis2, value.rank)
+    if p == q:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    value = permute(stage, value, [*(k for k in range(value.rank) if k not in (p, q)), p, q])
+    shift = integer_expr(interp, offset)
+    down, right, length = diagonal_of(interp, value.shape[-2], value.shape[-1], shift)
+    root = value.root
+    if value.lazy is None and root is not None and not root.is_ref and value.storage == root.name:
+        strides = flat_strides(value)
+        start = iadd(flat_start(value), iadd(imul(down, strides[-2]), imul(right, strides[-1])))
+        axes = tuple((None, ZERO) if value.axes[k][0] is None else (0, strides[k]) for k in range(value.rank - 2))
+        step = iadd(strides[-2], strides[-1])
+        return RArray(
+            value.dtype, (*value.shape[:-2], length), root, flat_root(interp, value), (start,), (*axes, (0, step))
+        )
+    return arrays.lazy(
+        stage, value.dtype, (*value.shape[:-2], length),
+        lambda i: arrays.element(value, [*i[:-1], iadd(down, i[-1]), iadd(right, i[-1])]), [value], cost=0,
+    )  # fmt: skip
+
+
+def diagonal_of(interp: Interp, rows: Expr, columns: Expr, offset: Expr) -> tuple[Expr, Expr, Expr]:
+    """Row and column of the first element of a diagonal, and its length."""
+    stage = interp.stage
+    known = constant(offset)
+    if known is None:
+        down, right = stage.let(build.max_(build.neg(offset), ZERO)), stage.let(build.max_(offset, ZERO))
+    else:
+        down, right = Const(max(-known, 0), I64), Const(max(known, 0), I64)
+    return down, right, smaller(interp, isub(rows, down), isub(columns, right))
+
+
+def smaller(interp: Interp, a: Expr, b: Expr) -> Expr:
+    """max(min(a, b), 0) as an extent."""
+    stage = interp.stage
+    if stage.same(a, b) or stage.facts.nonnegative(isub(b, a)):
+        least = a
+    elif stage.facts.nonnegative(isub(a, b)):
+        least = b
+    else:
+        least = build.min_(a, b)
+        p, q = constant(a), constant(b)
+        if p is not None and q is not None:
+            least = Const(min(p, q), I64)
+    known = constant(least)
+    if known is not None:
+        return Const(max(known, 0), I64)
+    if stage.facts.nonnegative(least):
+        return least
+    named = stage.let(build.max_(least, ZERO), "n")
+    if isinstance(named, Var):
+        stage.facts.assume(named, 0)
+    return named
+
+
+@handles(np.fill_diagonal)
+def fill_diagonal(interp: Interp, a: Any, val: Any, wrap: Any = False) -> None:
+    from .. import index, numeric
+
+    stage = interp.stage
+    value = interp.resolve(a)
+    if not isinstance(value, RArray) or value.rank != 2 or wrap:
+        raise stage.refuse("fill_diagonal works on matrices without wrap here", "write a loop over the diagonal")
+    index.require_writable(stage, value)
+    assert value.root is not None
+    content = common.numbers(interp, val)
+    if isinstance(content, RArray):
+        raise stage.refuse("fill_diagonal with an array of values", "write a loop over the diagonal")
+    expr = stage.let(build.cast(numeric.as_scalar(content).expr, value.dtype))
+    arrays.before_store(stage, value.root)
+    length = smaller(interp, *value.shape)
+    common.loop(stage, ZERO, length, lambda i: common.store(stage, value, (i, i), expr), "i", parallel=True)
+
+
+# -- broadcasting ----------------------------------------------------------------------------------------------
+
+
+@handles(np.broadcast_to)
+def broadcast_to(interp: Interp, array: Any, shape: Any, subok: Any = False) -> RArray:
+    value = stored(interp, array)
+    target = shape_of(interp, shape)
+    if value.rank > len(target):
+        raise ValueError("input operand has more dimensions than allowed by the axis remapping")
+    for have, want in zip(reversed(value.shape), reversed(target), strict=False):
+        if constant(have) != 1:
+            require_equal(interp.stage, have, want, "operands could not be broadcast together: extents {} and {}")
+    return arrays.broadcast(interp.stage, value, target)
+
+
+@handles(np.broadcast_arrays)
+def broadcast_arrays(interp: Interp, *args: Any, subok: Any = False) -> tuple[RArray, ...]:
+    values = [stored(interp, a) for a in args]
+    shape = arrays.broadcast_shapes(interp.stage, [v.shape for v in values])
+    return tuple(arrays.broadcast(interp.stage, v, shape) for v in values)
+
+
+@handles(np.broadcast_shapes)
+def broadcast_shapes(interp: Interp, *args: Any) -> tuple[Any, ...]:
+    shapes = [shape_of(interp, s) for s in args]
+    return tuple(python_int(e) for e in arrays.broadcast_shapes(interp.stage, shapes))
+
+
+# -- sizes -----------------------------------------------------------------------------------------------------
+
+
+@handles(np.ndim)
+def ndim(interp: Interp, a: Any) -> int:
+    return array(interp, a).rank
+
+
+@handles(np.shape)
+def shape(interp: Interp, a: Any) -> tuple[Any, ...]:
+    return tuple(python_int(e) for e in array(interp, a).shape)
+
+
+@handles(np.size)
+def size(interp: Interp, a: Any, axis: Any = None) -> Any:
+    value = array(interp, a)
+    axes = axes_of(interp, axis, value.rank)
+    return python_int(arrays.size([value.shape[k] for k in axes]))
+
+

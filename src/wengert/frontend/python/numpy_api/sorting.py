@@ -1,0 +1,408 @@
+"""Order: sort, argsort, medians and quantiles, searching in sorted data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.analysis.affine import iadd, isub
+from wengert.ir import build
+from wengert.ir.nodes import ONE, ZERO, Const, Expr, LibCall, Loop, Var
+from wengert.ir.types import BOOL, F32, F64, I64, DType
+
+from .. import arrays, index, numeric
+from ..registry import handles, method
+from ..stage import Stage
+from ..values import RArray, RScalar
+from .common import (
+    array,
+    axes_of,
+    axis_of,
+    cast,
+    element0,
+    fix,
+    flat,
+    hint_of,
+    insert_axis,
+    number_dtype,
+    numbers,
+    only_default,
+    peek,
+    permute,
+    require_nonempty,
+    scalar,
+    stored,
+    type_error,
+    when,
+)
+from .reduce import written
+
+if TYPE_CHECKING:
+    from ..interp import Interp
+
+
+# -- sort ------------------------------------------------------------------------------------------------------
+
+
+def sorted_along(interp: Interp, a: RArray, axis: int) -> tuple[RArray, RArray]:
+    """The elements in ascending order along an axis (stable, NaN last) and the positions they come from."""
+    stage = interp.stage
+    if a.dtype.is_complex:
+        raise stage.refuse("sorting complex numbers is not supported", "sort by abs() or .real")
+    a = arrays.stored(stage, a)
+    values = stage.alloc(a.dtype, a.shape, hint_of(interp, "sorted"))
+    order = stage.alloc(I64, a.shape, "order")
+    outer = [e for k, e in enumerate(a.shape) if k != axis]
+
+    def line(at: tuple[Expr, ...]) -> None:
+        names = [arrays.as_storage(stage, _line(stage, v, axis, at)) for v in (values, order, a)]
+        stage.emit(LibCall("sort", (names[0], names[1]), (names[2],), (), stage.span))
+
+    arrays.nest(stage, outer, line)
+    return values, order
+
+
+def _line(stage: Stage, a: RArray, axis: int, at: Sequence[Expr]) -> RArray:
+    """The vector along an axis at the given position of the other axes."""
+    for k, i in reversed(list(enumerate(at))):
+        a = fix(stage, a, k if k < axis else k + 1, i)
+    return a
+
+
+def _sort_axis(interp: Interp, a: RArray, axis: Any) -> tuple[RArray, int]:
+    if axis is None:
+        return flat(interp.stage, a), 0
+    if a.rank == 0:
+        raise np.exceptions.AxisError(-1, 0)
+    return a, axis_of(interp, axis, a.rank)
+
+
+@handles(np.sort)
+def sort(interp: Interp, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> RArray:
+    only_default(interp, "sort", order=(order, None))
+    value, place = _sort_axis(interp, array(interp, a), axis)
+    return sorted_along(interp, value, place)[0]
+
+
+@handles(np.argsort)
+@method("argsort")
+def argsort(
+    interp: Interp, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> RArray:
+    only_default(interp, "argsort", order=(order, None))
+    value, place = _sort_axis(interp, array(interp, a), axis)
+    return sorted_along(interp, value, place)[1]
+
+
+@method("sort")
+def sort_in_place(interp: Interp, a: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> None:
+    only_default(interp, "sort", order=(order, None))
+    value, place = _sort_axis(interp, array(interp, a), axis)
+    index.require_writable(interp.stage, value)
+    arrays.assign(interp.stage, value, sorted_along(interp, value, place)[0])
+
+
+@handles(np.partition)
+def partition(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> RArray:
+    """A sorted copy: NumPy leaves the order of the two sides open."""
+    return sort(interp, a, axis)
+
+
+# -- medians and quantiles -------------------------------------------------------------------------------------
+
+
+def _gathered(interp: Interp, a: Any, axis: Any) -> tuple[RArray, tuple[int, ...]]:
+    """The array with the reduced axes merged into one last axis, and the axes."""
+    value = array(interp, a)
+    axes = axes_of(interp, axis, value.rank)
+    rest = [k for k in range(value.rank) if k not in axes]
+    moved = permute(interp.stage, arrays.stored(interp.stage, value), [*rest, *sorted(axes)])
+    merged = arrays.size([value.shape[k] for k in sorted(axes)])
+    if len(axes) != 1:
+        moved = arrays.reshape(interp.stage, moved, (*moved.shape[: len(rest)], merged))
+    return moved, axes
+
+
+def _keep(interp: Interp, result: RArray, axes: Sequence[int], keepdims: Any, leading: int = 0) -> Any:
+    if keepdims:
+        for k in sorted(axes):
+            result = insert_axis(interp.stage, result, k + leading)
+    return element0(interp.stage, result) if result.rank == 0 else result
+
+
+@handles(np.median)
+def median(
+    interp: Interp, a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False
+) -> Any:
+    """The mean of the middle elements; NaN if there is a NaN or no element."""
+    stage = interp.stage
+    value, axes = _gathered(interp, a, axis)
+    dtype = value.dtype if value.dtype.is_inexact else F64
+    ordered, _ = sorted_along(interp, value, value.rank - 1)
+    n = value.shape[-1]
+    if not stage.less(ZERO, n):
+        require_nonempty(stage, n, "the median of an empty array is not supported")
+    low = stage.let(build.op("floordiv", isub(n, ONE), Const(2, I64)), "low")
+    high = stage.let(build.op("floordiv", n, Const(2, I64)), "high")
+    calc = F64 if dtype is F32 else dtype
+    half = build.const(0.5, calc)
+
+    def at(i: Sequence[Expr]) -> Expr:
+        p, q, last = (
+            stage.let(build.cast(arrays.element(ordered, [*i, k]), calc)) for k in (low, high, isub(n, ONE))
+        )
+        middle = build.select(build.eq(low, high), p, build.mul(build.add(p, q), half))
+        return build.cast(build.select(build.op("isnan", last), last, middle), dtype)
+
+    result = arrays.lazy(stage, dtype, value.shape[:-1], at, [ordered])
+    return written(interp, _keep(interp, result, axes, keepdims), out, "median")
+
+
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantiles(
+    interp: Interp, a: Any, q: Any, scale: float, axis: Any, out: Any, method_: Any, keepdims: Any, message: str
+) -> Any:
+    stage = interp.stage
+    if method_ not in _METHODS:
+        raise stage.refuse(f"quantiles with method={method_!r}", f"use one of {', '.join(_METHODS)}")
+    value, axes = _gathered(interp, a, axis)
+    if not value.dtype.is_inexact:
+        value = cast(stage, value, F64)
+    dtype = value.dtype
+    ordered, _ = sorted_along(interp, value, value.rank - 1)
+    n = value.shape[-1]
+    require_nonempty(stage, n, "quantiles of an empty array are not supported")
+    where = numbers(interp, q)
+    fractions = arrays.stored(stage, array(interp, where) if isinstance(where, RArray) else _as_vector(interp, where))
+    bad = stage.cell(BOOL, "outside", init=build.const(False, BOOL))
+
+    def check(i: tuple[Expr, ...]) -> None:
+        from .common import add_to_cell
+
+        f = stage.let(build.div(build.cast(arrays.element(fractions, i), F64), build.const(scale, F64)))
+        inside = build.and_(build.ge(f, build.const(0.0, F64)), build.le(f, build.const(1.0, F64)))
+        add_to_cell(stage, bad, build.not_(inside), "max")
+
+    arrays.nest(stage, fractions.shape, check)
+    stage.fail_if(stage.load_cell(bad, "outside"), "ValueError", message)
+    k = fractions.rank
+
+    def at(i: Sequence[Expr]) -> Expr:
+        f = build.div(build.cast(arrays.element(fractions, i[:k]), F64), build.const(scale, F64))
+        return _quantile(stage, lambda p: arrays.element(ordered, [*i[k:], p]), n, f, method_, dtype)
+
+    result = arrays.lazy(stage, dtype, (*fractions.shape, *value.shape[:-1]), at, [ordered, fractions], cost=8)
+    if not isinstance(where, RArray):
+        result = fix(stage, result, 0, ZERO)
+        k = 0
+    return written(interp, _keep(interp, result, axes, keepdims, k), out, "quantile")
+
+
+def _as_vector(interp: Interp, value: Any) -> RArray:
+    expr = interp.stage.let(numeric.as_scalar(value).expr)
+    return arrays.lazy(interp.stage, expr.dtype, (ONE,), lambda i: expr, [], cost=0)
+
+
+def _quantile(stage: Stage, read: Callable[[Expr], Expr], n: Expr, f: Expr, method_: str, dtype: DType) -> Expr:
+    """NumPy's interpolation between neighbours, from the nearer end."""
+    last = isub(n, ONE)
+    virtual = stage.let(build.mul(f, build.cast(last, F64)), "virtual")
+    down = stage.let(build.op("floor", virtual))
+    low = stage.let(build.max_(build.min_(build.cast(down, I64), last), ZERO), "low")
+    high = stage.let(build.min_(build.cast(build.op("ceil", virtual), I64), last), "high")
+    top = stage.let(read(last))
+    match method_:
+        case "lower":
+            result = read(low)
+        case "higher":
+            result = read(high)
+        case "nearest":
+            result = read(stage.let(build.max_(build.min_(build.cast(build.op("rint", virtual), I64), last), ZERO)))
+        case _:
+            a, b = stage.let(read(low)), stage.let(read(high))
+            t = build.cast(build.sub(virtual, down), dtype)
+            if method_ == "midpoint":
+                whole = build.eq(low, high)
+                t = build.select(whole, build.zero(dtype), build.const(0.5, dtype))
+            t = stage.let(t)
+            gap = stage.let(build.sub(b, a))
+            one, half = build.one(dtype), build.const(0.5, dtype)
+            near, far = build.add(a, build.mul(gap, t)), build.sub(b, build.mul(gap, build.sub(one, t)))
+            result = build.select(build.ge(t, half), far, near)
+    return build.select(build.op("isnan", top), top, result)
+
+
+@handles(np.quantile)
+def quantile(
+    interp: Interp, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False,
+    method: Any = "linear", keepdims: Any = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    only_default(interp, "quantile", weights=(weights, None))
+    return _quantiles(interp, a, q, 1.0, axis, out, method, keepdims, "Quantiles must be in the range [0, 1]")
+
+
+@handles(np.percentile)
+def percentile(
+    interp: Interp, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False,
+    method: Any = "linear", keepdims: Any = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    only_default(interp, "percentile", weights=(weights, None))
+    return _quantiles(interp, a, q, 100.0, axis, out, method, keepdims, "Percentiles must be in the range [0, 100]")
+
+
+# -- searching -------------------------------------------------------------------------------------------------
+
+
+def search(
+    stage: Stage, read: Callable[[Expr], Expr], n: Expr, before: Callable[[Expr], Expr], hint: str = "place"
+) -> Expr:
+    """The number of leading elements for which `before` holds (it must hold for a prefix): binary search."""
+    low, high = stage.cell(I64, "low", init=ZERO), stage.cell(I64, "high", init=n)
+    with stage.block() as body:
+        lo, hi = stage.load_cell(low, "low"), stage.load_cell(high, "high")
+        middle = stage.let(build.op("floordiv", build.add(lo, hi), Const(2, I64)), "middle")
+        go_right = stage.let(before(stage.let(read(middle))))
+        when(
+            stage, go_right,
+            lambda: stage.store_cell(low, build.add(middle, ONE)), lambda: stage.store_cell(high, middle),
+        )  # fmt: skip
+    cond = build.lt(peek(low), peek(high))
+    stage.emit(Loop(stage.fresh("turn"), ZERO, None, tuple(body), cond=cond, span=stage.span))
+    found = stage.load_cell(low, hint)
+    assert isinstance(found, Var)
+    stage.facts.assume(found, 0, n)
+    return found
+
+
+def precedes(x: Expr, key: Expr) -> Expr:
+    """x < key in sorting order: NaN comes last."""
+    less = build.lt(x, key)
+    if not x.dtype.is_float:
+        return less
+    return build.or_(less, build.and_(build.op("isnan", key), build.not_(build.op("isnan", x))))
+
+
+@handles(np.searchsorted)
+def searchsorted(interp: Interp, a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    stage = interp.stage
+    if side not in ("left", "right"):
+        raise ValueError(f"search side must be 'left' or 'right' (got {side!r})")
+    if sorter is not None:
+        a = index.getitem(stage, array(interp, a), array(interp, sorter))
+    data = stored(interp, a)
+    if data.rank != 1:
+        raise ValueError("object too deep for desired array")
+    keys = numbers(interp, v)
+    kind = DType.of(np.promote_types(data.dtype.numpy, number_dtype(keys).numpy))
+    if kind.is_complex:
+        raise stage.refuse("searchsorted of complex numbers is not supported", "search among real numbers")
+    n = data.shape[0]
+
+    def find(key: Expr) -> Expr:
+        key = stage.let(build.cast(key, kind), "key")
+        read = lambda k: build.cast(arrays.element(data, (k,)), kind)  # noqa: E731
+        if side == "left":
+            return search(stage, read, n, lambda x: precedes(x, key))
+        return search(stage, read, n, lambda x: build.not_(precedes(key, x)))
+
+    if not isinstance(keys, RArray):
+        return RScalar(find(numeric.as_scalar(keys).expr), False)
+    target = stage.alloc(I64, keys.shape, hint_of(interp, "place"))
+    from .common import consume, store
+
+    consume(stage, keys)
+    arrays.nest(stage, keys.shape, lambda i: store(stage, target, i, find(arrays.element(keys, i))))
+    if stage.less(ZERO, n):
+        stage.safe_indices[target.storage] = iadd(n, ONE)
+    return target
+
+
+@method("searchsorted")
+def searchsorted_method(interp: Interp, a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    return searchsorted(interp, a, v, side, sorter)
+
+
+@handles(np.digitize)
+def digitize(interp: Interp, x: Any, bins: Any, right: Any = False) -> Any:
+    """np.digitize of increasing bins; whether they increase is checked, decreasing ones are refused."""
+    edges = stored(interp, bins)
+    if edges.rank != 1:
+        raise ValueError("object too deep for desired array")
+    check_increasing(interp, edges, "bins must be monotonically increasing (decreasing bins are not supported)")
+    if number_dtype(numbers(interp, x)).is_complex:
+        type_error("x may not be complex")
+    return searchsorted(interp, edges, x, side="left" if right else "right")
+
+
+def check_increasing(interp: Interp, edges: RArray, message: str) -> None:
+    """Raise ValueError here unless a vector is non-decreasing."""
+    from .common import add_to_cell
+    from .scans import neighbours
+
+    stage = interp.stage
+    bad = stage.cell(BOOL, "unsorted", init=build.const(False, BOOL))
+    right, left = neighbours(interp, edges, 0)
+
+    def check(i: tuple[Expr, ...]) -> None:
+        add_to_cell(stage, bad, build.gt(arrays.element(left, i), arrays.element(right, i)), "max")
+
+    arrays.nest(stage, right.shape, check)
+    stage.fail_if(stage.load_cell(bad, "unsorted"), "ValueError", message)
+
+
+@handles(np.interp)
+def interp_(
+    interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
+) -> Any:
+    """np.interp: piecewise linear, constant outside unless `left` or `right` are given."""
+    stage = interp.stage
+    only_default(interp, "interp", period=(period, None))
+    xs, ys = (stored(interp, v) for v in (xp, fp))
+    if xs.rank != 1 or ys.rank != 1:
+        raise ValueError("object too deep for desired array")
+    n = xs.shape[0]
+    from .common import consume, require_equal
+
+    require_equal(stage, n, ys.shape[0], "fp and xp are not of the same length.")
+    require_nonempty(stage, n, "array of sample points is empty")
+    kind = ys.dtype if ys.dtype.is_complex else F64
+    kind = kind.complex if kind.is_complex else F64
+    at = lambda v, k, t: build.cast(arrays.element(v, (k,)), t)  # noqa: E731
+    last = isub(n, ONE)
+    ends = [
+        build.cast(numeric.as_scalar(numbers(interp, e)).expr, kind) if e is not None else None for e in (left, right)
+    ]
+    lower, upper = (stage.let(e if e is not None else at(ys, k, kind)) for e, k in zip(ends, (ZERO, last), strict=True))
+
+    def value(key: Expr) -> Expr:
+        key = stage.let(build.cast(key, F64), "x")
+        place = search(stage, lambda k: at(xs, k, F64), n, lambda p: build.not_(build.lt(key, p)))
+        j = stage.let(build.max_(build.sub(place, ONE), ZERO), "j")
+        after = stage.let(build.min_(iadd(j, ONE), last), "after")
+        x0, x1 = stage.let(at(xs, j, F64)), stage.let(at(xs, after, F64))
+        y0, y1 = stage.let(at(ys, j, kind)), stage.let(at(ys, after, kind))
+        width = build.sub(x1, x0)
+        width = stage.let(build.select(build.eq(width, build.zero(F64)), build.one(F64), width))
+        slope = build.div(build.sub(y1, y0), build.cast(width, kind))
+        inside = build.add(build.mul(slope, build.cast(build.sub(key, x0), kind)), y0)
+        inside = build.select(build.eq(key, x0), y0, inside)
+        result = build.select(build.ge(build.sub(place, ONE), last), at(ys, last, kind), inside)
+        result = build.select(build.gt(key, at(xs, last, F64)), upper, result)
+        result = build.select(build.eq(place, ZERO), lower, result)
+        return build.select(build.op("isnan", key), build.cast(key, kind), result)
+
+    keys = numbers(interp, x)
+    if not isinstance(keys, RArray):
+        return scalar(stage, value(numeric.as_scalar(keys).expr), hint_of(interp, "y"))
+    target = stage.alloc(kind, keys.shape, hint_of(interp, "y"))
+    consume(stage, keys)
+    from .common import store
+
+    arrays.nest(stage, keys.shape, lambda i: store(stage, target, i, value(arrays.element(keys, i))))
+    return target
+
+
