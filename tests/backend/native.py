@@ -37,16 +37,17 @@ def module(
 def agree(m: Module, args: Sequence[Any], rtol: float = 1e-13) -> tuple[Any, ...]:
     """Run a module both ways on copies of `args` (one per parameter); results, mutated arrays and errors must be equal.
 
-    It is compiled as usual, and also cut into pieces of a few statements. Returns the compiled program's results, then
+    It is compiled as usual, and also in pieces of a single statement. Returns the compiled program's results, then
     its array arguments.
     """
-    for limit in (1, 4, outline.PIECE_LIMIT):
-        with patch.object(outline, "PIECE_LIMIT", limit):
-            found = _agree(m, Kernel(m), args, rtol)
-    return found
+    with patch.object(outline, "PIECE_LIMIT", 1):
+        agree_uncut(m, args, rtol)
+    return agree_uncut(m, args, rtol)
 
 
-def _agree(m: Module, kernel: Kernel, args: Sequence[Any], rtol: float) -> tuple[Any, ...]:
+def agree_uncut(m: Module, args: Sequence[Any], rtol: float = 1e-13) -> tuple[Any, ...]:
+    """As `agree`, but compiled only as usual: for what does not depend on statements."""
+    kernel = Kernel(m)
     expected_args, got_args = copy.deepcopy(list(args)), copy.deepcopy(list(args))
     try:
         expected = interpret.run(m, expected_args)

@@ -47,3 +47,18 @@ def busy(kind: str) -> Module:
         case _:
             raise ValueError(kind)
     return module((SIZE,), e, ("count",))
+
+
+def descending() -> Module:
+    """count = n, one recursive call at a time."""
+    out = Buffer("out", I64, (), intent="inout")
+    f = Emitter({"out", "n"})
+    with f.if_(b.gt(N, 0)):
+        f.call("down", out, b.sub(N, 1))
+        f.accumulate(out, [], b.i64(1))
+    e = Emitter({"n"})
+    count = e.alloc("count", I64, (), zero=True)
+    e.call("down", count, N)
+    down = Function("down", (out, SIZE), f.block())
+    root = Function("main", (SIZE,), e.block(), ("count",))
+    return Module({"down": down, "main": root}, "main")

@@ -359,3 +359,27 @@ def test_stats_are_of_all_kernels_with_the_same_code() -> None:
     assert first.path == second.path
     first((np.ones(2),))
     assert second.stats().calls == 1
+
+
+def test_deep_recursion_in_a_small_stack_is_an_error() -> None:
+    """The machine stack ends before the recursion limit is reached."""
+    code = (
+        "import sys, threading; sys.path[:0] = sys.argv[1:]\n"
+        "sys.setrecursionlimit(10**6)\n"
+        "from runtime.programs import descending\n"
+        "from wengert.runtime.call import Kernel\n"
+        "kernel = Kernel(descending())\n"
+        "def work():\n"
+        "    print(int(kernel((50,))[0]))\n"
+        "    try:\n        kernel((10**6 - 1,))\n"
+        "    except RecursionError as error:\n        print(error)\n"
+        "for size in (0, 1 << 18):\n"
+        "    threading.stack_size(size)\n"
+        "    thread = threading.Thread(target=work)\n"
+        "    thread.start()\n    thread.join()\n"
+        "work()\n"
+    )
+    paths = [p for p in sys.path if p]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["50", "maximum recursion depth exceeded"] * 3

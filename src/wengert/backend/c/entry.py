@@ -177,6 +177,7 @@ class EntryWriter:
         cells = [
             str(leaves), str(len(self.root.params)), str(len(self.root.results)), "wg_params", "wg_returned_table",
             "wg_mismatch", "wg_foresee" if self.in_place else "NULL", "wg_run",
+            "true" if any(of.recurses for of in self.w.shared.facts.functions.values()) else "false",
             *(("WG_ROUTINE_NAMES", "wg_routine") if LINEAR_ALGEBRA in self.w.shared.headers else ("NULL", "NULL")),
         ]  # fmt: skip
         return f"const wg_program wg_the_program = {{{', '.join(cells)}}};"

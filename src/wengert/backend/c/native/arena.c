@@ -1,4 +1,5 @@
 /* The run-time context: storage, errors, and the look at Python's signals. One context serves one call at a time. */
+#include <pthread.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -209,17 +210,24 @@ static int64_t wg_depth_limit = 2000;
 static int64_t wg_last_peak, wg_most_peak, wg_calls;
 static unsigned long wg_main_thread;
 
-/* Half of what a thread's stack is by default. */
-static int64_t wg_stack_room(bool main_thread) {
-    struct rlimit limit;
+/* How far the stack may grow below `here`: to a quarter of its size, where that is known, else by a cautious amount. */
+static const char *wg_stack_end(const char *here, bool main_thread) {
     int64_t room = (int64_t)4 << 20;
+    struct rlimit limit;
     if (!getrlimit(RLIMIT_STACK, &limit) && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 2 < (rlim_t)room)
         room = (int64_t)(limit.rlim_cur / 2);
-#if !defined(__gnu_linux__)
-    if (!main_thread) room = 64 << 10;
+    if (main_thread) return here - room;
+#if defined(__linux__)
+    pthread_attr_t attributes;
+    void *lowest;
+    size_t size;
+    if (!pthread_getattr_np(pthread_self(), &attributes)) {
+        const bool known = !pthread_attr_getstack(&attributes, &lowest, &size);
+        pthread_attr_destroy(&attributes);
+        if (known) return (const char *)lowest + size / 4;
+    }
 #endif
-    (void)main_thread;
-    return room;
+    return here - (64 << 10);
 }
 
 static wg *wg_enter(void) {
@@ -230,7 +238,7 @@ static wg *wg_enter(void) {
     context->ticks = context->ticks_period = 1;
     context->polls = PyThread_get_thread_ident() == wg_main_thread;
     context->last_poll = 0;
-    context->stack_end = (const char *)&context - wg_stack_room(context->polls);
+    if (wg_the_program.recurses) context->stack_end = wg_stack_end((const char *)&context, context->polls);
     context->depth = 0;
     context->depth_limit = wg_depth_limit;
     context->limit = wg_limit;

@@ -1,5 +1,5 @@
 /* The part of the run-time library that every program needs: compiled once per compiler, linked into each. */
-#define _POSIX_C_SOURCE 200112L
+#define _GNU_SOURCE /* pthread_getattr_np */
 
 #include "wengert.h"
 

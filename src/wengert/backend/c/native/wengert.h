@@ -259,6 +259,7 @@ typedef struct {
     int (*mismatch)(const wg_value *value);                    /* the parameter whose extents are not as declared, or -1 */
     void (*foresee)(const wg_value *value, wg_result *result); /* extents of the results that are known */
     int (*run)(wg *wg, const wg_value *value, wg_result *result);
+    bool recurses;        /* whether functions may call themselves */
     const char *routines; /* names of the BLAS and LAPACK routines that it may call, or NULL */
     void **routine;       /* where their addresses go, in the same order */
 } wg_program;
