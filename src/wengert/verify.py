@@ -132,6 +132,23 @@ def verify(
     return report
 
 
+def check(f: Function, *args: Any, wrt: Sequence[str] | None = None, seed: int = 0, **kwargs: Any) -> Report:
+    """Verify the native value, JVP and VJP of `f` at these arguments against plain Python and differences.
+
+    The report is true if all is well; printed, it says what was compared, how well it agrees, and for what disagrees
+    the output or the input element. `wrt`: names of the parameters to differentiate (default: all that hold floats).
+
+    Example:
+        >>> import numpy as np, wengert as wg
+        >>> def f(x):
+        ...     x[1:] *= x[:-1]
+        ...     return np.sum(x)
+        >>> bool(wg.check(f, np.array([1.0, 2.0, 3.0])))
+        True
+    """
+    return verify(f, args, kwargs, wrt=None if wrt is None else positions(f, wrt), seed=seed)
+
+
 def positions(f: Function, names: Sequence[str]) -> tuple[int, ...]:
     """The positions of parameters by name."""
     parameters = list(inspect.signature(f).parameters)
@@ -400,6 +417,7 @@ def _size(a: list[Vector], b: list[Vector]) -> float:
 
 
 def native() -> Engine:
+    """The compiler as the engine."""
     from wengert.native_engine import Native
 
     return Native()

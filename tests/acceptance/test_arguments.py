@@ -1,4 +1,4 @@
-"""Every kind of array and number as an argument: right, or a clear error; never another dtype, never a changed caller."""
+"""Every kind of array and number as argument: right, or a clear error; no other dtype, no changed caller."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_while_with_break() -> None:
 
 
 def test_while_costs_the_same_multiple_at_any_length() -> None:
-    """Right from 3 to a million iterations, and no worse than linear: a hundred times the steps, no thousand the time."""
+    """Right from 3 to a million iterations; a hundred times the steps do not take a thousand times as long."""
 
     def seconds(n: int) -> float:
         best = np.inf

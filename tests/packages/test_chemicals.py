@@ -52,7 +52,6 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "Wilke": (Wilke, ([0.05, 0.95], [1.34e-5, 9.5029e-6], [64.06, 46.07])),
     "Brokaw": (Brokaw, (308.2, [0.05, 0.95], [1.34e-5, 9.5029e-6], [64.06, 46.07], [0.42, 0.19], [347.0, 432.0])),
     "Twu_1985": (Twu_1985, (338.7055, 672.3166, 895.5189)),
-    "Rachford_Rice_solution of 2": (Rachford_Rice_solution, ([0.4, 0.6], [1.685, 0.742])),
     "Rachford_Rice_solution of 3": (Rachford_Rice_solution, ([0.5, 0.3, 0.2], [1.685, 0.742, 0.532])),
     "Rachford_Rice_solution of 5": (
         Rachford_Rice_solution,

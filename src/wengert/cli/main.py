@@ -70,6 +70,28 @@ def check(
 
 
 @app.command()
+def emit(
+    target: TargetArgument,
+    args: ArgsOption = None,
+    wrt: WrtOption = None,
+    mode: Annotated[str, typer.Option(help="value: the program itself; vjp: value and gradient.")] = "vjp",
+    whole: Annotated[bool, typer.Option("--whole", help="With the tables that Python's call needs.")] = False,
+) -> None:
+    """Print the C code of a function's derivative (or of the function itself), with its own names and lines."""
+    from wengert.cli.emit import source
+    from wengert.cli.target import load
+
+    if mode not in ("value", "vjp"):
+        typer.echo(f"wengert: --mode is value or vjp, not {mode!r}", err=True)
+        raise typer.Exit(2)
+    found = load(target)
+    values = found.arguments(args)
+    with progress(f"compiling {found.name}"):
+        text = source(found.function, values, mode, None if wrt is None else tuple(wrt.split(",")), whole)
+    typer.echo(text, nl=False)
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say whether everything wengert needs is there, and differentiate a tiny program end to end."""
     from wengert.cli.doctor import examine
