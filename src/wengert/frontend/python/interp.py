@@ -14,7 +14,7 @@ from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail
 from wengert.ir.types import I64
 
-from . import arrays, builtin, index, mathlib, numeric
+from . import arrays, builtin, index, mathlib, numeric, numpy_api
 from .calls import Calls
 from .control import Body, Control, Target
 from .externals import Externals, Held
@@ -620,4 +620,4 @@ _METHODS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-__all__ = ["Interp", "mathlib"]
+__all__ = ["Interp", "mathlib", "numpy_api"]
