@@ -4,7 +4,7 @@
 
 1. runs `jvp` along a random direction and compares with central differences of order eight;
 2. runs `vjp` with random seeds and compares <seed, J d> with <J* seed, d>, under three orders of `any` loops;
-3. if `depth` > 0, does the same to the modules that `jvp` and `vjp` gave (forward over forward, ... reverse over reverse).
+3. if `depth` > 0, does the same to the modules that `jvp` and `vjp` gave (forward over forward ...).
 
 All modules are verified, and must leave the primal results as they were.
 """
@@ -164,7 +164,8 @@ def check(
         assert abs(left - right) <= 1e-9 * max(size, more), f"<s, J d> = {left!r}, <J* s, d> = {right!r} ({order})"
 
     if depth > 0:
-        options: Any = {"depth": depth - 1, "seed": seed + 1, "rtol": max(rtol, 1e-6), "h": h, "fd": fd, "orders": orders}
+        options: Any = {"depth": depth - 1, "seed": seed + 1, "rtol": max(rtol, 1e-6), "h": h}
+        options |= {"fd": fd, "orders": orders}
         check(forward, forward_args, **options)
         check(backward, backward_args, **options)
 

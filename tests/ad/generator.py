@@ -65,7 +65,8 @@ class _Generator:
         return [f for f in self.anys if name not in f.inside]
 
     def readable(self, name: str) -> bool:
-        return all(self.same(name) not in (f.own and self.same(f.own), f.acc and self.same(f.acc)) for f in self.frames(name))
+        taken = {self.same(x) for f in self.frames(name) for x in (f.own, f.acc) if x is not None}
+        return self.same(name) not in taken
 
     def writable(self, name: str) -> bool:
         return not self.frames(name)
@@ -145,8 +146,8 @@ class _Generator:
 
     def statement(self, depth: int) -> None:
         self.budget -= 1
-        simple = [self.let, self.let, self.store, self.store, self.store, self.accumulate, self.local, self.view, self.ref]
-        simple += [self.list, self.swap, self.copy_ref, self.stack, self.extremum]
+        simple = [self.let, self.let, self.store, self.store, self.store, self.accumulate, self.local, self.view]
+        simple += [self.ref, self.list, self.swap, self.copy_ref, self.stack, self.extremum]
         nested = [self.sequential, self.any_loop, self.any_loop, self.branch, self.until, self.call]
         use = simple if depth > 3 or self.budget < 0 else simple + nested + nested
         self.rng.choice(use)(depth)
@@ -337,9 +338,7 @@ class _Generator:
     def any_loop(self, depth: int) -> None:
         s = self.scope
         start, stop = self.rng.choice(
-            [(b.i64(0), N)] * 2
-            + [(b.i64(0), b.add(i, 1)) for i in s.ints[-1:]]
-            + [(i, N) for i in s.ints[-1:]]
+            [(b.i64(0), N)] * 2 + [(b.i64(0), b.add(i, 1)) for i in s.ints[-1:]] + [(i, N) for i in s.ints[-1:]]
         )
         own = self.pick([v for v in s.vectors if v not in self.group], self.writable)
         free = [c for c in s.cells + s.vectors if c not in self.group and c != own]
@@ -432,7 +431,7 @@ def program(seed: int) -> Module:
     extra = g.e.alloc("y", F64, [N], zero=True)
     with g.e.loop("i", 0, N, order="any") as i:
         g.e.store(extra, [i], b.op("sin", b.load("v", [i], F64)))
-    other = g.e.alloc("z", F64, [N], zero=True)
+    g.e.alloc("z", F64, [N], zero=True)
     if rng.random() < 0.5:
         g.group["z"] = "refs"
     out = g.e.cell("out", b.mul(Var("x", F64), 0.5))

@@ -44,4 +44,3 @@ def sequentialise(block: Block, activity: Activity) -> Block:
         return (stmt,)
 
     return map_statements(block, visit)
-

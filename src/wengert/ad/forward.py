@@ -1,9 +1,9 @@
 """Forward mode: `jvp` makes a program compute a directional derivative beside its value.
 
-Every active storage `s` has a twin `s_dot` that is allocated, viewed, rebound, pushed and popped as `s` is; every active
-let `v` a tangent `v_dot`, the sum over its operands of partial * tangent. Storing an inactive value stores a zero
-tangent. A function that is called with active arguments gets one derivative per set of active parameters: it takes the
-primal's parameters and then the twins of the active ones, in order.
+Every active storage `s` has a twin `s_dot` that is allocated, viewed, rebound, pushed and popped as `s` is; every
+active let `v` a tangent `v_dot`, the sum over its operands of partial * tangent. Storing an inactive value stores a
+zero tangent. A function that is called with active arguments gets one derivative per set of active parameters: it
+takes the primal's parameters and then the twins of the active ones, in order.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import assert_never
 
 from wengert.ad.extrema import sequentialise, took_new
 from wengert.ad.names import fresh_function, reachable
-from wengert.ad.rules import library, scalar
+from wengert.ad.rules import scalar, table
 from wengert.ad.rules.library import Operand
 from wengert.analysis.activity import Activity, Flow
-from wengert.errors import NotDifferentiable
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import (
@@ -54,16 +53,16 @@ from wengert.ir.nodes import (
     Var,
     View,
 )
-from wengert.ir.walk import function_names, rebuild, statements, storages
+from wengert.ir.walk import function_names, names_in, rebuild, statements, storages
 from wengert.optimise.flatten import flatten
 
 
 def jvp(module: Module, name: str, wrt: Sequence[str]) -> Module:
     """The derivative of the function `name` along tangents of the parameters `wrt`.
 
-    Parameters: the primal's, then `x_dot` for each x in wrt (same kind and shape; a scalar's tangent is a scalar), which
-    is inout if x is. Results: the primal's, then a tangent per result (zero where inactive). A parameter outside wrt that
-    the function writes has its tangent dropped at the end.
+    Parameters: the primal's, then `x_dot` for each x in wrt (same kind and shape; a scalar's tangent is a scalar),
+    which is inout if x is. Results: the primal's, then a tangent per result (zero where inactive). A parameter outside
+    wrt that the function writes has its tangent dropped at the end.
 
     Raises NotDifferentiable if an active operation has no derivative.
     """
@@ -99,8 +98,8 @@ class _Forward:
     flat: Module
     flow: Flow
     functions: dict[str, Function]
-    instances: dict[tuple[str, Pattern], str] = field(default_factory=dict)
-    pending: list[tuple[str, Pattern, str]] = field(default_factory=list)
+    instances: dict[tuple[str, Pattern], str] = field(default_factory=dict[tuple[str, Pattern], str])
+    pending: list[tuple[str, Pattern, str]] = field(default_factory=list[tuple[str, Pattern, str]])
 
     def instance(self, callee: str, active: Pattern) -> str:
         """The name of the derivative of `callee` for active parameters; it is made later if new."""
@@ -260,7 +259,7 @@ class _Function:
             case Load(storage, index, dtype):
                 dot: Expr | None = b.load(self.twins[storage], index, dtype) if self._is_active(storage) else None
             case value:
-                product = isinstance(value, Op) and any(isinstance(a, Var) and a.name in self.zeroed for a in value.args)
+                product = isinstance(value, Op) and bool(names_in(value) & self.zeroed)
                 dot = scalar.tangent(self.e, value, stmt.var, self._dot, product)
         if dot is not None:
             self.dots[stmt.name] = self.e.let(f"{stmt.name}_dot", dot)
@@ -284,9 +283,7 @@ class _Function:
         self.e.emit(stmt)
         if not any(self._is_active(o) for o in stmt.outs):
             return
-        rule = library.rule(stmt.op)
-        if rule is None:
-            raise no_rule(stmt)
+        rule = table.rule(stmt)
         operands = [self._operand(i) if isinstance(i, str) else Operand(None, None) for i in stmt.ins]
         rule.forward(self.e, dict(stmt.attrs), tuple(operands), tuple(self._operand(o) for o in stmt.outs))
 
@@ -295,9 +292,7 @@ class _Function:
         return Operand(storage, renamed(storage, self.twins[name]) if self._is_active(name) else None)
 
     def _call(self, stmt: Call) -> None:
-        active = tuple(
-            self._is_active(a) if isinstance(a, str) else self._dot(a) is not None for a in stmt.args
-        )
+        active = tuple(self._is_active(a) if isinstance(a, str) else self._dot(a) is not None for a in stmt.args)
         written = self.state.flow.aliases.written[stmt.function]
         if not any(active[k] for k in written):
             self.e.emit(stmt)
@@ -308,16 +303,6 @@ class _Function:
             if is_active
         ]
         self.e.call(self.state.instance(stmt.function, active), *stmt.args, *extra)
-
-
-def no_rule(stmt: LibCall) -> NotDifferentiable:
-    """The error for an active library operation without a rule."""
-    return NotDifferentiable(
-        stmt.op,
-        stmt.span,
-        "there is no derivative rule for this library operation",
-        "keep it out of the differentiated part, or write it out in loops",
-    )
 
 
 def renamed(storage: Storage, name: str) -> Storage:

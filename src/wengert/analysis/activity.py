@@ -2,8 +2,8 @@
 
 The flow graph of a function has a node per inexact let, scalar parameter and storage class (see `alias`) and an edge
 a -> b if the value of b is computed from that of a. It is flow-insensitive, so a class is active if anything it ever
-holds may be. Through a call, arguments are connected as the parameters are in the callee's graph, to a fixpoint. A node is
-*varied* if it can be reached from the chosen inputs, *useful* if the chosen outputs can be reached from it, and
+holds may be. Through a call, arguments are connected as the parameters are in the callee's graph, to a fixpoint. A node
+is *varied* if it can be reached from the chosen inputs, *useful* if the chosen outputs can be reached from it, and
 *active* if both.
 """
 
@@ -38,7 +38,7 @@ from wengert.ir.nodes import (
     Var,
 )
 from wengert.ir.ops import OPS
-from wengert.ir.walk import statements, storages, subexpressions
+from wengert.ir.walk import statements, storages
 
 Edges = dict[str, set[str]]
 
@@ -94,7 +94,8 @@ class Flow:
 
     def depends(self, function: str, output: str, source: str) -> bool:
         """Whether the storage `output` may depend on the name `source`."""
-        return bool(_reach(self.edges[function], self._nodes(function, [source])) & set(self._nodes(function, [output])))
+        reached = _reach(self.edges[function], self._nodes(function, [source]))
+        return bool(reached & set(self._nodes(function, [output])))
 
     def _nodes(self, function: str, names: Iterable[str]) -> list[str]:
         return [node for n in names if (node := self._node(function, n)) is not None]
@@ -119,9 +120,7 @@ class Flow:
             case Pop(name, growable, dtype):
                 target, sources = (name if dtype.is_inexact else None), self._nodes(function, [growable])
             case LibCall(_, outs, ins):
-                sources = [
-                    s for i in ins for s in (self._nodes(function, [i]) if isinstance(i, str) else self._sources(function, i))
-                ]
+                sources = [s for i in ins for s in self._argument(function, i)]
                 for target in self._nodes(function, outs):
                     for s in sources:
                         self._edge(function, s, target)
@@ -131,6 +130,10 @@ class Flow:
         if target is not None:
             for s in sources:
                 self._edge(function, s, target)
+
+    def _argument(self, function: str, argument: str | Expr) -> list[str]:
+        """The nodes of an argument of a call."""
+        return self._nodes(function, [argument]) if isinstance(argument, str) else self._sources(function, argument)
 
     def _sources(self, function: str, value: Expr) -> list[str]:
         """The nodes that a value's derivative depends on (all inexact names in it that reach it differentiably)."""
@@ -154,8 +157,7 @@ class Flow:
         params = self.module.functions[call.function].params
         argument = {p.name: a for p, a in zip(params, call.args, strict=True)}
         for p, targets in self.through[call.function].items():
-            source = argument[p]
-            sources = self._nodes(function, [source]) if isinstance(source, str) else self._sources(function, source)
+            sources = self._argument(function, argument[p])
             for q in targets:
                 target = argument[q]
                 if isinstance(target, str):
@@ -186,8 +188,3 @@ def _reach(edges: Edges, start: Iterable[str]) -> set[str]:
 
 def _inexact_storages(f: Function) -> set[str]:
     return {name for name, s in storages(f).items() if s.dtype.is_inexact}
-
-
-def scalar_names(e: Expr) -> set[str]:
-    """The scalar names in an expression."""
-    return {x.name for x in subexpressions(e) if isinstance(x, Var)}

@@ -32,7 +32,7 @@ class Aliases:
     """The classes of one function, and which of its parameters it may write."""
 
     parent: dict[str, str]
-    rebindable: set[str] = field(default_factory=set)
+    rebindable: set[str] = field(default_factory=set[str])
     """Classes that hold a ref or a ref stack, here or in a callee they are passed to."""
 
     def of(self, storage: str) -> str:
@@ -101,7 +101,7 @@ def analyse(module: Module) -> AliasAnalysis:
     for name, function in module.functions.items():
         aliases[name] = _local(function)
         calls += [(name, s) for s in statements(function.body) if isinstance(s, Call)]
-    while any([_connect(module, aliases, caller, call) for caller, call in calls]):
+    while any(_connect(module, aliases, caller, call) for caller, call in calls):
         pass
     result = AliasAnalysis(aliases, {name: set[int]() for name in module.functions})
     changed = True

@@ -215,4 +215,3 @@ def _hint(value: Expr) -> str:
             return "c" if not value.dtype.is_inexact and any(a.dtype.is_inexact for a in value.args) else f"t_{name}"
         case _:
             return "t"
-

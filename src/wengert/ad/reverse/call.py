@@ -22,8 +22,8 @@ class Callee:
     """The pair of functions that differentiates one function for one set of active parameters.
 
     `augmented` takes the primal's parameters, the shadows of the parameters at the positions `shadowed`, the stacks.
-    `reverse` takes the scalars at the positions `scalars`, the adjoints of the active parameters (of scalars: cells), the
-    stacks. `stacks` is known once everything is planned.
+    `reverse` takes the scalars at the positions `scalars`, the adjoints of the active parameters (of scalars: cells),
+    the stacks. `stacks` is known once everything is planned.
     """
 
     augmented: str

@@ -1,4 +1,4 @@
-"""Adjoints as whole storages, for calls: views that repeat their base have none, so they get a copy that is summed up."""
+"""Adjoints as whole storages, for calls: views that repeat their base have none, they get a copy that is summed up."""
 
 from __future__ import annotations
 
@@ -34,4 +34,3 @@ def scatter(sweep: Sweep, copies: list[tuple[str, Buffer]]) -> None:
             sweep.add_to(storage, index, b.load(copy, index))
 
         each(sweep.e, copy.shape, element)
-

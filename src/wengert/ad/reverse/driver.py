@@ -9,11 +9,11 @@ from wengert.ad.loops import each
 from wengert.ad.names import fresh_function, reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
-from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Reserve, nonnegative, place, solve
+from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Reserve, place, solve
 from wengert.ad.reverse.regions import Region, prepare
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
-from wengert.ad.reverse.tape import Restorer, stack_keys
+from wengert.ad.reverse.tape import Layout, Restorer
 from wengert.ad.reverse.trips import Trips
 from wengert.analysis.activity import Activity, Flow
 from wengert.ir import build as b
@@ -29,9 +29,9 @@ Pattern = tuple[bool, ...]
 def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Module:
     """The pullback of the function `name`: from adjoints of the outputs `of` to those of the parameters `wrt`.
 
-    Parameters: the primal's, then for each r in `of`, in order, the seed `r_adj_seed` (a buffer of intent "in"), preceded
-    by its extents `r_adj_n0`, `r_adj_n1` ... (i64) unless they are expressions of the primal's parameters. Results: the
-    primal's, then the gradient `x_adj` of sum over `of` of Re <seed, r> for each x in wrt (rank 0 for a scalar x).
+    Parameters: the primal's, then for each r in `of`, in order, the seed `r_adj_seed` (a buffer of intent "in"),
+    preceded by its extents `r_adj_n0`, `r_adj_n1` ... (i64) unless they are expressions of the primal's parameters.
+    Results: the primal's, then the gradient `x_adj` of sum over `of` of Re <seed, r> for each x in wrt (rank 0 for a scalar x).
 
     Raises NotDifferentiable if an active operation has no derivative.
     """
@@ -165,7 +165,7 @@ class _Planned:
                 break
             demands |= more
         plan = Plan(answers, kept, places, sequential)
-        return plan, {key for key in stacks.found if key.refs} | stack_keys(self.p, plan)
+        return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
 
     def _is_kept(self, storage: str, region: Region, position: int) -> bool:
         return isinstance(self.p.storages[storage], Buffer) and self.kept.storage(storage, region, position)
@@ -281,7 +281,7 @@ class _Planned:
         """The parameters for the seed of a result (the seed last), and the extents it must have if they are checked."""
         storage = self.p.storages[result]
         scalars = {p.name for p in self.f.params if isinstance(p, Scalar)}
-        trips = Trips(self.p.definitions, lambda n: n in scalars, nonnegative(self.p))
+        trips = Trips(self.p.definitions, lambda n: n in scalars, self.p.nonnegative)
         shape = [trips.hoisted(n) for n in storage.shape] if isinstance(storage, Buffer) else [None] * storage.rank
         if all(n is not None for n in shape):
             known = tuple(n for n in shape if n is not None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wengert.ad.loops import each
 from wengert.ad.reverse import dense
-from wengert.ad.rules import library
+from wengert.ad.rules import table
 from wengert.ad.rules.library import Operand
 from wengert.ir import build as b
 from wengert.ir.nodes import Buffer, Expr, LibCall, Storage
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def reverse(sweep: Sweep, stmt: LibCall, snapshots: dict[tuple[str, int], Snapshot] | None) -> None:
     if snapshots is None:
         return
-    rule = library.rule(stmt.op)
-    if rule is None:
-        raise library.no_rule(stmt)
+    rule = table.rule(stmt)
     copies: list[tuple[str, Buffer]] = []
 
     def operand(role: str, k: int, arg: str | Expr) -> Operand:

@@ -43,9 +43,7 @@ def reverse(sweep: Sweep, stmt: Loop, body: Region, count: str | None) -> None:
         sweep.tapes.after_loop(sweep, body)
 
 
-def _emit_counted(
-    sweep: Sweep, stmt: Loop, var: Var, start: Expr, count: str | None, inside: Block
-) -> None:
+def _emit_counted(sweep: Sweep, stmt: Loop, var: Var, start: Expr, count: str | None, inside: Block) -> None:
     """for k from the last iteration to the first: var = start + k * step; the reverse of the body."""
     trips = sweep.at(Var(count, I64)) if count is not None else _trips(stmt, start, sweep)
     k = Var(sweep.e.fresh(f"{stmt.var}_iteration"), I64)

@@ -18,8 +18,8 @@ from typing import Literal, TypeAlias
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot, has_ref_saves
 from wengert.ad.reverse.trips import Trips
 from wengert.ir import build as b
-from wengert.ir.nodes import Alloc, Buffer, Call, Cast, Const, Expr, Load, Loop, Op, Select, Var
-from wengert.ir.walk import names_in, operands, statements
+from wengert.ir.nodes import Buffer, Call, Cast, Const, Expr, Load, Loop, Op, Select, Var
+from wengert.ir.walk import names_in, operands
 
 Answer: TypeAlias = Literal["visible", "recomputed", "stored"]
 
@@ -28,7 +28,7 @@ Answer: TypeAlias = Literal["visible", "recomputed", "stored"]
 class Problem:
     """What a planner may look at.
 
-    `final` gives, for each let that is a kept load (directly or through views), that load from a storage at the top level.
+    `final` gives, for each let that is a kept load (directly or through views), that load from a top-level storage.
     """
 
     definitions: dict[str, Definition]
@@ -95,9 +95,7 @@ class _Solver:
 
     def _is_decision(self, value: Expr) -> bool:
         """Whether a discrete value is made from computed floats."""
-        return not value.dtype.is_inexact and any(
-            x.dtype.is_inexact and not self._is_exact(x) for x in operands(value)
-        )
+        return not value.dtype.is_inexact and any(x.dtype.is_inexact and not self._is_exact(x) for x in operands(value))
 
     def _is_exact(self, e: Expr) -> bool:
         """Whether a float is read from memory, constant or visible, so that it is the same in any code."""
@@ -194,7 +192,7 @@ def _box(p: Prepared, item: Item) -> Box | None:
     """A box, if all trip counts (and the extents of a snapshot) can be evaluated at the top level."""
     bodies = item.region.loops()
     loops = tuple(r.loop for r in bodies if r.loop is not None)
-    trips = Trips(p.definitions, lambda name: _at(p, name, p.root), nonnegative(p))
+    trips = Trips(p.definitions, lambda name: _at(p, name, p.root), p.nonnegative)
     counts = trips.counts(loops)
     if counts is None:
         return None
@@ -215,7 +213,7 @@ def _reserve(p: Prepared, item: Item, anchor: Region) -> Reserve | None:
     loops = tuple(r.loop for r in bodies if r.loop is not None)
     outside = anchor.parent
     assert outside is not None
-    trips = Trips(p.definitions, lambda name: _at(p, name, outside), nonnegative(p))
+    trips = Trips(p.definitions, lambda name: _at(p, name, outside), p.nonnegative)
     counts = trips.counts(loops)
     if counts is None:
         return None
@@ -234,13 +232,6 @@ def _at(p: Prepared, name: str, region: Region) -> bool:
     return any(r.loop is not None and r.loop.var == name for r in region.ancestors())
 
 
-def nonnegative(p: Prepared) -> frozenset[str]:
-    """Names that are the extents of storages, so not negative."""
-    shapes = [q.shape for q in p.function.params if isinstance(q, Buffer)]
-    shapes += [s.buffer.shape for s in statements(p.function.body) if isinstance(s, Alloc)]
-    return frozenset(e.name for shape in shapes for e in shape if isinstance(e, Var))
-
-
 # -- kept loads ----------------------------------------------------------------------------------------------
 
 
@@ -249,7 +240,7 @@ class Kept:
 
     def __init__(self, p: Prepared, shared_top: bool) -> None:
         self.p, self.shared_top = p, shared_top
-        self._written: dict[Region, list[set[str]]] = {}
+        self._last: dict[Region, dict[str, int]] = {}
 
     def storage(self, storage: str, region: Region, position: int) -> bool:
         """Whether the storage lives at a top level that both sweeps share, no ref may name it, and nothing that may run
@@ -260,23 +251,23 @@ class Kept:
         inner: Region | None = region
         while inner is not None:
             first = 0 if inner.loop is not None else position
-            if any(target in w for w in self._writes(inner)[first:]):
+            if self._last_writes(inner).get(target, -1) >= first:
                 return False
             inner, position = inner.parent, inner.position + 1
         return True
 
-    def _writes(self, region: Region) -> list[set[str]]:
-        """The classes that each statement of a region, with what is nested in it, may write."""
-        if region not in self._written:
-            analysis = self.p.flow.aliases
-            found: list[set[str]] = []
+    def _last_writes(self, region: Region) -> dict[str, int]:
+        """The last statement of a region that, with what is nested in it, may write each class."""
+        if region not in self._last:
+            analysis, aliases = self.p.flow.aliases, self.p.aliases
+            last: dict[str, int] = {}
             for k, stmt in enumerate(region.stmts):
-                own = {self.p.aliases.of(t) for t in analysis.targets(stmt)} if k not in region.inner else set[str]()
+                for target in analysis.targets(stmt):
+                    last[aliases.of(target)] = k
                 for inner in region.inner.get(k, ()):
-                    own |= set[str]().union(*self._writes(inner))
-                found.append(own)
-            self._written[region] = found
-        return self._written[region]
+                    last |= dict.fromkeys(self._last_writes(inner), k)
+            self._last[region] = last
+        return self._last[region]
 
     def load(self, definition: Definition) -> Load | None:
         """The load from a top-level storage that gives the same value in the reverse sweep, None if there is none."""
@@ -291,7 +282,9 @@ class Kept:
 
 def resolve(p: Prepared, storage: str, index: tuple[Expr, ...]) -> tuple[str, tuple[Expr, ...]]:
     """The element seen through views that are declared below the top level."""
-    while p.home[storage] is not p.root and storage in p.views and isinstance(p.storages[p.views[storage].base], Buffer):
+    while p.home[storage] is not p.root and storage in p.views:
+        if not isinstance(p.storages[p.views[storage].base], Buffer):
+            break
         storage, index = through_view(p, storage, index)
     return storage, index
 

@@ -1,8 +1,8 @@
 """Refs: their adjoints ("shadows") are made in the forward sweep, beside what they shadow.
 
-A buffer that an active ref may name has its adjoint allocated where it is allocated; views of it, refs and ref stacks have
-shadows that follow every view, rebinding, push and pop. The forward sweep saves the old target of each shadow that it
-rebinds, and at the end of a block the shadows that the block declares; the reverse sweep restores them, so that at
+A buffer that an active ref may name has its adjoint allocated where it is allocated; views of it, refs and ref stacks
+have shadows that follow every view, rebinding, push and pop. The forward sweep saves the old target of each shadow
+that it rebinds, and at the end of a block the shadows that the block declares; the reverse sweep restores them, so that at
 each point every shadow names what it named when the forward sweep was there.
 """
 
@@ -31,8 +31,8 @@ from wengert.ir.walk import declared, rebuild
 
 if TYPE_CHECKING:
     from wengert.ad.reverse.regions import Prepared, Region
-    from wengert.ad.reverse.sweep import Sweep
     from wengert.ad.reverse.stacks import Stacks
+    from wengert.ad.reverse.sweep import Sweep
 
 
 class Shadows:
@@ -50,9 +50,8 @@ class Shadows:
                 self.e.emit(rebuild(Alloc(buffer, True, stmt.span), name=self._name))
             case View(buffer=buffer, axes=axes) if self.p.is_shadowed(buffer.name):
                 if any(axis is None for axis, _ in axes):
-                    raise NotDifferentiable(
-                        "a repeating view", stmt.span, "a ref may name it or its base", "copy the array that is repeated"
-                    )
+                    reason, way_out = "a ref may name it or its base", "copy the array that is repeated"
+                    raise NotDifferentiable("a repeating view", stmt.span, reason, way_out)
                 self._declare(stmt)
                 self.e.emit(rebuild(stmt, name=self._name))
             case Reshape(buffer=buffer) if self.p.is_shadowed(buffer.name):
@@ -151,5 +150,3 @@ def _restore_target(sweep: Sweep, ref: str) -> None:
     storage = sweep.p.storages[ref]
     stack = sweep.stacks.of_refs(storage.dtype, ref_rank(storage))
     sweep.e.pop_ref(sweep.adj(ref).name, stack)
-
-

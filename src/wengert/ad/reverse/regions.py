@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wengert.ad.extrema import sequentialise, took_new
-from wengert.ad.rules import library
+from wengert.ad.rules import table
 from wengert.analysis.activity import Activity, Flow
 from wengert.analysis.alias import Aliases
 from wengert.ir import build as b
@@ -128,6 +128,8 @@ class Prepared:
     lengths: dict[str, str]
     """The let that holds a growable's final length."""
     names: set[str]
+    nonnegative: frozenset[str]
+    """Names that are extents, so not negative."""
 
     @property
     def aliases(self) -> Aliases:
@@ -170,7 +172,7 @@ class _Preparation:
             p.name: Definition(p.name, p.dtype, root, -1, None) for p in self.function.params if isinstance(p, Scalar)
         }
         found: dict[str, Storage] = {p.name: p for p in self.function.params if not isinstance(p, Scalar)}
-        home = {name: root for name in found}
+        home = dict.fromkeys(found, root)
         views: dict[str, View] = {}
         bases: dict[str, str] = {}
         for region in root.tree():
@@ -202,6 +204,7 @@ class _Preparation:
             self.snapshots,
             self.lengths,
             self.e.taken,
+            frozenset(e.name for s in found.values() if isinstance(s, Buffer) for e in s.shape if isinstance(e, Var)),
         )
 
     def region(self, block: Block, parent: Region | None, position: int, loop: Loop | None) -> Region:
@@ -263,9 +266,7 @@ class _Preparation:
         region.notes[k] = name
 
     def _library(self, region: Region, stmt: LibCall) -> None:
-        rule = library.rule(stmt.op)
-        if rule is None:
-            raise library.no_rule(stmt)
+        rule = table.rule(stmt)
         ins, outs = rule.needs(
             tuple(isinstance(i, str) and self._active(i) for i in stmt.ins), tuple(map(self._active, stmt.outs))
         )
@@ -305,4 +306,3 @@ def has_ref_saves(region: Region, prepared: Prepared) -> bool:
                 if storage is not None and prepared.is_shadowed(storage.name):
                     return True
     return False
-

@@ -1,6 +1,7 @@
 """The reverse of stores.
 
-s[i] = v: v_adj += s_adj[i], then s_adj[i] = 0 (the old content has no influence any more). s[i] += v: v_adj += s_adj[i].
+s[i] = v: v_adj += s_adj[i], then s_adj[i] = 0 (the old content has no influence any more).
+s[i] += v: v_adj += s_adj[i].
 s[i] max= v, which took the new value or not: one of the two.
 """
 

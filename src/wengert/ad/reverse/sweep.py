@@ -18,7 +18,6 @@ from wengert.ad.reverse.regions import Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.rules.scalar import CHOICES
 from wengert.ir import build as b
-from wengert.ir.types import I64
 from wengert.ir.nodes import (
     Accumulate,
     Alloc,

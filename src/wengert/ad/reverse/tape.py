@@ -1,7 +1,7 @@
 """Saving in the forward sweep, restoring in the reverse sweep, according to the plan.
 
 *Box*: a buffer at the top level indexed by iteration numbers. *Push*: stacks, one per dtype; a region pushes at its
-end and pops at the start of its reverse, in opposite orders. *Reserve*: the same stacks, with positions computed: before
+end and pops at the start of its reverse, in opposite orders. *Reserve*: stacks, with positions computed: before
 an `any` loop the stacks grow by what its nest stores, after its reverse they shrink again.
 """
 
@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wengert.ad.loops import each
-from wengert.ad.reverse.plan import Box, Item, Place, Plan, Push, Reserve
+from wengert.ad.reverse.plan import Box, Item, Plan, Push, Reserve
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import StackKey, Stacks
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.trips import iteration
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
-from wengert.ir.nodes import Alloc, Buffer, Expr, Load, Loop, Storage, Var
-from wengert.ir.types import DType
+from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, Load, Loop, Storage, Var
 
 At = Callable[[Expr], Expr]
 
@@ -35,11 +34,41 @@ class Reserved:
     size: Expr
 
 
-def items_of(p: Prepared, plan: Plan) -> dict[str, Item]:
-    """What is stored, by name, in the order of definition."""
-    found: dict[str, Item] = {n: d for n, d in p.definitions.items() if n in plan.places}
-    found |= {n: s for n, s in p.snapshots.items() if n in plan.places}
-    return found
+class Layout:
+    """What a plan stores, and where, by region.
+
+    Each item of a dtype that is reserved before the same loop has a stack of its own, so that the positions of
+    different items need not be told apart.
+    """
+
+    def __init__(self, p: Prepared, plan: Plan) -> None:
+        self.places = plan.places
+        self.items: dict[str, Item] = {n: d for n, d in p.definitions.items() if n in plan.places}
+        self.items |= {n: s for n, s in p.snapshots.items() if n in plan.places}
+        self.by_region: dict[Region, list[Item]] = {}
+        self.boxes: dict[int, list[tuple[Item, Box]]] = {}
+        """By the statement of the root region before which they are allocated."""
+        self.reserves: dict[Region, list[tuple[StackKey, Item, Reserve]]] = {}
+        """By the body of the loop before which they are reserved."""
+        for name, item in self.items.items():
+            self.by_region.setdefault(item.region, []).append(item)
+            match plan.places[name]:
+                case Box(anchor=position) as where:
+                    self.boxes.setdefault(position, []).append((item, where))
+                case Reserve(anchor=anchor) as where:
+                    mine = self.reserves.setdefault(anchor, [])
+                    number = sum(k.dtype is item.dtype for k, _, _ in mine)
+                    mine.append((StackKey(item.dtype, number), item, where))
+                case Push():
+                    pass
+
+    def pushed(self, region: Region) -> list[Item]:
+        return [i for i in self.by_region.get(region, ()) if isinstance(self.places[i.name], Push)]
+
+    def stack_keys(self) -> set[StackKey]:
+        """The stacks of scalars that are used."""
+        pushed = {StackKey(i.dtype, 0) for i in self.items.values() if isinstance(self.places[i.name], Push)}
+        return pushed | {key for mine in self.reserves.values() for key, _, _ in mine}
 
 
 def product(counts: Sequence[Expr]) -> Expr:
@@ -65,22 +94,20 @@ class Saver:
     """The forward sweep's side."""
 
     def __init__(self, p: Prepared, plan: Plan, e: Emitter, stacks: Stacks) -> None:
-        self.p, self.plan, self.e, self.stacks = p, plan, e, stacks
-        self.items = items_of(p, plan)
+        self.p, self.e, self.stacks, self.layout = p, e, stacks, Layout(p, plan)
         self.boxes: dict[str, Buffer] = {}
         self.reserved: dict[str, Reserved] = {}
 
     def open(self, anchor: int) -> None:
         """At the top level, before statement `anchor`: allocate its boxes."""
-        for name, item in self.items.items():
-            where = self.plan.places[name]
-            if isinstance(where, Box) and where.anchor == anchor:
-                base = item.storage if isinstance(item, Snapshot) else name
-                self.boxes[name] = self.e.alloc(f"{base}_saved", item.dtype, where.counts)
+        for item, where in self.layout.boxes.get(anchor, ()):
+            base = item.storage if isinstance(item, Snapshot) else item.name
+            self.boxes[item.name] = self.e.alloc(f"{base}_saved", item.dtype, where.counts)
 
     def before_loop(self, body: Region) -> None:
         """Reserve what the nest of an `any` loop stores."""
-        for item, stack, where in reserved_items(self.plan, self.items, body, self.stacks):
+        for key, item, where in self.layout.reserves.get(body, ()):
+            stack = self.stacks.get(key)
             counts = tuple(self.e.let("trips", c) for c in where.counts)
             base = self.e.let("base", b.extent(stack, 0))
             size = self.e.let("size", product(counts))
@@ -89,10 +116,10 @@ class Saver:
 
     def define(self, name: str) -> None:
         """After the definition of a scalar."""
-        where = self.plan.places.get(name)
+        where = self.layout.places.get(name)
         if where is None or isinstance(where, Push):
             return
-        item = self.items[name]
+        item = self.layout.items[name]
         self._put(item, where, (), Var(name, item.dtype))
 
     def _put(self, item: Item, where: Box | Reserve, inner: tuple[Expr, ...], value: Expr) -> None:
@@ -105,12 +132,12 @@ class Saver:
 
     def snapshots(self, region: Region, position: int) -> None:
         """Before statement `position` of a region: copy what is needed of buffers as they are now."""
-        for name, item in self.items.items():
-            if not (isinstance(item, Snapshot) and item.region is region and item.position == position):
+        for item in self.layout.by_region.get(region, ()):
+            if not (isinstance(item, Snapshot) and item.position == position):
                 continue
-            where = self.plan.places[name]
+            where = self.layout.places[item.name]
             if isinstance(where, Push):
-                self.e.emit(Alloc(Buffer(name, item.dtype, item.shape), False, self.e.span))
+                self.e.emit(Alloc(Buffer(item.name, item.dtype, item.shape), False, self.e.span))
                 each(self.e, item.shape, lambda i, s=item: self.e.store(s.name, i, b.load(s.storage, i, s.dtype)))
             else:
                 each(
@@ -121,9 +148,7 @@ class Saver:
 
     def close(self, region: Region) -> None:
         """At the end of a region: push."""
-        for name, item in self.items.items():
-            if item.region is not region or not isinstance(self.plan.places[name], Push):
-                continue
+        for item in self.layout.pushed(region):
             stack = self.stacks.of(item.dtype)
             if isinstance(item, Snapshot):
                 base = self.e.let("base", b.extent(stack, 0))
@@ -136,33 +161,36 @@ class Saver:
                     ),
                 )
             else:
-                self.e.push(stack, Var(name, item.dtype))
+                self.e.push(stack, Var(item.name, item.dtype))
 
 
 class Restorer(Tapes):
     """The reverse sweep's side."""
 
-    def __init__(self, p: Prepared, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer], final: dict[str, Load]) -> None:
+    def __init__(
+        self, p: Prepared, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer], final: dict[str, Load]
+    ) -> None:
         self.p, self.plan, self.stacks, self.boxes, self.final = p, plan, stacks, boxes, final
-        self.items = items_of(p, plan)
+        self.layout = Layout(p, plan)
+        self.recomputed: dict[Region, list[Definition]] = {}
+        for name, definition in p.definitions.items():
+            if plan.answers.get(name) == "recomputed":
+                self.recomputed.setdefault(definition.region, []).append(definition)
         self.reserved: dict[str, Reserved] = {}
         self.buffers: dict[str, Buffer] = {}
 
     def restore(self, sweep: Sweep, region: Region) -> None:
         e = sweep.e
-        stored = [item for item in self.items.values() if item.region is region]
-        for item in reversed(stored):
-            if isinstance(self.plan.places[item.name], Push):
-                self._pop(sweep, item)
-        for item in stored:
-            where = self.plan.places[item.name]
+        for item in reversed(self.layout.pushed(region)):
+            self._pop(sweep, item)
+        for item in self.layout.by_region.get(region, ()):
+            where = self.layout.places[item.name]
             if not isinstance(where, Push):
                 self._get(sweep, item, where)
-        for name, definition in self.p.definitions.items():
-            if definition.region is region and self.plan.answers.get(name) == "recomputed":
-                value = self.final.get(name, definition.value)
-                assert value is not None
-                sweep.env[name] = e.let(name, sweep.at(value))
+        for definition in self.recomputed.get(region, ()):
+            value = self.final.get(definition.name, definition.value)
+            assert value is not None
+            sweep.env[definition.name] = e.let(definition.name, sweep.at(value))
 
     def _pop(self, sweep: Sweep, item: Item) -> None:
         e, stack = sweep.e, self.stacks.of(item.dtype)
@@ -207,15 +235,17 @@ class Restorer(Tapes):
 
     def before_loop(self, sweep: Sweep, body: Region) -> None:
         e = sweep.e
-        for item, stack, where in reserved_items(self.plan, self.items, body, self.stacks):
+        for key, item, where in self.layout.reserves.get(body, ()):
+            stack = self.stacks.get(key)
             counts = tuple(e.let("trips", sweep.at(c)) for c in where.counts)
             size = e.let("size", product(counts))
             base = e.let("base", b.sub(b.extent(stack, 0), size))
             self.reserved[item.name] = Reserved(stack, base, counts, size)
 
     def after_loop(self, sweep: Sweep, body: Region) -> None:
-        for item, stack, _ in reserved_items(self.plan, self.items, body, self.stacks):
-            sweep.e.resize(stack, b.neg(self.reserved[item.name].size))
+        for _, item, _ in self.layout.reserves.get(body, ()):
+            r = self.reserved[item.name]
+            sweep.e.resize(r.stack, b.neg(r.size))
 
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
         if snapshot.name not in self.plan.kept:
@@ -223,34 +253,3 @@ class Restorer(Tapes):
         storage: Storage = self.p.storages[snapshot.storage]
         assert isinstance(storage, Buffer)
         return storage
-
-
-def reserved_items(
-    plan: Plan, items: dict[str, Item], body: Region, stacks: Stacks
-) -> list[tuple[Item, Growable, Reserve]]:
-    """What is stored in parts of stacks reserved before the loop with this body: each item of a dtype has a stack of
-    its own, so that the positions of different items need not be told apart."""
-    found: list[tuple[Item, Growable, Reserve]] = []
-    for key, (item, where) in reserve_keys(plan, items, body).items():
-        found.append((item, stacks.get(key), where))
-    return found
-
-
-def reserve_keys(plan: Plan, items: dict[str, Item], body: Region) -> dict[StackKey, tuple[Item, Reserve]]:
-    """The stack of each item reserved before the loop with this body."""
-    found: dict[StackKey, tuple[Item, Reserve]] = {}
-    for name, item in items.items():
-        where: Place = plan.places[name]
-        if isinstance(where, Reserve) and where.anchor is body:
-            number = sum(k.dtype is item.dtype for k in found)
-            found[StackKey(item.dtype, number)] = item, where
-    return found
-
-
-def stack_keys(p: Prepared, plan: Plan) -> set[StackKey]:
-    """The stacks of scalars that a plan uses."""
-    items = items_of(p, plan)
-    keys = {StackKey(item.dtype, 0) for name, item in items.items() if isinstance(plan.places[name], Push)}
-    for region in p.root.tree():
-        keys |= set(reserve_keys(plan, items, region))
-    return keys

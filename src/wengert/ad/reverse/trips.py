@@ -37,7 +37,8 @@ class Trips:
                 return None if definition is None or definition.value is None else self.hoisted(definition.value, inner)
             case Op() | Cast() | Select() if not e.dtype.is_inexact:
                 parts = [self.hoisted(x, inner) for x in operands(e)]
-                return None if any(p is None for p in parts) else with_operands(e, tuple(p for p in parts if p is not None))
+                known = tuple(p for p in parts if p is not None)
+                return with_operands(e, known) if len(known) == len(parts) else None
             case _:
                 return None
 
@@ -69,7 +70,7 @@ class Trips:
         return tuple(counts)
 
     def _ends(self, spans: list[Expr], ranges: list[tuple[str, Expr, Expr]]) -> list[Expr] | None:
-        """Expressions without loop variables whose greatest is the greatest span: linear functions are at end points."""
+        """Expressions without loop variables whose greatest is the greatest span: linear ones have it at an end."""
         for var, first, last in reversed(ranges):
             found: dict[Expr, None] = {}
             for span in spans:

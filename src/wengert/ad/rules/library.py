@@ -1,8 +1,8 @@
 """The table of rules of library operations.
 
-A rule writes IR with an `Emitter`. `Operand` is what it knows of an argument: the storage that holds its value, and the
-storage of its tangent or adjoint (None: inactive). In reverse mode values of inputs and outputs are those at the time of
-the call; a rule must list the ones it uses in `needs_ins` and `needs_outs`, given which inputs are active.
+A rule writes IR with an `Emitter`. `Operand` is what it knows of an argument: the storage that holds its value, and
+the storage of its tangent or adjoint (None: inactive). In reverse mode values of inputs and outputs are those at the
+time of the call; a rule must list the ones it uses (`needs`).
 """
 
 from __future__ import annotations
@@ -47,10 +47,3 @@ class LibraryRule:
     forward: Forward
     reverse: Reverse
     needs: Needs
-
-
-def rule(op: str) -> LibraryRule | None:
-    """The rule of a library operation, None if there is none."""
-    from wengert.ad.rules import decomposition, linear
-
-    return {**linear.RULES, **decomposition.RULES}.get(op)

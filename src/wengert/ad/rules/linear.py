@@ -1,8 +1,8 @@
 """Rules of matmul, solve, inv, det and fft.
 
-Adjoints are taken under <X, Y> = Re tr(X* Y), with X* the conjugate transpose. Sources: M. Giles, "An extended collection
-of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); the complex case by the
-same derivation with conjugate transposes.
+Adjoints are taken under <X, Y> = Re tr(X* Y), with X* the conjugate transpose. Source: M. Giles, "An extended
+collection of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); the complex case
+by the same derivation with conjugate transposes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def matmul_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> N
         return
     e.lib("matmul", [target], terms[0])
     for x, y in terms[1:]:
-        term = m.product(e, x, y)
-        m.add_each(e, target, lambda i: b.load(term, i))
+        m.add_each(e, target, m.element(m.product(e, x, y)))
 
 
 def matmul_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:

@@ -16,6 +16,11 @@ def shape(s: Storage) -> tuple[Expr, ...]:
     return tuple(b.extent(s, k) for k in range(s.rank))
 
 
+def element(a: Storage) -> Element:
+    """The elements of a storage."""
+    return lambda i: b.load(a, i)
+
+
 def fill(e: Emitter, hint: str, extents: tuple[Expr, ...], element: Element) -> Buffer:
     """A new buffer with the given elements."""
     elements: list[Buffer] = []

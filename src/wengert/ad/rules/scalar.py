@@ -75,7 +75,7 @@ def adjoints(
 ) -> list[tuple[int, Expr]]:
     """What the adjoint of `ans` contributes to its active operands: (position, contribution) for each."""
     match value:
-        case Op(name, args):
+        case Op(name):
             if not value.dtype.is_inexact or not any(active):
                 return []
             if (special := _adjoints_by_name(e, value, ans, adj)) is not None:
@@ -126,7 +126,7 @@ def _is_guarded(name: str, d: Expr) -> bool:
 
 
 def zeroed(values: Iterable[tuple[str, Expr]]) -> frozenset[str]:
-    """The values that a choice may have made exactly zero: a `Select` with a zero arm, and products with such values."""
+    """What a choice may have made exactly zero: a `Select` with a zero arm, and products with such values."""
     found: set[str] = set()
     for name, value in values:
         match value:
