@@ -122,7 +122,7 @@ def save_picture(path, truth, found, history):
 def main():
     parser = argparse.ArgumentParser(description="Recover the conductivity of a plate from thermometers.")
     parser.add_argument("--picture", type=Path, default=Path(__file__).with_suffix(".png"))
-    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--size", type=int, default=32, help="cells per side")
     options = parser.parse_args()
 
