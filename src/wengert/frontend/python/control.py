@@ -405,8 +405,8 @@ class Control:
             if ("local", name) in hints or (name not in live_head and name not in live_after):
                 continue
             value = locals_.get(name, MISSING)
-            if value is MISSING or (name not in live_head):
-                continue
+            if value is MISSING or name not in live_head or isinstance(value, RArray):
+                continue  # an array may only be changed in place: whether it is rebound shows when the body is staged
             wanted.append((locals_, name, self._carry_spec(None, value)))
         for container, key, spec in wanted:
             if spec is None:
@@ -435,7 +435,7 @@ class Control:
                 value = slot.read(stage)
                 stage.put(container, key, list(value) if key is _WHOLE else value)
             for name in assigned:
-                if (id(locals_), name) not in slots and name in locals_:
+                if (id(locals_), name) not in slots and name in locals_ and name not in live_head:
                     stage.write(locals_, name, MISSING)
                     stage.delete(locals_, name)
             if test is not None:
@@ -456,7 +456,7 @@ class Control:
                 continue
             if loc in slots:
                 spec = slots[loc][3]
-                better = self._carry_spec(spec, tuple(new) if key is _WHOLE else new, slots[loc][2], stored)
+                better = self._carry_spec(spec, tuple(new) if key is _WHOLE else new, slots[loc][2], stored, old_of(container, key))
                 if better != spec and better is not None:
                     retry.append((container, key, better))
             elif key is _WHOLE and len(old) != len(new):
@@ -558,14 +558,16 @@ class Control:
         falls = self.branch(cond, go_on, stop)
         return Path(falls, frozenset(exits | {ending}))
 
-    def _carry_spec(self, have: Spec | None, value: Any, slot: Slot | None = None, stored: set[Root] | None = None) -> Any:
+    def _carry_spec(
+        self, have: Spec | None, value: Any, slot: Slot | None = None, stored: set[Root] | None = None, initial: Any = None
+    ) -> Any:
         """The description of a carried location that also covers `value`."""
         stage = self.stage
         if isinstance(value, Poison):
             return have
         by_value = True
         if isinstance(value, RArray) and slot is not None and stored is not None:
-            by_value = self._carry_by_value(value, slot, stored)
+            by_value = self._carry_by_value(value, slot, stored, initial)
             if by_value and isinstance(have, ArraySpec) and have.shape is not None:
                 same = len(have.shape) == value.rank and value.dtype is have.dtype and all(
                     stage.same(m, n) for m, n in zip(have.shape, value.shape, strict=True)
@@ -584,7 +586,7 @@ class Control:
                 raise PreferUnroll(self.short) from None
             raise stage.refuse(f"a variable of this loop changes its kind: {problem}", "keep its kind the same") from None
 
-    def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root]) -> bool:
+    def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root], initial: Any) -> bool:
         """Whether copying at the back edge cannot be told from rebinding."""
         if not isinstance(slot, ArraySlot):
             return not isinstance(slot, RefSlot)
@@ -598,7 +600,9 @@ class Control:
         made_here = root.fresh and not self.stage.in_scope(root.name)
         if mine not in stored:
             return made_here or root not in stored
-        return made_here and self.holders(root) <= 1
+        before = initial.root if isinstance(initial, RArray) else None
+        ours = before is None or (before.fresh and not before.is_ref and self.holders(before) <= 1)
+        return ours and made_here and self.holders(root) <= 1
 
     def _dead_local(self, container: Any, live_head: set[str], live_after: set[str], key: Any, carried: bool) -> bool:
         if container is not self.frame.locals or carried:
@@ -633,6 +637,10 @@ class Control:
                     todo[0] = (slot, arrays.copy(stage, value))
                 todo = [*todo[1:], todo[0]]
         return stage.close().stmts
+
+
+def old_of(container: Any, key: Any) -> Any:
+    return None if key is _WHOLE else container.get(key)
 
 
 def _slot_root(slot: Slot) -> Any:
