@@ -329,6 +329,28 @@ PROGRAMS: dict[str, tuple[str, dict[str, Any]]] = {
         }""",
         {"a": U, "n": 4},
     ),
+    "repeating view of a ref": (
+        """entry f
+        func f(a: f64[n], n: i64) -> (s) {
+          alloc s: f64[] zero
+          alloc b: f64[n]
+          alloc c: f64[n]
+          for i in 0:n any { b[i] = sin(a[i])  c[i] = a[i] * a[i] }
+          declare r: ref f64 rank 1
+          declare t: ref f64 rank 1
+          rebind r = b
+          for k in 0:3 {
+            view w: f64[2, n] = r[0] along (none: 1, 0: 1)
+            rebind t = r
+            rebind r = c
+            for i in 0:n any { s[] += w[1, i] * r[n - 1 - i] * w[0, 0] }
+            for i in 0:n any { t[i] = t[i] * s[] * 0.1 }
+            for i in 0:n any { s[] += w[1, i] * w[0, i] }
+            if k == 1 { rebind r = b }
+          }
+        }""",
+        {"a": U, "n": 4},
+    ),
     "reshape": (
         """entry f
         func f(a: f64[6]) -> (b) {

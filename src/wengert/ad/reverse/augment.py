@@ -66,5 +66,5 @@ class Augment:
             return
         callee = self.callee(stmt.function, active)
         arguments = [stmt.args[k] for k in callee.shadowed]
-        shadows = [self.shadows.names[a] for a in arguments if isinstance(a, str)]
+        shadows = [self.shadows.of_argument(a, stmt) for a in arguments if isinstance(a, str)]
         self.e.call(callee.augmented, *stmt.args, *shadows, *(self.stacks.get(key) for key in callee.stacks))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def adjoint(sweep: Sweep, storage: str, copies: list[tuple[str, Buffer]]) -> Storage:
     """The adjoint of an active storage; a new one of zeros, listed in `copies`, if the storage repeats its base."""
-    if not sweep.is_mapped(storage):
+    if not sweep.p.is_mapped(storage):
         return sweep.adj(storage)
     primal = sweep.p.storages[storage]
     assert isinstance(primal, Buffer)

@@ -9,6 +9,7 @@ from wengert.ad.loops import each
 from wengert.ad.names import fresh_function, reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
+from wengert.ad.reverse.capture import capture
 from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Reserve, place, solve
 from wengert.ad.reverse.regions import Region, prepare
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
@@ -31,7 +32,8 @@ def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Mod
 
     Parameters: the primal's, then for each r in `of`, in order, the seed `r_adj_seed` (a buffer of intent "in"),
     preceded by its extents `r_adj_n0`, `r_adj_n1` ... (i64) unless they are expressions of the primal's parameters.
-    Results: the primal's, then the gradient `x_adj` of sum over `of` of Re <seed, r> for each x in wrt (rank 0 for a scalar x).
+    Results: the primal's, then for each x in wrt the gradient `x_adj` of the sum over `of` of Re <seed, r> (rank 0 for
+    a scalar x).
 
     Raises NotDifferentiable if an active operation has no derivative.
     """
@@ -43,7 +45,7 @@ def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Mod
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    flat = flatten(primal)
+    flat = flatten(capture(primal))
     state = _Reverse(flat, Flow(flat), dict(primal.functions))
     root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
     state.plan_all()

@@ -2,8 +2,8 @@
 
 A buffer that an active ref may name has its adjoint allocated where it is allocated; views of it, refs and ref stacks
 have shadows that follow every view, rebinding, push and pop. The forward sweep saves the old target of each shadow
-that it rebinds, and at the end of a block the shadows that the block declares; the reverse sweep restores them, so that at
-each point every shadow names what it named when the forward sweep was there.
+that it rebinds, and at the end of a block the shadows that the block declares; the reverse sweep restores them, so
+that at each point every shadow names what it named when the forward sweep was there.
 """
 
 from __future__ import annotations
@@ -48,13 +48,10 @@ class Shadows:
             case Alloc(buffer=buffer) if self.p.is_shadowed(buffer.name):
                 self._declare(stmt)
                 self.e.emit(rebuild(Alloc(buffer, True, stmt.span), name=self._name))
-            case View(buffer=buffer, axes=axes) if self.p.is_shadowed(buffer.name):
-                if any(axis is None for axis, _ in axes):
-                    reason, way_out = "a ref may name it or its base", "copy the array that is repeated"
-                    raise NotDifferentiable("a repeating view", stmt.span, reason, way_out)
-                self._declare(stmt)
-                self.e.emit(rebuild(stmt, name=self._name))
-            case Reshape(buffer=buffer) if self.p.is_shadowed(buffer.name):
+            case View(buffer=buffer, base=base) if self.p.is_active(buffer.name) and self.p.is_mapped(buffer.name):
+                if isinstance(self.p.storages[base], Growable):
+                    raise _repeats(stmt, "it is of an element of a list")
+            case View(buffer=buffer) | Reshape(buffer=buffer) if self.p.is_shadowed(buffer.name):
                 self._declare(stmt)
                 self.e.emit(rebuild(stmt, name=self._name))
             case Declare(storage=storage) if self.p.is_shadowed(storage.name):
@@ -64,9 +61,12 @@ class Shadows:
                     nothing = self.e.alloc(f"{storage.name}_none", storage.dtype, [0] * storage.rank)
                     self.e.rebind(self.names[storage.name], nothing)
             case Rebind(ref=ref) | PopRef(ref=ref) if self.p.is_active(ref):
+                if isinstance(stmt, Rebind):
+                    self._check_target(stmt.target, stmt)
                 self.e.push_ref(self._stack(self.p.storages[ref]), self.names[ref])
                 self.e.emit(rebuild(stmt, name=self._name))
             case PushRef(ref=ref) if self.p.is_active(ref):
+                self._check_target(ref, stmt)
                 self.e.emit(rebuild(stmt, name=self._name))
             case _:
                 pass
@@ -83,6 +83,15 @@ class Shadows:
             else:
                 self.e.push_ref(stack, self.names[storage.name])
 
+    def of_argument(self, storage: str, stmt: Stmt) -> str:
+        """The shadow to pass to a function that may bind refs to it."""
+        self._check_target(storage, stmt)
+        return self.names[storage]
+
+    def _check_target(self, storage: str, stmt: Stmt) -> None:
+        if self.p.is_mapped(storage):
+            raise _repeats(stmt, "a ref is bound to it")
+
     def _declare(self, stmt: Stmt) -> None:
         storage = declared(stmt)
         assert storage is not None
@@ -93,6 +102,10 @@ class Shadows:
 
     def _stack(self, storage: Storage) -> Growable:
         return self.stacks.of_refs(storage.dtype, ref_rank(storage))
+
+
+def _repeats(stmt: Stmt, reason: str) -> NotDifferentiable:
+    return NotDifferentiable("a repeating view", stmt.span, reason, "copy the array that is repeated")
 
 
 def ref_rank(storage: Storage) -> int:

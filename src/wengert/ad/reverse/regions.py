@@ -140,7 +140,12 @@ class Prepared:
 
     def is_shadowed(self, storage: str) -> bool:
         """Whether the storage's adjoint must exist from the forward sweep on, because refs may name it."""
-        return self.is_active(storage) and self.aliases.is_rebindable(storage)
+        return self.is_active(storage) and self.aliases.is_rebindable(storage) and not self.is_mapped(storage)
+
+    def is_mapped(self, storage: str) -> bool:
+        """Whether a storage repeats elements of its base (or of a base's base): it has no adjoint of its own."""
+        view = self.views.get(storage)
+        return view is not None and (any(axis is None for axis, _ in view.axes) or self.is_mapped(view.base))
 
     def active_call(self, stmt: Call) -> tuple[bool, ...] | None:
         """Which arguments are active, None if the call need not be differentiated."""

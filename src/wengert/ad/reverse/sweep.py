@@ -51,6 +51,9 @@ from wengert.ir.nodes import (
 from wengert.ir.types import I64
 from wengert.ir.walk import names_in, substitute
 
+MAX_TERMS = 8
+"""How many contributions to an adjoint are summed in one expression."""
+
 
 @dataclass
 class Frame:
@@ -116,7 +119,10 @@ class Sweep:
 
     def contribute(self, name: str, value: Expr) -> None:
         """Add to the adjoint of an active scalar of the primal."""
-        self.frames[-1].sums.setdefault(name, []).append(value)
+        terms = self.frames[-1].sums.setdefault(name, [])
+        terms.append(value)
+        if len(terms) == MAX_TERMS:
+            terms[:] = [self.e.let(f"{name}_adj_part", _sum(terms))]
 
     def contribute_to(self, e: Expr, value: Expr) -> None:
         """Add to the adjoint of an atom, if it is active."""
@@ -156,7 +162,7 @@ class Sweep:
     # -- adjoints of storages
 
     def adj(self, storage: str) -> Storage:
-        """The adjoint of an active storage (not of one that repeats its base: see `mapped`)."""
+        """The adjoint of an active storage (not of one that repeats its base: see `is_mapped`)."""
         if storage not in self.adj_names:
             self.adj_names[storage] = self.e.fresh(f"{storage}_adj")
         name, s = self.adj_names[storage], self.p.storages[storage]
@@ -170,14 +176,9 @@ class Sweep:
             case Growable():
                 return Growable(name, s.dtype, s.ref_rank)
 
-    def is_mapped(self, storage: str) -> bool:
-        """Whether a storage repeats elements of its base (or of a base's base): it has no adjoint of its own."""
-        view = self.p.views.get(storage)
-        return view is not None and (any(axis is None for axis, _ in view.axes) or self.is_mapped(view.base))
-
     def element(self, storage: str, index: tuple[Expr, ...]) -> tuple[Storage, tuple[Expr, ...]]:
         """The element of an adjoint that belongs to an element of a primal storage."""
-        while self.is_mapped(storage):
+        while self.p.is_mapped(storage):
             storage, index = through_view(self.p, storage, index)
         return self.adj(storage), self.shape(index)
 

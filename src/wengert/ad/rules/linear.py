@@ -1,8 +1,8 @@
 """Rules of matmul, solve, inv, det and fft.
 
 Adjoints are taken under <X, Y> = Re tr(X* Y), with X* the conjugate transpose. Source: M. Giles, "An extended
-collection of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); the complex case
-by the same derivation with conjugate transposes.
+collection of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); the complex
+case by the same derivation with conjugate transposes.
 """
 
 from __future__ import annotations
