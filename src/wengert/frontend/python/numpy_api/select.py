@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Const, Expr
+from wengert.ir.nodes import ONE, ZERO, Expr
 from wengert.ir.types import BOOL, I64, DType
 
 from .. import arrays, index, numeric
@@ -17,6 +17,7 @@ from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    add_to_cell,
     array,
     axis_of,
     cast,
@@ -25,6 +26,7 @@ from .common import (
     only_default,
     store,
     type_error,
+    when,
 )
 from .reduce import all_, written
 from .ufuncs import apply, native, plain_number
@@ -294,7 +296,7 @@ def _python(interp: Interp, value: RScalar) -> RScalar:
     return RScalar(value.expr, True)
 
 
-@handles(np.array_equal, np.array_equiv)
+@handles(np.array_equal)
 def array_equal(interp: Interp, a1: Any, a2: Any, equal_nan: Any = False) -> Any:
     stage = interp.stage
     x, y = array(interp, a1), array(interp, a2)
@@ -306,18 +308,19 @@ def array_equal(interp: Interp, a1: Any, a2: Any, equal_nan: Any = False) -> Any
             if constant(p) is not None and constant(q) is not None:
                 return False
             same = build.and_(same, build.eq(p, q))
-    if not isinstance(same, Const):
-        raise stage.refuse("array_equal of arrays whose sizes may differ at run time", "compare the sizes first")
+    kind = numeric.result_type([x, y])
+    x, y = (arrays.stored(stage, v) for v in (x, y))
+    result = stage.cell(BOOL, "equal", init=same)
 
-    def fn(s: Stage, e: list[Expr]) -> Expr:
-        kind = numeric.result_type([x, y])
-        p, q = (s.let(build.cast(v, kind)) for v in e)
+    def compare(i: tuple[Expr, ...]) -> None:
+        p, q = (stage.let(build.cast(arrays.element(v, i), kind)) for v in (x, y))
         equal = build.eq(p, q)
         if equal_nan and kind.is_inexact:
             equal = build.or_(equal, build.and_(build.op("isnan", p), build.op("isnan", q)))
-        return equal
+        add_to_cell(stage, result, equal, "min")
 
-    return _python(interp, all_(interp, numeric.elementwise(stage, fn, BOOL, [x, y])))
+    when(stage, stage.let(same), lambda: arrays.nest(stage, x.shape, compare))
+    return RScalar(stage.load_cell(result, "equal"), True)
 
 
 @handles(np.nan_to_num)

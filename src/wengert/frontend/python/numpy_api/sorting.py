@@ -198,8 +198,7 @@ def _quantiles(
     result = arrays.lazy(stage, dtype, (*fractions.shape, *value.shape[:-1]), at, [ordered, fractions], cost=8)
     if not isinstance(where, RArray):
         result = fix(stage, result, 0, ZERO)
-        k = 0
-    return written(interp, _keep(interp, result, axes, keepdims, k), out, "quantile")
+    return written(interp, _keep(interp, result, axes, keepdims, result.rank - value.rank + 1), out, "quantile")
 
 
 def _as_vector(interp: Interp, value: Any) -> RArray:

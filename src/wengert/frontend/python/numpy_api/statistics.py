@@ -22,6 +22,7 @@ from .common import (
     axes_of,
     cast,
     dtype_of,
+    filled,
     given,
     hint_of,
     insert_axis,
@@ -62,8 +63,10 @@ def average(
         result = mean(interp, value, axis=axis, keepdims=keepdims)
         if not returned:
             return result
-        count = cast(stage, array(interp, RScalar(arrays.size([value.shape[k] for k in axes]), True)), result.dtype)
-        return result, numeric.ufunc(stage, np.multiply, numeric.ufunc(stage, np.multiply, result, 0), _number(stage, count))
+        count = stage.let(build.cast(arrays.size([value.shape[k] for k in axes]), result.dtype), "count")
+        if isinstance(result, RScalar):
+            return result, RScalar(count, False)
+        return result, arrays.stored(stage, filled(stage, result.dtype, result.shape, count))
     load = arrays.stored(stage, array(interp, weights))
     kind = numeric.result_type([value, load]) if value.dtype.is_inexact else numeric.result_type([value, load, 0.0])
     if not kind.is_inexact:
@@ -301,10 +304,8 @@ def _slide(interp: Interp, a: RArray, v: RArray, mode: Any, flipped: bool) -> RA
     length = modes[mode]
     lead = isub(m, ONE)
     if mode == "same":
-        half = constant(lead)
-        skip: Expr = Const(half // 2, I64) if half is not None else stage.let(build.op("floordiv", lead, Const(2, I64)))
-        if not flipped:
-            skip = isub(lead, Const((half + 1) // 2, I64) if half is not None else stage.let(build.op("floordiv", m, Const(2, I64))))
+        known = constant(lead)
+        skip: Expr = stage.let(build.op("floordiv", lead, Const(2, I64))) if known is None else Const(known // 2, I64)
     else:
         skip = {"full": ZERO, "valid": lead}[mode]
     target = stage.alloc(kind, (length,), hint_of(interp, "convolved"), zero=True)
