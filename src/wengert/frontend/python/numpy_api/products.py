@@ -31,7 +31,6 @@ from .common import (
     numbers,
     permute,
     require_equal,
-    scalar,
     static_integer,
 )
 from .reduce import written
@@ -288,7 +287,7 @@ def tensordot(interp: Interp, a: Any, b: Any, axes: Any = 2) -> Any:
     shape = (*(x.shape[k] for k in rows), *(y.shape[k] for k in columns))
     x, y = permute(stage, x, [*rows, *left]), permute(stage, y, [*right, *columns])
     if not shape and len(left) == 1:
-        return vector_dot(interp, x, y, dtype)
+        return array(interp, vector_dot(interp, x, y, dtype))
     if dtype.is_inexact and left:
         m, k, n = (arrays.size(e) for e in (x.shape[: len(rows)], summed, y.shape[len(left) :]))
         product = matrix_product(interp, arrays.reshape(stage, x, (m, k)), arrays.reshape(stage, y, (k, n)), dtype)
@@ -297,7 +296,7 @@ def tensordot(interp: Interp, a: Any, b: Any, axes: Any = 2) -> Any:
         x, y = (arrays.stored(stage, v) for v in (x, y))
         result = stage.alloc(dtype, shape, hint_of(interp, "product"), zero=True)
         contract(interp, result, x, y, (*x.shape, *y.shape[len(left) :]), len(rows), len(left))
-    return scalar(stage, arrays.element(result, ())) if not shape else result
+    return result
 
 
 def _axis_pairs(interp: Interp, axes: Any, x: RArray, y: RArray) -> tuple[list[int], list[int]]:
@@ -363,8 +362,6 @@ def cross(interp: Interp, a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axis
         return build.sub(build.mul(at(x, p, i), at(y, q, i)), build.mul(at(x, q, i), at(y, p, i)))
 
     if sizes == [2, 2]:
-        if not shape:
-            return scalar(stage, component(2, ()))
         target = stage.alloc(dtype, shape, hint_of(interp, "cross"))
         arrays.fill(stage, target, lambda i: component(2, i))
         return target
