@@ -62,7 +62,9 @@ class _Writer:
             case "kw":
                 return f"kwargs[{rest[0]!r}]"
             case "self":
-                return "fn.__self__" if not rest else "fn"
+                return "fn.__self__"
+            case "function":
+                return "fn"
             case "global":
                 return f"{self.embed(rest[0].value)}[{rest[1]!r}]"
             case "cell":
@@ -83,7 +85,7 @@ class _Writer:
 
 
 def _root_length(access: Access) -> int:
-    return {"arg": 2, "kw": 2, "self": 1, "global": 3, "cell": 3, "static": 3, "default": 3}[access[0]]
+    return {"arg": 2, "kw": 2, "self": 1, "function": 1, "global": 3, "cell": 3, "static": 3, "default": 3}[access[0]]
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
@@ -91,10 +93,10 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
 
 
-def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Fetch:
+def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: bool = False) -> Fetch:
     """A function (fn, args, kwargs) -> leaves, or None if the call does not fit this variant.
 
-    Leaves are as given except that arrays are C-contiguous and native.
+    Leaves are as given, except that arrays are C-contiguous, aligned and native unless `raw`.
     """
     w = _Writer()
     w.check(f"len(args) == {len(args)}")
@@ -119,9 +121,7 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Fe
     names = []
     for k, leaf in enumerate(staged.leaves):
         v = w.get(leaf.access)
-        if isinstance(leaf.key, tuple) and leaf.key and leaf.key[0] == "=":
-            w.check(f"type({v}) is {w.embed(type(leaf.value))} and {v} == {leaf.value!r}")
-        elif leaf.buffer is not None:
+        if leaf.buffer is not None:
             w.check(f"type({v}) is ndarray" if type(leaf.value) is np.ndarray else f"isinstance({v}, ndarray)")
             dtype = w.embed(leaf.value.dtype)
             w.check(f"{v}.dtype is {dtype} or {v}.dtype == {dtype}")
@@ -130,7 +130,9 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Fe
             w.check(f"len(s{k}) == {len(extents)}")
             for axis, n in enumerate(extents):
                 w.check(f"s{k}[{axis}] > {SMALL}" if n < 0 else f"s{k}[{axis}] == {n}")
-            if not leaf.value.dtype.isnative:
+            if raw:
+                pass
+            elif not leaf.value.dtype.isnative:
                 w.lines.append(f"{v} = contiguous({v})")
             else:
                 w.lines.append(f"f{k} = {v}.flags")

@@ -47,6 +47,7 @@ class Variant:
     staged: Staged
     module: Module
     fetch: Fetch
+    raw: Fetch
     kernel: Any = None
     plan: Any = None
 
@@ -80,7 +81,7 @@ class Program:
             staged = self.stage(args, kwargs)
             module = pipeline.prepare(staged.module)
             kernel, plan = make(staged, module)
-            made = Variant(staged, module, fetcher(staged, args, kwargs), kernel, plan)
+            made = Variant(staged, module, fetcher(staged, args, kwargs), fetcher(staged, args, kwargs, raw=True), kernel, plan)
             leaves = made.fetch(self.fn, args, kwargs)
             if leaves is None:
                 raise WengertError("the guards of a new compilation reject the very call it was made for")
@@ -138,28 +139,32 @@ class Compiled(Transform):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         variant, leaves = self.program.variant("value", args, kwargs, _make_value)
-        return run_value(variant, leaves)
+        staged = variant.staged
+        if not staged.mutated and not staged.returns_inputs:
+            return rebuild(staged.output, variant.kernel(leaves))
+        originals = variant.raw(self.fn, args, kwargs)
+        assert originals is not None
+        return _run_in_place(staged, variant.kernel, leaves, originals)
 
 
 def _make_value(staged: Staged, module: Module) -> tuple[Any, Any]:
     return Kernel(module, primal_binds(staged)), None
 
 
-def run_value(variant: Variant, leaves: tuple[Any, ...]) -> Any:
-    staged = variant.staged
-    if not staged.mutated:
-        return rebuild(staged.output, variant.kernel(leaves))
-    return _run_in_place(staged, variant.kernel, leaves)
-
-
-def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...]) -> Any:
-    _check_overlap(staged, leaves)
-    originals = {k: leaves[k] for k in staged.mutated}
+def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], originals: tuple[Any, ...]) -> Any:
+    """Run a program that changes or returns its arguments: odd layouts are copied in and out."""
+    _check_overlap(staged, originals)
     for k in staged.mutated:
         if not originals[k].flags.writeable:
             raise ValueError("assignment destination is read-only")
-    results = kernel(leaves)
-    return rebuild(staged.output, results)
+    results = list(kernel(leaves))
+    for k in staged.mutated:
+        if leaves[k] is not originals[k]:
+            originals[k][...] = leaves[k]
+    for output in flat_outputs(staged.output):
+        if output.kind == "leaf":
+            results[output.index] = originals[output.leaf]
+    return rebuild(staged.output, tuple(results))
 
 
 def _check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
@@ -398,12 +403,12 @@ def objective(staged: Staged, module: Module) -> Output:
     if not isinstance(output, Output):
         what = "nothing" if output is None else f"a {type(output).__name__}"
         raise ArgumentError(
-            f"the function returns {what}; a gradient needs one real number. Return the objective, or use wg.vjp or wg.jacobian"
+            f"the function returns {what}; a gradient needs one real float. Return the objective, or use wg.vjp or wg.jacobian"
         )
     dtype, rank = _result_dtype(module, output.index), _result_rank(module, output.index)
     if rank:
         raise ArgumentError(
-            f"the function returns an array with {rank} ax{'is' if rank == 1 else 'es'}; a gradient needs one real number. "
+            f"the function returns an array with {rank} ax{'is' if rank == 1 else 'es'}; a gradient needs one real float. "
             "Sum it with weights, or use wg.vjp or wg.jacobian"
         )
     if not dtype.is_float:

@@ -22,7 +22,7 @@ from .frame import Frame, PyRaise
 from .registry import ATTRIBUTES, CALLABLES, HANDLERS, METHODS
 from .source import FunctionNode, find, scope_of
 from .stage import Stage
-from .values import MISSING, BoundMethod, Choice, Closure, RArray, RList, RScalar, RuntimeString, contains_runtime
+from .values import MISSING, BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RScalar, RuntimeString, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -104,6 +104,11 @@ class Calls:
         inner = getattr(fn, "_implementation", None) or (getattr(fn, "__wrapped__", None) if not isinstance(fn, type) else None)
         if isinstance(inner, types.FunctionType):
             return self.call(inner, args, kwargs)
+        if _impure(fn):
+            raise self.stage.refuse(
+                f"{getattr(fn, '__qualname__', fn)} depends on or changes the world outside the program",
+                "call it outside and pass the result as an argument",
+            )
         if not contains_runtime(args) and not contains_runtime(kwargs):
             return self.adopt(self.native(lambda: fn(*args, **kwargs)))
         method = getattr(type(fn), "__call__", None)
@@ -216,6 +221,8 @@ class Calls:
             raise ExitNow
         result = frame.locals.get("$ret", None)
         self.guard(outer)
+        if isinstance(result, MaybeUnbound):
+            result = result.value  # every path that gets here has returned
         return self.use(result, "the result of " + frame.name)
 
     def bind(
@@ -260,7 +267,7 @@ class Calls:
             frame.locals[a.kwarg.arg] = self.stage.note_created({k: self.settle(v, k) for k, v in rest.items()})
 
     def default(self: Interp, frame: Frame, value: Any, name: str) -> Any:
-        if frame.function is None or value is None or isinstance(value, (bool, int, float, complex, str)):
+        if frame.function is None or value is None or frame.globals.get("__name__", "").split(".")[0] in _LIBRARIES:
             return value
         return self.externals.wrap(value, ("default", Held(frame.function), name), name)
 
@@ -514,6 +521,18 @@ class Calls:
                 raise PyRaise(TypeError("len() of unsized object"))
             return value.shape[0]
         return self.list_length(value)
+
+
+def _impure(fn: Any) -> bool:
+    """Whether a call of library code would not give the same every time."""
+    owner = getattr(fn, "__self__", None)
+    modules = {str(getattr(fn, "__module__", None)), type(owner).__module__, type(fn).__module__}
+    if isinstance(owner, types.ModuleType):
+        modules.add(owner.__name__)
+    impure = ("numpy.random", "random", "time", "os", "posix", "io", "_io", "socket", "subprocess", "secrets", "uuid")
+    if any(m == i or m.startswith(i + ".") for m in modules for i in impure):
+        return True
+    return fn in (open, input, exec, eval, compile, globals, locals, vars, __import__)
 
 
 def _lookup(fn: Any) -> Any:

@@ -607,7 +607,7 @@ class Control:
     def _dead_local(self, container: Any, live_head: set[str], live_after: set[str], key: Any, carried: bool) -> bool:
         if container is not self.frame.locals or carried:
             return False
-        return key not in live_head and key not in live_after
+        return key not in live_head and key not in live_after and key != "$ret"
 
     def _back_edge(self, body: Trial, slots: dict[tuple[int, Any], tuple[Any, Any, Slot, Spec]]) -> list[Stmt]:
         """Write the carried values at the end of the body, as if all at once."""

@@ -114,6 +114,9 @@ class Externals:
         if value is None or isinstance(value, (bool, str, bytes, enum.Enum)):
             self.guard(access, "is" if value is None or isinstance(value, (bool, enum.Enum)) else "equal", value)
             return value
+        if isinstance(value, (int, float, complex)) and access[0] == "default":
+            self.guard(access, "equal", value)
+            return value
         if isinstance(value, (int, float, complex, np.generic)):
             return self._number(value, access, name)
         if isinstance(value, np.ndarray):
@@ -179,7 +182,7 @@ class Externals:
             return types.MethodType(fn.__func__, self.wrap(fn.__self__, ("self",), "self"))
         if isinstance(fn, (types.FunctionType, type)) or not hasattr(fn, "__dict__"):
             return fn
-        return fn if callable_static(fn) or type(fn) in CALLABLES else self.wrap(fn, ("self",), "self")
+        return fn if callable_static(fn) or type(fn) in CALLABLES else self.wrap(fn, ("function",), "self")
 
     def attribute(self, proxy: Any, name: str) -> Any:
         """An attribute of an outside instance, read on first use; raises AttributeError."""
@@ -205,7 +208,8 @@ class Externals:
                 return value
             dtype, python = {int: I64, float: F64, complex: C128}[type(value)], True
         if index in self.stage.decisions.static_leaves or (dtype is I64 and python and value == 0):
-            self.leaves.append(Leaf(access, value, name, ("=", value), runtime=value))
+            self.leaves.append(Leaf(access, value, name, None, runtime=value))
+            self.guard(access, "equal", value)
             return value
         if dtype is I64 and python and not -(2**63) <= value < 2**63:
             raise OverflowError(f"{name} = {value} does not fit in 64 bits")
@@ -225,7 +229,7 @@ class Externals:
         return leaf.runtime
 
     def _array(self, value: np.ndarray, access: Access, name: str) -> Any:
-        if type(value) is not np.ndarray and type(value).__array_priority__ != 0:
+        if type(value) is not np.ndarray and value.__array_priority__ != 0:
             raise self.unsupported(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray")
         try:
             dtype = DType.of(value.dtype)
@@ -253,7 +257,7 @@ class Externals:
             chosen = self._representative(var, symbol)
             self.stage.facts.assume(chosen, SMALL + 1)
             shape.append(chosen)
-        root = Root(unique, dtype, tuple(shape), fresh=False, readonly=not value.flags.writeable)
+        root = Root(unique, dtype, tuple(shape), fresh=False)
         key = (value.dtype.str, *[n if isinstance(e, Const) else -1 for n, e in zip(value.shape, shape, strict=True)])
         leaf = Leaf(access, value, unique, key, buffer=Buffer(unique, dtype, tuple(shape)), extents=extents, root=root)
         self.leaves.append(leaf)

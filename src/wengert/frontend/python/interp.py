@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail
 from wengert.ir.types import I64
@@ -25,6 +26,7 @@ from .source import scope_of
 from .stage import Stage
 from .statements import Statements
 from .values import (
+    REPORTED,
     BoundMethod,
     Choice,
     Closure,
@@ -67,7 +69,6 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         self.comprehensions = _comprehensions
         self.call_node: ast.AST | None = None
         self.current_list_node: ast.AST | None = None
-        self.collect_problems = False
 
     def call_method(self, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return builtin.call_method(self, owner, name, args, kwargs)
@@ -199,6 +200,8 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 f"cannot access local variable '{name}' where it is not associated with a value",
             )
             value = value.value
+        if value is REPORTED:
+            raise Unsupported([])
         if isinstance(value, Poison):
             raise self.stage.refuse(value.reason, value.way_out)
         return self.resolve(value) if isinstance(value, Choice) else value

@@ -53,6 +53,7 @@ class Staged:
     output: Any
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)  # IR name -> (leaf, axis or -1)
     mutated: tuple[int, ...] = ()
+    returns_inputs: bool = False
     sources: tuple[Any, ...] = ()
 
 
@@ -136,14 +137,24 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
             return False
         return True
 
-    interp.body(run)
+    try:
+        interp.body(run)
+    except Unsupported as error:
+        raise Unsupported(sorted(dict.fromkeys([*stage.problems, *error.problems]), key=_place)) from None
+    except (Restage, NeedLeafStatic):
+        raise
+    except Exception:
+        if stage.problems:  # what fails after a first problem is not news
+            raise Unsupported(sorted(stage.problems, key=_place)) from None
+        raise
     if stage.problems:
-        raise Unsupported(stage.problems)
+        raise Unsupported(sorted(stage.problems, key=_place))
     root = Function(stage.fresh(_root_name(fn)), externals.params(), tuple(stage.blocks[0]), tuple(results), None)
     functions = {**stage.functions, root.name: root}
-    mutated = tuple(k for k, leaf in enumerate(externals.leaves) if leaf.root is not None and leaf.root.stores)
+    leaves = [leaf for leaf in externals.leaves if leaf.scalar is not None or leaf.buffer is not None]
+    mutated = tuple(k for k, leaf in enumerate(leaves) if leaf.root is not None and leaf.root.stores)
     sizes: dict[str, tuple[int, int]] = {}
-    for k, leaf in enumerate(externals.leaves):
+    for k, leaf in enumerate(leaves):
         if leaf.scalar is not None:
             sizes[leaf.scalar.name] = (k, -1)
         for axis, symbol in leaf.extents:
@@ -156,8 +167,14 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
             "create the object inside the function, or return the new value",
         )])
     return Staged(
-        Module(functions, root.name), externals.leaves, externals.guards, equal, output[0], sizes, mutated, tuple(interp.sources)
+        Module(functions, root.name), leaves, externals.guards, equal, output[0], sizes, mutated,
+        any(leaf.root is not None and leaf.root.returned for leaf in leaves), tuple(interp.sources),
     )
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    span = problem.span
+    return ("", 0, 0) if span is None else (span.file, span.line, span.col)
 
 
 def _root_name(fn: Any) -> str:
@@ -223,8 +240,10 @@ def _array_result(interp: Interp, value: RArray, results: list[str]) -> Output:
     if not whole or not stage.in_scope(array.storage) or array.dtype is not value.dtype:
         array = arrays.copy(stage, array, "result")
     name = array.storage
-    for k, leaf in enumerate(interp.externals.leaves):
+    inputs = [leaf for leaf in interp.externals.leaves if leaf.scalar is not None or leaf.buffer is not None]
+    for k, leaf in enumerate(inputs):
         if leaf.root is not None and leaf.root.name == name:
+            leaf.root.returned = True
             if not leaf.root.stores:
                 copied = arrays.copy(stage, array, "result")
                 results.append(copied.storage)
@@ -244,7 +263,9 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
             value = results[index]
             if kind == "python":
                 return value.item()
-            return value.tolist() if kind == "list" else value
+            if kind == "list":
+                return value.tolist()
+            return np.asarray(value) if kind == "array" else value  # rank 0 comes back as a scalar
         case Kinds(tag, alternatives):
             return rebuild(alternatives[int(results[tag])], results)
         case tuple():

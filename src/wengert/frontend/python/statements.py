@@ -22,7 +22,7 @@ from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .source import assigned, liveness_of, names_used, scope_of
 from .stage import NeedStatic, Stage
-from .values import MISSING, Choice, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
+from .values import MISSING, REPORTED, Choice, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -66,15 +66,22 @@ class Statements:
             except USER_ERRORS as error:
                 falls = self.raise_(PyRaise(error))
             except Unsupported as error:
-                if not self.stage.journal or not self.collect_problems:
-                    raise
-                self.stage.problems.extend(p for p in error.problems if p not in self.stage.problems)
-                falls = True
+                self.report(error, stmt)
+                falls = not isinstance(stmt, ast.Return)
             finally:
                 self.stage.span = previous
             if not falls:
                 return False
         return True
+
+    def report(self: Interp, error: Unsupported, stmt: ast.stmt) -> None:
+        """Note what cannot be staged and go on with the next statement, so that everything is reported at once."""
+        self.stage.problems.extend(p for p in error.problems if p not in self.stage.problems)
+        for name in (*assigned(stmt), *(["$ret"] if isinstance(stmt, ast.Return) else [])):
+            self.stage.write(self.frame.locals, name, REPORTED)
+        if isinstance(stmt, ast.Return):
+            assert self.frame.returns is not None
+            self.leave(self.frame.returns)
 
     def exec(self: Interp, node: ast.stmt) -> bool:
         match node:
@@ -238,7 +245,10 @@ class Statements:
                     index.update(self.stage, view, symbol, value)
                     return
                 old = self.get_item(owner, key)
-                self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
+                if isinstance(owner, RArray):
+                    self.set_item(owner, key, self.binary(symbol, old, self.eval(value_node)))
+                else:
+                    self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
             case _:
                 raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
 

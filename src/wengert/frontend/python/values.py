@@ -42,6 +42,7 @@ class Root:
     fresh: bool = True
     readonly: bool = False
     strided: bool = False
+    returned: bool = False
     stores: int = 0
 
 
@@ -153,6 +154,7 @@ class Missing:
 
 
 MISSING = Missing()
+REPORTED = Poison("", "", None)  # the result of a statement already reported as unsupported
 RUNTIME = (RScalar, RArray, Choice, MaybeUnbound, Poison)
 
 
