@@ -253,11 +253,11 @@ class Functions:
         for b in building.outs:
             used |= {a.name for e in b.shape for a in atoms(e) if isinstance(a, Var)}
         captured = sorted(used - set(named) - own)
-        extra: list[Param] = []
+        extra: dict[str, Param] = {}
         for n in captured:
-            extra.extend(self.captured_param(n, n in written))
-        scalars = [p for p in extra if isinstance(p, Scalar)]
-        storages = [p for p in extra if not isinstance(p, Scalar)]
+            extra.update((p.name, p) for p in self.captured_param(n, n in written))
+        scalars = [p for p in extra.values() if isinstance(p, Scalar)]
+        storages = [p for p in extra.values() if not isinstance(p, Scalar)]
         building.formals = formals
         building.captured = [p.name for p in (*scalars, *storages)]
         building.written_captured = {p.name for p in storages if isinstance(p, Buffer) and p.intent == "inout"}

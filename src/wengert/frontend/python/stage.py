@@ -429,11 +429,12 @@ class Stage:
     @contextmanager
     def log_stores(self) -> Iterator[set[Root]]:
         log: set[Root] = set()
+        depth = len(self.store_log)
         self.store_log.append(log)
         try:
             yield log
         finally:
-            self.store_log.remove(log)
+            del self.store_log[depth:]
 
 
 class NeedLeafStatic(Exception):
