@@ -26,6 +26,8 @@ def smooth(x: np.ndarray, a: float) -> tuple[np.ndarray, float]:
         (lambda t: np.abs(t - 1e-3), -1.0),
         (lambda t: np.sqrt(1e-4 + t), 50.0),
         (lambda t: 1e6 + t**3 + 2 * t, 2.0),
+        (lambda t: np.abs(t - 1e-5) + 3 * t, 2.0),
+        (lambda t: np.where(t > 1e-6, 1.0, 0.0) + t, 1.0),
     ],
 )
 def test_differences_of_known_functions(g: Any, expected: float) -> None:

@@ -27,6 +27,8 @@ Vector = NDArray[Any]
 LEVELS = 36
 FIRST_STEP = 2.0**-4
 ORDERS = 5
+NEAR = 2.0**-24
+TINY = 2.0**-42
 COMPLEX_STEP = 1e-40
 
 
@@ -226,29 +228,71 @@ def complex_step(g: Callable[[complex], Vector], base: Vector) -> Vector | None:
 
 
 def richardson(g: Callable[[complex], Vector], base: Vector) -> Estimate:
-    """Central differences at halved steps, extrapolated; per component the entry of least estimated error."""
+    """Central differences at halved steps, extrapolated; per component the entry of least estimated error.
+
+    Large steps may look smooth and be wrong, if there is a kink between them and the point. So a component whose plain
+    difference at a smaller step contradicts its entry starts again from there, and nothing is believed before a look at
+    a step of `NEAR`.
+    """
     best = np.full(base.shape, np.nan, dtype=np.result_type(base.dtype, np.float64))
     error = np.full(base.shape, np.inf)
-    rounding = np.finfo(base.dtype).eps * np.abs(base) if base.size else np.zeros(0)
+    rounding = _noise(g, base)
+    known = np.isfinite(base)
     rows: list[Vector] = []
+    looked = False
     step = FIRST_STEP
-    for _ in range(LEVELS):
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(LEVELS):
             row = _row(g, step, rows, base)
+            if row and rows:
+                noise = np.abs(row[0] - rows[0]) + rounding / step
+                contradicted = ~(np.abs(best - row[0]) <= 10 * (noise + error))
+                best[contradicted], error[contradicted] = row[0][contradicted], noise[contradicted]
             for order in range(1, len(row)):
                 candidate = row[order]
                 estimate = np.maximum(np.abs(candidate - row[order - 1]), np.abs(candidate - rows[order - 1]))
                 estimate = estimate + rounding / step
                 better = np.isfinite(candidate) & (estimate < error)
                 best[better], error[better] = candidate[better], estimate[better]
-        rows = row
-        step /= 2
-        known = np.isfinite(base)
-        scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
-        if np.all(error[known] <= 1e-12 * scale):
-            break
+            rows = row
+            step /= 2
+            scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
+            if np.all(error[known] <= 1e-12 * scale):
+                if looked or step <= NEAR or _confirmed(g, best, error, rounding, known, base):
+                    break
+                looked = True
     return Estimate(best, error)
+
+
+def _noise(g: Callable[[complex], Vector], base: Vector) -> Vector:
+    """How inexact the values of the program are: second differences where it should be straight (Hamming's table)."""
+    if not base.size:
+        return np.zeros(0)
+    noise = 4 * np.finfo(base.dtype).eps * np.abs(base)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            values = [g(k * TINY) for k in (-2, -1)] + [base] + [g(k * TINY) for k in (1, 2)]
+        except Exception:  # whatever the program raises nearby
+            return noise
+        if any(value.shape != base.shape for value in values):
+            return noise
+        for before, at, after in zip(values, values[1:], values[2:], strict=False):
+            bend = np.abs(after - 2 * at + before)
+            noise = np.where(np.isfinite(bend), np.maximum(noise, bend), noise)
+    return noise
+
+
+def _confirmed(
+    g: Callable[[complex], Vector], best: Vector, error: Vector, rounding: Vector, known: Any, base: Vector
+) -> bool:
+    """Whether the differences at `NEAR` and twice that, where they agree with each other, agree with the entries."""
+    near, twice = _row(g, NEAR, [], base), _row(g, 2 * NEAR, [], base)
+    if not near or not twice:
+        return True
+    noise = np.abs(near[0] - twice[0]) + rounding / NEAR
+    return bool(np.all((np.abs(best - near[0]) <= 10 * (noise + error))[known]))
 
 
 def _row(g: Callable[[complex], Vector], step: float, previous: list[Vector], base: Vector) -> list[Vector]:
