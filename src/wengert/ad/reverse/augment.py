@@ -10,7 +10,7 @@ from wengert.ad.reverse.regions import Prepared, Region
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.reverse.sweep import Callees
 from wengert.ad.reverse.tape import Saver
-from wengert.ir.nodes import Block, Call, If, Let, Loop, Pop, Stmt
+from wengert.ir.nodes import Alloc, Block, Call, If, Let, Loop, Pop, Stmt
 
 
 class Augment:
@@ -55,6 +55,9 @@ class Augment:
             case Let() | Pop():
                 self.e.emit(stmt)
                 self.saver.define(stmt.name)
+            case Alloc():
+                self.saver.allocate(stmt)
+                self.shadows.statement(stmt)
             case _:
                 self.e.emit(stmt)
                 self.shadows.statement(stmt)

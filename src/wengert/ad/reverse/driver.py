@@ -10,8 +10,10 @@ from wengert.ad.names import fresh_function, reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
-from wengert.ad.reverse.plan import Kept, Place, Plan, Problem, Reserve, place, solve
-from wengert.ad.reverse.regions import Region, prepare
+from wengert.ad.reverse.hoist import Hoisting
+from wengert.ad.reverse.kept import Kept
+from wengert.ad.reverse.plan import Place, Plan, Problem, Reserve, place, solve
+from wengert.ad.reverse.regions import prepare
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.tape import Layout, Restorer
@@ -19,7 +21,7 @@ from wengert.ad.reverse.trips import Trips
 from wengert.analysis.activity import Activity, Flow
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
-from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, Load, Module, Param, Scalar, Var
+from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, Module, Param, Scalar, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import free_names, names_in
 from wengert.optimise.flatten import flatten
@@ -134,10 +136,6 @@ class _Planned:
         self.state, self.f, self.chosen, self.shared_top = state, f, chosen, shared_top
         self.p = prepare(f, activity, state.flow)
         self.calls: set[tuple[str, Pattern]] = set()
-        self.kept = Kept(self.p, shared_top)
-        self.final: dict[str, Load] = {
-            name: load for name, d in self.p.definitions.items() if (load := self.kept.load(d)) is not None
-        }
         top = {n for n, d in self.p.definitions.items() if d.region is self.p.root} if shared_top else set[str]()
         self.visible = visible | top
         self.plan, self.stack_keys = self._plan()
@@ -154,23 +152,24 @@ class _Planned:
         used = free_names(trial.region(self.p.root))
         demands = frozenset(used & set(self.p.definitions))
         snapshots = [s for n, s in self.p.snapshots.items() if n in used]
-        kept = frozenset(s.name for s in snapshots if self._is_kept(s.storage, s.region, s.position))
+        hoisting = Hoisting(self.p, Kept(self.p, self.shared_top))
+        kept = frozenset(s.name for s in snapshots if hoisting.keep(s))
         copied = [s for s in snapshots if s.name not in kept]
         while True:
             extents = {n for s in copied for e in s.shape for n in names_in(e)}
             demands |= extents & set(self.p.definitions)
-            answers = solve(Problem(self.p.definitions, demands, self.visible, self.final))
+            problem = Problem(self.p.definitions, demands, self.visible, hoisting.readable())
+            answers = solve(problem)
+            if hoisting.extend(answers):
+                continue
             items = [d for n, d in self.p.definitions.items() if answers.get(n) == "stored"]
             places, sequential = place(self.p, [*items, *copied], self.shared_top)
             more = self._needed_by(places) - set(answers)
             if not more:
                 break
             demands |= more
-        plan = Plan(answers, kept, places, sequential)
+        plan = Plan(answers, problem.final, kept, hoisting.used(answers), places, sequential)
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
-
-    def _is_kept(self, storage: str, region: Region, position: int) -> bool:
-        return isinstance(self.p.storages[storage], Buffer) and self.kept.storage(storage, region, position)
 
     def _needed_by(self, places: dict[str, Place]) -> set[str]:
         """The scalars that the sizes of reserved tapes are computed from in the reverse sweep."""
@@ -196,7 +195,7 @@ class _Planned:
         return found
 
     def _sweep(self, stacks: Stacks, boxes: dict[str, Buffer]) -> Sweep:
-        tapes = Restorer(self.p, self.plan, stacks, boxes, self.final)
+        tapes = Restorer(self.p, self.plan, stacks, boxes)
         return Sweep(self.p, tapes, stacks, self.plan.sequential, self._callee, self.shared_top)
 
     def pair(self, callee: Callee) -> None:

@@ -4,8 +4,9 @@ A pure function from a `Problem` (the demands and what is known about every defi
 demand). `solve` is the default planner; it stores what it cannot recompute from what is there:
 
 1. what is visible is used;
-2. an operation whose operands are available is recomputed, a *kept* load (see `kept`) repeated. Comparisons of computed
-   floats are not: recomputing them in other code might round differently and take another branch;
+2. an operation whose operands are available is recomputed, and what memory still holds (see `kept`) is loaded again;
+   where both are possible, a cheap operation on what is there anyway comes first. Comparisons of computed floats are
+   never recomputed: other code might round differently and take another branch;
 3. anything else is stored.
 """
 
@@ -17,18 +18,21 @@ from typing import Literal, TypeAlias
 
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot, has_ref_saves
 from wengert.ad.reverse.trips import Trips
-from wengert.ir import build as b
-from wengert.ir.nodes import Buffer, Call, Cast, Const, Expr, Load, Loop, Op, Select, Var
+from wengert.ir.nodes import Call, Cast, Const, Expr, Load, Loop, Op, Select, Var
 from wengert.ir.walk import names_in, operands
 
-Answer: TypeAlias = Literal["visible", "recomputed", "stored"]
+Answer: TypeAlias = Literal["visible", "recomputed", "reloaded", "stored"]
+Answers: TypeAlias = dict[str, Answer]
+
+CHEAP = frozenset({"add", "sub", "mul", "neg", "real", "imag", "conj", "complex"})
+"""Operations that cost less than a load that may miss the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a planner may look at.
 
-    `final` gives, for each let that is a kept load (directly or through views), that load from a top-level storage.
+    `final` gives, for each let that memory will still hold in the reverse sweep, a load that gives its value.
     """
 
     definitions: dict[str, Definition]
@@ -36,15 +40,10 @@ class Problem:
     visible: frozenset[str]
     final: dict[str, Load]
 
-    def value(self, name: str) -> Expr | None:
-        """The operation that gives a value again, None if there is none."""
-        if name in self.final:
-            return self.final[name]
+    def operation(self, name: str) -> Expr | None:
+        """The operation on scalars that gives a value again, None if there is none."""
         value = self.definitions[name].value
         return value if isinstance(value, (Op, Select, Cast, Const, Var)) else None
-
-
-Answers: TypeAlias = dict[str, Answer]
 
 
 def solve(problem: Problem) -> Answers:
@@ -61,35 +60,55 @@ class _Solver:
     def solve(self) -> Answers:
         order = {name: k for k, name in enumerate(self.problem.definitions)}
         for name in sorted(self.problem.demands, key=order.__getitem__):
-            if name in self.problem.visible:
-                self.answers[name] = "visible"
-            elif self._recomputable(name):
-                self._recompute(name)
-            else:
-                self.answers[name] = "stored"
+            self._answer(name)
         return self.answers
+
+    def _answer(self, name: str) -> None:
+        """Answer a demand, and what the answer needs."""
+        if name in self.answers:
+            return
+        if name in self.problem.visible:
+            self.answers[name] = "visible"
+            return
+        operation, load = self._operation(name), self.problem.final.get(name)
+        if load is not None and not self._is_available(load):
+            load = None
+        if operation is not None and (load is None or (_is_cheap(operation) and self._is_at_hand(operation))):
+            self.answers[name], needs = "recomputed", operation
+        elif load is not None:
+            self.answers[name], needs = "reloaded", load
+        else:
+            self.answers[name] = "stored"
+            return
+        for n in self._scalars(needs):
+            self._answer(n)
+
+    def _operation(self, name: str) -> Expr | None:
+        """The operation that computes a value again, if it may be used and its operands are available or free."""
+        value = self.problem.operation(name)
+        return value if value is not None and not self._is_decision(value) and self._is_available(value) else None
 
     def _scalars(self, e: Expr) -> list[str]:
         """The names of lets and parameters in an operation (loop variables are always there)."""
         return sorted(n for n in names_in(e) if n in self.problem.definitions)
 
-    def _recomputable(self, name: str) -> bool:
-        """Whether the value can be computed again from what is available or free."""
-        value = self.problem.value(name)
-        if value is None or (name not in self.problem.final and self._is_decision(value)):
-            return False
+    def _is_at_hand(self, value: Expr) -> bool:
+        """Whether all operands are there anyway."""
+        return all(n in self.answers or n in self.problem.visible for n in self._scalars(value))
+
+    def _is_available(self, value: Expr) -> bool:
+        """Whether all operands are there or can be had without storing anything."""
         return all(n in self.answers or self._is_grounded(n) for n in self._scalars(value))
 
     def _is_grounded(self, name: str) -> bool:
-        """Whether the value can be computed again from visible values and kept loads alone."""
+        """Whether the value can be computed again from visible values and loads of what is final."""
         if name in self.problem.visible:
             return True
         if name not in self.grounded:
-            value = self.problem.value(name)
-            self.grounded[name] = (
-                value is not None
-                and (name in self.problem.final or not self._is_decision(value))
-                and all(self._is_grounded(n) for n in self._scalars(value))
+            self.grounded[name] = False  # definitions are not recursive; this is for safety
+            load, value = self.problem.final.get(name), self.problem.operation(name)
+            self.grounded[name] = (load is not None and all(map(self._is_grounded, self._scalars(load)))) or (
+                value is not None and not self._is_decision(value) and all(map(self._is_grounded, self._scalars(value)))
             )
         return self.grounded[name]
 
@@ -99,19 +118,15 @@ class _Solver:
 
     def _is_exact(self, e: Expr) -> bool:
         """Whether a float is read from memory, constant or visible, so that it is the same in any code."""
-        return isinstance(e, Const) or (
-            isinstance(e, Var) and (e.name in self.problem.visible or e.name in self.problem.final)
-        )
+        if isinstance(e, Const):
+            return True
+        name = e.name if isinstance(e, Var) else ""
+        loaded = name in self.problem.final and isinstance(self.problem.definitions[name].value, Load)
+        return name in self.problem.visible or loaded
 
-    def _recompute(self, name: str) -> None:
-        self.answers[name] = "recomputed"
-        value = self.problem.value(name)
-        assert value is not None
-        for n in self._scalars(value):
-            if n in self.problem.visible:
-                self.answers[n] = "visible"
-            elif n not in self.answers:
-                self._recompute(n)
+
+def _is_cheap(value: Expr) -> bool:
+    return not value.dtype.is_inexact or not isinstance(value, Op) or value.name in CHEAP
 
 
 # -- where stored values go ----------------------------------------------------------------------------------
@@ -146,13 +161,19 @@ Item: TypeAlias = Definition | Snapshot
 
 @dataclass
 class Plan:
-    """The answers, where what is stored goes, and the loops that must run in sequence so that they can push."""
+    """The answers, and what follows from them."""
 
     answers: Answers
+    final: dict[str, Load]
+    """The loads for what is reloaded."""
     kept: frozenset[str]
     """Snapshots that need no copy."""
+    hoisted: dict[str, Box]
+    """Buffers below the top level that become parts of a buffer at the top level, to be read in the reverse sweep."""
     places: dict[str, Place]
+    """Where what is stored goes."""
     sequential: set[Region] = field(default_factory=set[Region])
+    """The bodies of `any` loops that must run in sequence so that they can push."""
 
 
 def place(p: Prepared, items: Iterable[Item], boxes: bool) -> tuple[dict[str, Place], set[Region]]:
@@ -160,7 +181,7 @@ def place(p: Prepared, items: Iterable[Item], boxes: bool) -> tuple[dict[str, Pl
     places: dict[str, Place] = {}
     rest: list[Item] = []
     for item in items:
-        box = _box(p, item) if boxes else None
+        box = box_of(p, item) if boxes else None
         if box is None:
             rest.append(item)
         else:
@@ -188,7 +209,7 @@ def _pushes(region: Region, p: Prepared) -> bool:
     return has_ref_saves(region, p) or any(isinstance(s, Call) and p.active_call(s) for s in region.stmts)
 
 
-def _box(p: Prepared, item: Item) -> Box | None:
+def box_of(p: Prepared, item: Item) -> Box | None:
     """A box, if all trip counts (and the extents of a snapshot) can be evaluated at the top level."""
     bodies = item.region.loops()
     loops = tuple(r.loop for r in bodies if r.loop is not None)
@@ -230,70 +251,3 @@ def _at(p: Prepared, name: str, region: Region) -> bool:
     if name in p.definitions:
         return p.definitions[name].region in region.ancestors()
     return any(r.loop is not None and r.loop.var == name for r in region.ancestors())
-
-
-# -- kept loads ----------------------------------------------------------------------------------------------
-
-
-class Kept:
-    """Which storages' contents at a point are still there when the reverse sweep runs."""
-
-    def __init__(self, p: Prepared, shared_top: bool) -> None:
-        self.p, self.shared_top = p, shared_top
-        self._last: dict[Region, dict[str, int]] = {}
-
-    def storage(self, storage: str, region: Region, position: int) -> bool:
-        """Whether the storage lives at a top level that both sweeps share, no ref may name it, and nothing that may run
-        after `position` of `region` may write it."""
-        if not self.shared_top or self.p.home[storage] is not self.p.root or self.p.aliases.is_rebindable(storage):
-            return False
-        target = self.p.aliases.of(storage)
-        inner: Region | None = region
-        while inner is not None:
-            first = 0 if inner.loop is not None else position
-            if self._last_writes(inner).get(target, -1) >= first:
-                return False
-            inner, position = inner.parent, inner.position + 1
-        return True
-
-    def _last_writes(self, region: Region) -> dict[str, int]:
-        """The last statement of a region that, with what is nested in it, may write each class."""
-        if region not in self._last:
-            analysis, aliases = self.p.flow.aliases, self.p.aliases
-            last: dict[str, int] = {}
-            for k, stmt in enumerate(region.stmts):
-                for target in analysis.targets(stmt):
-                    last[aliases.of(target)] = k
-                for inner in region.inner.get(k, ()):
-                    last |= dict.fromkeys(self._last_writes(inner), k)
-            self._last[region] = last
-        return self._last[region]
-
-    def load(self, definition: Definition) -> Load | None:
-        """The load from a top-level storage that gives the same value in the reverse sweep, None if there is none."""
-        value = definition.value
-        if not isinstance(value, Load):
-            return None
-        storage, index = resolve(self.p, value.storage, value.index)
-        if not self.storage(storage, definition.region, definition.position):
-            return None
-        return Load(storage, index, value.dtype)
-
-
-def resolve(p: Prepared, storage: str, index: tuple[Expr, ...]) -> tuple[str, tuple[Expr, ...]]:
-    """The element seen through views that are declared below the top level."""
-    while p.home[storage] is not p.root and storage in p.views:
-        if not isinstance(p.storages[p.views[storage].base], Buffer):
-            break
-        storage, index = through_view(p, storage, index)
-    return storage, index
-
-
-def through_view(p: Prepared, storage: str, index: tuple[Expr, ...]) -> tuple[str, tuple[Expr, ...]]:
-    """The element of a view's base that an element of the view is."""
-    view = p.views[storage]
-    places = list(view.start)
-    for (axis, step), i in zip(view.axes, index, strict=True):
-        if axis is not None:
-            places[axis] = b.add(places[axis], b.mul(step, i))
-    return view.base, tuple(places)

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from wengert.ad.reverse import branch, call, let, library, loop, refs, sequence, store
 from wengert.ad.reverse.call import Callee
-from wengert.ad.reverse.plan import through_view
+from wengert.ad.reverse.kept import through_view
 from wengert.ad.reverse.regions import Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.rules.scalar import CHOICES

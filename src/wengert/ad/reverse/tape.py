@@ -18,7 +18,7 @@ from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.trips import iteration
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
-from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, Load, Loop, Storage, Var
+from wengert.ir.nodes import ONE, ZERO, Alloc, Buffer, Expr, Growable, Load, Loop, Span, Storage, Var, View
 
 At = Callable[[Expr], Expr]
 
@@ -86,6 +86,12 @@ def linear(index: Sequence[Expr], counts: Sequence[Expr]) -> Expr:
     return position
 
 
+def part_of(part: Buffer, box: Buffer, index: Sequence[Expr], span: Span | None) -> View:
+    """The part of a box that belongs to one iteration."""
+    axes = tuple((len(index) + k, ONE) for k in range(part.rank))
+    return View(part, box.name, (*index, *(ZERO for _ in axes)), axes, span)
+
+
 def iterations(loops: Sequence[Loop], at: At) -> tuple[Expr, ...]:
     return tuple(at(iteration(loop)) for loop in loops)
 
@@ -94,7 +100,7 @@ class Saver:
     """The forward sweep's side."""
 
     def __init__(self, p: Prepared, plan: Plan, e: Emitter, stacks: Stacks) -> None:
-        self.p, self.e, self.stacks, self.layout = p, e, stacks, Layout(p, plan)
+        self.p, self.plan, self.e, self.stacks, self.layout = p, plan, e, stacks, Layout(p, plan)
         self.boxes: dict[str, Buffer] = {}
         self.reserved: dict[str, Reserved] = {}
 
@@ -103,6 +109,20 @@ class Saver:
         for item, where in self.layout.boxes.get(anchor, ()):
             base = item.storage if isinstance(item, Snapshot) else item.name
             self.boxes[item.name] = self.e.alloc(f"{base}_saved", item.dtype, where.counts)
+        for name, where in self.plan.hoisted.items():
+            if where.anchor == anchor:
+                alloc = next(s for s in self.p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
+                with self.e.at(alloc.span):
+                    self.boxes[name] = self.e.alloc(f"{name}_saved", alloc.buffer.dtype, where.counts, alloc.zero)
+
+    def allocate(self, stmt: Alloc) -> None:
+        """An allocation of the primal: of a part of a buffer at the top level, if it is hoisted."""
+        buffer, where = stmt.buffer, self.plan.hoisted.get(stmt.buffer.name)
+        if where is None:
+            self.e.emit(stmt)
+            return
+        part = Buffer(buffer.name, buffer.dtype, buffer.shape, strided=True)
+        self.e.emit(part_of(part, self.boxes[buffer.name], iterations(where.loops, lambda x: x), stmt.span))
 
     def before_loop(self, body: Region) -> None:
         """Reserve what the nest of an `any` loop stores."""
@@ -167,14 +187,14 @@ class Saver:
 class Restorer(Tapes):
     """The reverse sweep's side."""
 
-    def __init__(
-        self, p: Prepared, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer], final: dict[str, Load]
-    ) -> None:
-        self.p, self.plan, self.stacks, self.boxes, self.final = p, plan, stacks, boxes, final
+    def __init__(self, p: Prepared, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer]) -> None:
+        self.p, self.plan, self.stacks, self.boxes = p, plan, stacks, boxes
         self.layout = Layout(p, plan)
+        self.parts: dict[str, Buffer] = {}
+        """What hoisted buffers are called in the reverse sweep."""
         self.recomputed: dict[Region, list[Definition]] = {}
         for name, definition in p.definitions.items():
-            if plan.answers.get(name) == "recomputed":
+            if plan.answers.get(name) in ("recomputed", "reloaded"):
                 self.recomputed.setdefault(definition.region, []).append(definition)
         self.reserved: dict[str, Reserved] = {}
         self.buffers: dict[str, Buffer] = {}
@@ -187,10 +207,23 @@ class Restorer(Tapes):
             where = self.layout.places[item.name]
             if not isinstance(where, Push):
                 self._get(sweep, item, where)
+        for name, where in self.plan.hoisted.items():
+            if self.p.home[name] is region:
+                index, box = iterations(where.loops, sweep.at), self.boxes[name]
+                part = Buffer(e.fresh(name), box.dtype, box.shape[len(index) :], strided=True)
+                e.emit(part_of(part, box, index, e.span))
+                self.parts[name] = part
         for definition in self.recomputed.get(region, ()):
-            value = self.final.get(definition.name, definition.value)
-            assert value is not None
-            sweep.env[definition.name] = e.let(definition.name, sweep.at(value))
+            sweep.env[definition.name] = e.let(definition.name, self._value(sweep, definition))
+
+    def _value(self, sweep: Sweep, definition: Definition) -> Expr:
+        """What gives a value that is not stored again."""
+        if self.plan.answers[definition.name] == "recomputed":
+            assert definition.value is not None
+            return sweep.at(definition.value)
+        load = self.plan.final[definition.name]
+        storage = self.parts[load.storage].name if load.storage in self.parts else load.storage
+        return Load(storage, sweep.shape(load.index), load.dtype)
 
     def _pop(self, sweep: Sweep, item: Item) -> None:
         e, stack = sweep.e, self.stacks.of(item.dtype)
@@ -250,6 +283,8 @@ class Restorer(Tapes):
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
         if snapshot.name not in self.plan.kept:
             return self.buffers[snapshot.name]
+        if snapshot.storage in self.parts:
+            return self.parts[snapshot.storage]
         storage: Storage = self.p.storages[snapshot.storage]
         assert isinstance(storage, Buffer)
         return storage

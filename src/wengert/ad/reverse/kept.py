@@ -1,0 +1,257 @@
+"""Which elements still hold, when the reverse sweep runs, what they held at a point of the forward sweep.
+
+An element is *final* at a point if no write that may run after the point, within the lifetime of its storage, can touch
+it. A write may run after it later in the same iteration of the loops around both, or in a later iteration of one of
+these loops; in another iteration of an `any` loop it may not touch the element (a rule of the IR). Two accesses of one
+storage are told apart by proving that their subscripts differ at some axis, from the bounds of the loops (`Facts`).
+So the columns of an in-place factorisation are final once the outer loop has passed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wengert.ad.reverse.regions import Prepared, Region
+from wengert.analysis.affine import Facts
+from wengert.ir import build as b
+from wengert.ir.nodes import Accumulate, Alloc, Buffer, Call, Expr, Load, Loop, Reshape, Stmt, Store, Var
+from wengert.ir.types import I64
+from wengert.ir.walk import names_in, statements, substitute
+
+Index = tuple[Expr, ...]
+MAX_WRITES = 64
+"""Beyond this number of writes to a storage, subscripts are not compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    stmt: Stmt
+    region: Region
+    position: int
+
+
+class Kept:
+    """Finality in one function. With `shared_top`, what is declared at the top level lives until the end of the reverse
+    sweep; what is declared below lives in the reverse sweep only if it is *hoisted* (see `plan`)."""
+
+    def __init__(self, p: Prepared, shared_top: bool) -> None:
+        self.p, self.shared_top = p, shared_top
+        self.writes: dict[str, list[Write]] = {}
+        for region in p.root.tree():
+            for k, stmt in enumerate(region.stmts):
+                for target in () if k in region.inner else p.flow.aliases.targets(stmt):
+                    self.writes.setdefault(p.aliases.of(target), []).append(Write(stmt, region, k))
+        self.contiguous = _must_be_contiguous(p)
+        self._below: dict[Region, frozenset[str]] = {}
+        self._operations: dict[str, Expr | None] = {}
+
+    # -- questions
+
+    def values(self) -> dict[str, Load]:
+        """For lets that memory will hold to the end, the loads that give their value: of those that are loads, the same
+        load; of those that are stored where they are defined, a load of what was stored."""
+        found: dict[str, Load] = {}
+        for definition in self.p.definitions.values():
+            value = definition.value
+            if isinstance(value, Load):
+                load = self._final_load(value, definition.region, definition.position)
+                if load is not None:
+                    found[definition.name] = load
+        for region in self.p.root.tree():
+            for k, stmt in enumerate(region.stmts):
+                if isinstance(stmt, Store) and isinstance(stmt.value, Var):
+                    definition = self.p.definitions.get(stmt.value.name)
+                    if definition is not None and definition.region is region and definition.name not in found:
+                        load = self._final_load(Load(stmt.storage, stmt.index, stmt.value.dtype), region, k + 1)
+                        if load is not None:
+                            found[definition.name] = load
+        return found
+
+    def buffer(self, storage: str, region: Region, position: int) -> bool:
+        """Whether all of a buffer is final just before the statement at `position`, and can be read in reverse."""
+        return (
+            isinstance(self.p.storages[storage], Buffer)
+            and self._is_readable(storage)
+            and self.is_final(storage, None, region, position)
+        )
+
+    def hoistable(self, storage: str) -> Alloc | None:
+        """The allocation of a buffer below the top level that could be a part of a buffer at the top level."""
+        home = self.p.home[storage]
+        if not self.shared_top or home is self.p.root or storage in self.contiguous:
+            return None
+        alloc = next((s for s in home.stmts if isinstance(s, Alloc) and s.buffer.name == storage), None)
+        return None if alloc is None or not alloc.buffer.shape else alloc
+
+    def _final_load(self, load: Load, region: Region, position: int) -> Load | None:
+        storage, index = resolve(self.p, load.storage, load.index)
+        if self._is_readable(storage) and self.is_final(storage, index, region, position):
+            return Load(storage, index, load.dtype)
+        return None
+
+    def _is_readable(self, storage: str) -> bool:
+        if self.p.aliases.is_rebindable(storage):
+            return False
+        if self.p.home[storage] is self.p.root:
+            return self.shared_top
+        return self.hoistable(storage) is not None
+
+    # -- finality
+
+    def is_final(self, storage: str, index: Index | None, region: Region, position: int) -> bool:
+        """Whether no write after `position` of `region`, in the lifetime of `storage`, may touch the element (or, with
+        no index, any element). The storage is visible in the region and no ref names it."""
+        writes = self.writes.get(self.p.aliases.of(storage), [])
+        if len(writes) > MAX_WRITES:
+            index = None
+        home = self.p.home[full := self._base(storage)]
+        place = None if index is None else self._resolve_fully(storage, index)
+        for w in writes:
+            if isinstance(w.stmt, Alloc) and w.stmt.buffer.name == full:
+                continue
+            for meeting in self._after(region, position, home, w):
+                if place is None or not self._apart(place, region, w, meeting):
+                    return False
+        return True
+
+    def _after(self, region: Region, position: int, home: Region, w: Write) -> Iterator[tuple[Region, bool]]:
+        """How a write may run after the point: in a region around both, later in the same iteration (False), or in a
+        later iteration of the loop whose body it is (True)."""
+        if home not in w.region.ancestors():
+            return  # of another lifetime, or not of this storage
+        around = set(w.region.ancestors())
+        common = next(r for r in region.ancestors() if r in around)
+        if _entry(w.region, w.position, common) >= _entry(region, position, common) + (region is not common):
+            yield common, False
+        for r in common.ancestors():
+            if r is home:
+                return
+            if r.loop is not None and r.loop.order != "any":
+                yield r, True
+
+    def _apart(self, place: tuple[str, Index], region: Region, w: Write, meeting: tuple[Region, bool]) -> bool:
+        """Whether the write cannot touch the element at `place`."""
+        if not isinstance(w.stmt, (Store, Accumulate)):
+            return False
+        storage, index = self._resolve_fully(w.stmt.storage, w.stmt.index)
+        if storage != place[0]:
+            return False
+        common, later = meeting
+        facts = Facts()
+        for name in sorted(self.p.nonnegative):
+            facts.assume(Var(name, I64), 0)
+        for r in region.loops():
+            if r.loop is not None:
+                self._assume(facts, r.loop, r.loop.var, {})
+        renamed: dict[str, Expr] = {}
+        inner = [r for r in w.region.loops() if common in r.ancestors() and (later or r is not common)]
+        varying = self._defined_below(common)
+        if not later:  # what the common region itself defines is the same for both
+            varying -= {d for d in varying if self.p.definitions[d].region is common}
+        for name in varying:
+            renamed[name] = Var(f"{name}'", I64)
+        for r in inner:
+            assert r.loop is not None
+            fresh = f"{r.loop.var}'"
+            if r is common:
+                step = r.loop.step
+                self._assume(facts, r.loop, fresh, renamed, b.add(Var(r.loop.var, I64), step))
+            else:
+                self._assume(facts, r.loop, fresh, renamed)
+            renamed[r.loop.var] = Var(fresh, I64)
+        mine = [self._inlined(i) for i in place[1]]
+        other = [substitute(self._inlined(i), renamed) for i in index]
+        return any(facts.less(x, y) or facts.less(y, x) for x, y in zip(mine, other, strict=True))
+
+    def _assume(self, facts: Facts, loop: Loop, name: str, renamed: dict[str, Expr], first: Expr | None = None) -> None:
+        """Bounds of a loop variable inside the loop; from `first` on if given."""
+        start = substitute(self._inlined(loop.start), renamed) if first is None else first
+        stop = None if loop.stop is None else substitute(self._inlined(loop.stop), renamed)
+        if loop.step > 0:
+            facts.assume(Var(name, I64), start, None if stop is None else b.sub(stop, 1))
+        else:
+            facts.assume(Var(name, I64), None if stop is None else b.add(stop, 1), start)
+
+    def _defined_below(self, region: Region) -> frozenset[str]:
+        """The lets of a region and of those in it."""
+        if not self._below:
+            found: dict[Region, set[str]] = {r: set() for r in self.p.root.tree()}
+            for d in self.p.definitions.values():
+                for r in d.region.ancestors():
+                    found[r].add(d.name)
+            self._below = {r: frozenset(names) for r, names in found.items()}
+        return self._below[region]
+
+    def _inlined(self, e: Expr) -> Expr:
+        """An integer atom with lets replaced by their integer operations."""
+        values = {n: v for n in names_in(e) if (v := self._operation(n)) is not None}
+        return substitute(e, values) if values else e
+
+    def _operation(self, name: str) -> Expr | None:
+        """The integer operation, over names that are none, that a let is."""
+        if name not in self._operations:
+            definition = self.p.definitions.get(name)
+            value = None if definition is None else definition.value
+            pure = value is not None and not isinstance(value, Load) and not value.dtype.is_inexact
+            pure = pure and all(self._is_integer(n) for n in names_in(value))
+            self._operations[name] = self._inlined(value) if pure else None
+        return self._operations[name]
+
+    def _is_integer(self, name: str) -> bool:
+        definition = self.p.definitions.get(name)
+        return name not in self.p.storages and (definition is None or definition.dtype.is_integer)
+
+    def _base(self, storage: str) -> str:
+        while storage in self.p.bases:
+            storage = self.p.bases[storage]
+        return storage
+
+    def _resolve_fully(self, storage: str, index: Index) -> tuple[str, Index]:
+        """The element of the storage that a chain of views (not reshapes) is of."""
+        while storage in self.p.views:
+            storage, index = through_view(self.p, storage, index)
+        return storage, index
+
+
+def _entry(region: Region, position: int, common: Region) -> int:
+    """The position, in the region `common` around it, of what leads to `position` of `region`."""
+    while region is not common:
+        assert region.parent is not None
+        region, position = region.parent, region.position
+    return position
+
+
+def _must_be_contiguous(p: Prepared) -> frozenset[str]:
+    """Storages that something requires to be contiguous: bases of reshapes, arguments for parameters that are."""
+    found: set[str] = set()
+    for stmt in statements(p.function.body):
+        match stmt:
+            case Reshape(base=base):
+                found.add(base)
+            case Call(function, args):
+                params = p.flow.module.functions[function].params
+                pairs = zip(args, params, strict=True)
+                found |= {a for a, q in pairs if isinstance(a, str) and not (isinstance(q, Buffer) and q.strided)}
+            case _:
+                pass
+    return frozenset(found)
+
+
+def resolve(p: Prepared, storage: str, index: Index) -> tuple[str, Index]:
+    """The element seen through views that are declared below the top level."""
+    while p.home[storage] is not p.root and storage in p.views:
+        if not isinstance(p.storages[p.views[storage].base], Buffer):
+            break
+        storage, index = through_view(p, storage, index)
+    return storage, index
+
+
+def through_view(p: Prepared, storage: str, index: Index) -> tuple[str, Index]:
+    """The element of a view's base that an element of the view is."""
+    view = p.views[storage]
+    places = list(view.start)
+    for (axis, step), i in zip(view.axes, index, strict=True):
+        if axis is not None:
+            places[axis] = b.add(places[axis], b.mul(step, i))
+    return view.base, tuple(places)
