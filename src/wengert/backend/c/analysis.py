@@ -11,10 +11,12 @@ from ...ir.nodes import (
     Buffer,
     Call,
     Function,
+    Growable,
     Module,
     PopRef,
     PushRef,
     Rebind,
+    Ref,
     Reshape,
     Resize,
     Storage,
@@ -28,13 +30,39 @@ class FunctionFacts:
     - `storages`: by name, at any depth.
     - `views_of`: base by view or reshape.
     - `escaping`: storages that a result looks into: they outlive the C function.
+    - `overlapping`: pairs of storage parameters that some call fills with what may share memory.
     - `recurses`: whether the function may (indirectly) call itself."""
 
     storages: dict[str, Storage]
     views_of: dict[str, str]
     held: set[str] = field(default_factory=set[str])
     escaping: set[str] = field(default_factory=set[str])
+    overlapping: set[frozenset[str]] = field(default_factory=set[frozenset[str]])
     recurses: bool = False
+
+    def may_overlap(self, a: str, b: str) -> bool:
+        """Whether two storages may share memory. What refs and ref stacks name may be anything held or passed."""
+        a, b = self._root(a), self._root(b)
+        first, second = self.storages[a], self.storages[b]
+        if a == b or frozenset((a, b)) in self.overlapping:
+            return True
+        if isinstance(first, Buffer) and isinstance(second, Buffer):
+            return False
+        return self._may_be_target(a, first) and self._may_be_target(b, second)
+
+    def _root(self, name: str) -> str:
+        while name in self.views_of:
+            name = self.views_of[name]
+        return name
+
+    def _may_be_target(self, name: str, storage: Storage) -> bool:
+        match storage:
+            case Ref():
+                return True
+            case Growable(ref_rank=rank):
+                return rank is not None
+            case Buffer(intent=intent):
+                return name in self.held or intent != "local"
 
 
 @dataclass(slots=True)
@@ -52,6 +80,8 @@ def facts(module: Module) -> Facts:
     while _spread_held(module, found):
         pass
     while _spread_strided(module, found):
+        pass
+    while _spread_overlaps(module, found):
         pass
     for name, of in found.functions.items():
         of.recurses = name in _reachable(module, name)
@@ -120,6 +150,24 @@ def _spread_strided(module: Module, found: Facts) -> bool:
                 case _:
                     pass
     return (len(found.strided), found.strided_stacks) != before
+
+
+def _spread_overlaps(module: Module, found: Facts) -> bool:
+    changed = False
+    for f in module.functions.values():
+        of = found.functions[f.name]
+        for s in walk.statements(f.body):
+            if not isinstance(s, Call):
+                continue
+            names = [p.name for p in module.functions[s.function].params]
+            passed = [(name, a) for name, a in zip(names, s.args, strict=True) if isinstance(a, str)]
+            overlapping = found.functions[s.function].overlapping
+            before = len(overlapping)
+            overlapping |= {
+                frozenset((p, q)) for p, a in passed for q, c in passed if p != q and of.may_overlap(a, c)
+            }  # fmt: skip
+            changed |= len(overlapping) > before
+    return changed
 
 
 def _reachable(module: Module, name: str) -> set[str]:

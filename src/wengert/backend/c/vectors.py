@@ -7,7 +7,7 @@ loop does not otherwise touch (reductions), or elements that move with the loop 
 from __future__ import annotations
 
 from ...ir import walk
-from ...ir.nodes import Accumulate, Alloc, Expr, If, Let, Loop, Op, Ref, Stmt, Store, Var
+from ...ir.nodes import Accumulate, Alloc, Expr, If, Let, Loop, Op, Stmt, Store, Var
 from ...ir.ops import CHECKED
 from .writer import Writer
 
@@ -71,7 +71,7 @@ def _apart(w: Writer, sums: list[Accumulate], moving: list[Accumulate], stored: 
     """Whether what is accumulated meets nothing else that the loop touches, in another iteration."""
     for k, s in enumerate(sums):
         others = (*sums[:k], *sums[k + 1 :], *moving, *stored)
-        if any(_may_alias(w, s.storage, o.storage, s.value.dtype is o.value.dtype) for o in others):
+        if any(_may_meet(w, s, o) for o in others):
             return False
         if any(x.storage == s.storage for t in body for e in walk.expressions(t) for x in walk.loads(e)):
             return False
@@ -80,29 +80,10 @@ def _apart(w: Writer, sums: list[Accumulate], moving: list[Accumulate], stored: 
             if o.storage == s.storage:
                 if o.index != s.index:
                     return False
-            elif _may_alias(w, s.storage, o.storage, s.value.dtype is o.value.dtype):
+            elif _may_meet(w, s, o):
                 return False
     return True
 
 
-def _may_alias(w: Writer, a: str, b: str, same_dtype: bool) -> bool:
-    """Whether two names may stand for the same memory. The root's parameters are apart, those of others may not be."""
-    if not same_dtype:
-        return False
-    if a == b:
-        return True
-    root_a, root_b = _root(w, a), _root(w, b)
-    if root_a is None or root_b is None:
-        return True
-    if root_a == root_b:
-        return True
-    params = {p.name for p in w.function.params}
-    both_params = root_a in params and root_b in params
-    return both_params and w.function.name != w.shared.module.entry
-
-
-def _root(w: Writer, name: str) -> str | None:
-    """The allocated buffer or parameter that a name is part of; None if it is not known."""
-    while name in w.facts.views_of:
-        name = w.facts.views_of[name]
-    return None if isinstance(w.facts.storages[name], Ref) or name in w.facts.held else name
+def _may_meet(w: Writer, s: Accumulate, o: Accumulate | Store) -> bool:
+    return s.value.dtype is o.value.dtype and w.facts.may_overlap(s.storage, o.storage)
