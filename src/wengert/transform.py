@@ -6,12 +6,13 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from wengert import ad, pipeline
+from wengert import ad, persist, pipeline
 from wengert.dispatch import Fetch, fetcher, inexact
 from wengert.errors import WengertError
 from wengert.frontend.python.program import Output, Staged, rebuild, stage_call
@@ -45,7 +46,6 @@ class Variant:
     """One compilation of a program: which calls it serves, how to run it, how to give back its results."""
 
     staged: Staged
-    module: Module
     fetch: Fetch
     raw: Fetch
     kernel: Any = None
@@ -78,15 +78,29 @@ class Program:
             found = self.find(kind, args, kwargs)
             if found is not None:
                 return found
+            for staged, kernel, plan in persist.load(self.fn, kind, args, kwargs):
+                leaves = self._add(kind, args, kwargs, staged, kernel, plan)
+                if leaves is not None:
+                    return self.variants[kind][0], leaves
             staged = self.stage(args, kwargs)
             module = pipeline.prepare(staged.module)
             kernel, plan = make(staged, module)
-            made = Variant(staged, module, fetcher(staged, args, kwargs), fetcher(staged, args, kwargs, raw=True), kernel, plan)
-            leaves = made.fetch(self.fn, args, kwargs)
+            leaves = self._add(kind, args, kwargs, staged, kernel, plan)
             if leaves is None:
                 raise WengertError("the guards of a new compilation reject the very call it was made for")
-            self.variants.setdefault(kind, []).insert(0, made)
+            made = self.variants[kind][0]
+            persist.save(self.fn, kind, args, kwargs, made)
             return made, leaves
+
+    def _add(
+        self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], staged: Staged, kernel: Any, plan: Any
+    ) -> tuple[Any, ...] | None:
+        """Add a variant if it serves this call."""
+        made = Variant(staged, fetcher(staged, args, kwargs), fetcher(staged, args, kwargs, raw=True), kernel, plan)
+        leaves = made.fetch(self.fn, args, kwargs)
+        if leaves is not None:
+            self.variants.setdefault(kind, []).insert(0, made)
+        return leaves
 
     def stage(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
         from wengert import nested  # registers what transforms mean inside programs
@@ -573,8 +587,8 @@ def vjp(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = No
         names = [module.root.results[i] for i in seeded]
         reverse, binds, gradients = reverse_module(staged, module, groups, names)
         found = {staged.leaves[k].access: r for k, r in gradients.items()}
-        primal = Kernel(module, primal_binds(staged))
-        return primal, (selected, seeded, GradPlan(None, places, found), Lazy(lambda: Kernel(reverse, binds)))
+        primal, pulled = both(lambda: Kernel(module, primal_binds(staged)), lambda: Kernel(reverse, binds))
+        return primal, (selected, seeded, GradPlan(None, places, found), pulled)
 
     variant, leaves = program.variant(("vjp", _key(wrt), _key(of)), args, kwargs, make)
     selected, seeded, plan, reverse = variant.plan
@@ -590,25 +604,17 @@ def vjp(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = No
         seeds = [
             np.ascontiguousarray(given.get(i, np.zeros(shapes[i].shape)), shapes[i].dtype).reshape(shapes[i].shape) for i in seeded
         ]
-        out = reverse.get()((*private(staged, leaves), *seeds))
+        out = reverse((*private(staged, leaves), *seeds))
         return plan.read(wrt, args, kwargs, out)
 
     return rebuild(selected.tree, results), pullback
 
 
-class Lazy:
-    """A value made at first use."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._value: Any = None
-        self._lock = threading.Lock()
-
-    def get(self) -> Any:
-        with self._lock:
-            if self._value is None:
-                self._value = self._make()
-        return self._value
+def both(a: Callable[[], Any], b: Callable[[], Any]) -> tuple[Any, Any]:
+    """The results of two compilations made at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(b)
+        return a(), second.result()
 
 
 def forward_module(staged: Staged, module: Module, active: list[int]) -> tuple[Module, list[Bind]]:

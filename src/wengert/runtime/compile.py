@@ -97,7 +97,7 @@ def _native_digest() -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """What `-march=native` depends on."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n", 1)[0].splitlines()
@@ -151,7 +151,7 @@ def build(source: str) -> Path:
     """
     compiler = find_compiler()
     options = flags(compiler)
-    common = (compiler.identity, *options, _native_digest(), _processor(), sys.platform)
+    common = (compiler.identity, *options, _native_digest(), processor(), sys.platform)
     library = cache.directory() / f"{_digest(source, *common)}.so"
     if library.exists():
         return library

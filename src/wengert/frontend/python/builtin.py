@@ -417,9 +417,11 @@ def filter_(interp: Interp, fn: Any, values: Any) -> Any:
 @handles(sorted)
 def sorted_(interp: Interp, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
     items = interp.static_iterable(values)
-    if contains_runtime(items):
+    keys = items if key is None else [interp.call(key, [v], {}) for v in items]
+    if contains_runtime(keys):
         raise interp.stage.refuse("sorted() compares run-time numbers", "use np.sort")
-    return interp.stage.note_created(interp.native(lambda: sorted(items, key=key, reverse=reverse)))
+    order = interp.native(lambda: sorted(range(len(items)), key=keys.__getitem__, reverse=bool(reverse)))
+    return interp.stage.note_created([items[k] for k in order])
 
 
 @handles(iter)

@@ -19,6 +19,7 @@ from wengert.ir.types import BOOL, I64
 
 from . import arrays
 from wengert.analysis.affine import constant
+from .frame import USER_ERRORS, PyRaise
 from .slots import CannotJoin, ChoiceSpec, ArraySlot, ArraySpec, RefSlot, Slot, Spec, UnboundSpec, allocate, spec_of, widen
 from .stage import _WHOLE, NeedStatic, Stage, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar
@@ -204,8 +205,15 @@ class Control:
 
         def side(run: Callable[[], Any]) -> Callable[[], bool]:
             def staged() -> bool:
-                value = run()
-                self.stage.write(box, "value", self.settle(value))
+                try:
+                    value = self.settle(run())
+                except ExitNow:
+                    return False
+                except PyRaise as error:
+                    return self.raise_(error)
+                except USER_ERRORS as error:
+                    return self.raise_(PyRaise(error))
+                self.stage.write(box, "value", value)
                 return True
 
             return staged
@@ -367,12 +375,14 @@ class Control:
     ) -> Path:
         """A loop at run time. `enter(index)` binds the target, `test` stages the condition of a while."""
         self._flush()
-        stage = self.stage
-        for attempt in range(24):
+        stage, short = self.stage, self.short
+        for _ in range(24):
             snap, opened, bodies = stage.snapshot(), len(stage.opened), len(self.bodies)
             try:
                 done = self._try_loop(node, start, stop, step, enter, test, run, live_head, live_after, assigned)
+                self.short = short
             except BaseException:
+                self.short = short
                 stage.restore(snap)
                 del stage.opened[opened:]
                 del self.bodies[bodies:]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .control import Target
 from .source import FunctionNode, SourceFile
 from .values import RuntimeString
+
+if TYPE_CHECKING:
+    from .control import Target
 
 
 class PyRaise(Exception):

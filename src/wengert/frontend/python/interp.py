@@ -403,6 +403,8 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         container = self.resolve(container)
         if isinstance(container, RArray):
             raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
+        if isinstance(container, dict):
+            item = self.static_key(item)
         if contains_runtime(item) and not isinstance(item, Closure) or (isinstance(container, (list, tuple)) and contains_runtime(container)):
             found: Any = False
             for candidate in self.static_iterable(container):

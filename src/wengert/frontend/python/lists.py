@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wengert.analysis.affine import constant, imul
+from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Declare, Expr, Extent, Growable, Load, Pop, Push, Resize, Store, Var
 from wengert.ir.types import I64, DType
 
 from . import arrays, index
+from .control import PreferUnroll
 from .frame import PyRaise
 from .numeric import as_scalar, is_number, join_dtype
 from .stage import Restage, Stage
@@ -40,7 +42,12 @@ class Lists:
         node: ast.AST | None = self.list_nodes.get(id(items))
         if node is None:
             raise self.stage.refuse(reason, "create the list inside the function, or use an array")
-        self.stage.decisions.growable[node] = self.grow_spec(elements, None, reason)
+        try:
+            self.stage.decisions.growable[node] = self.grow_spec(elements, None, reason)
+        except Unsupported:
+            if self.short is None:
+                raise
+            raise PreferUnroll(self.short) from None
         raise Restage
 
     def grow_spec(self: Interp, elements: list[Any], have: GrowSpec | None, reason: str) -> GrowSpec:

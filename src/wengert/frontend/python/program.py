@@ -14,6 +14,8 @@ from wengert.ir import build
 from wengert.ir.nodes import Alloc, Buffer, Function, Module, Store
 from wengert.ir.types import DType
 
+from wengert.runtime.hashing import code_hash
+
 from . import arrays
 from .control import ExitNow
 from .externals import Access, Guard, Leaf
@@ -54,7 +56,22 @@ class Staged:
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)  # IR name -> (leaf, axis or -1)
     mutated: tuple[int, ...] = ()
     returns_inputs: bool = False
-    sources: tuple[Any, ...] = ()
+    sources: tuple[Any, ...] = ()  # staged functions and the hash of their code
+
+    def portable(self) -> Staged:
+        """What another process needs to recognise and run the same call: no IR, no data of this call."""
+        leaves = [Leaf(leaf.access, _template(leaf.value), leaf.name, leaf.key, leaf.scalar, leaf.buffer, leaf.extents) for leaf in self.leaves]
+        return Staged(
+            Module({}, ""), leaves, self.guards, self.equal, self.output, self.sizes, self.mutated, self.returns_inputs,
+            tuple((fn, code_hash(fn.__code__)) for fn in self.sources),
+        )
+
+
+def _template(value: Any) -> Any:
+    """A small value of the same type and dtype."""
+    if isinstance(value, np.ndarray):
+        return np.empty((0,) * value.ndim, value.dtype).view(type(value))
+    return value
 
 
 def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
@@ -168,7 +185,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
         )])
     return Staged(
         Module(functions, root.name), leaves, externals.guards, equal, output[0], sizes, mutated,
-        any(leaf.root is not None and leaf.root.returned for leaf in leaves), tuple(interp.sources),
+        any(leaf.root is not None and leaf.root.returned for leaf in leaves), tuple(interp.sources.values()),
     )
 
 

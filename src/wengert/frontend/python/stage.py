@@ -384,13 +384,18 @@ class Stage:
         value = evaluate(expanded, self.concrete)
         if value is not None:
             raise NeedLeafStatic({a.name for a in _variables(expanded)}, reason)
-        for variable in _variables(expanded):
-            if variable.name in self.loop_vars:
-                raise NeedStatic(variable.name, reason)
+        index = self.loop_index_in(expr)
+        if index is not None:
+            raise NeedStatic(index, reason)
         raise self.refuse(
             f"{reason} must be known before the program runs, but it is computed from run-time data",
             "pass it as an argument, or compute it from sizes and constants only",
         )
+
+    def loop_index_in(self, expr: Expr) -> str | None:
+        """The innermost loop index that an integer is computed from, if any."""
+        used = [v.name for v in _variables(self.expand(expr)) if v.name in self.loop_vars]
+        return max(used, key=list(self.loop_vars).index, default=None)
 
     def expand(self, expr: Expr) -> Expr:
         """The expression with names of lets replaced by their definitions (no loads)."""

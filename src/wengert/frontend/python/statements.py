@@ -244,11 +244,8 @@ class Statements:
                         raise self.stage.refuse("a value of several possible kinds is stored into an array", "test its kind first")
                     index.update(self.stage, view, symbol, value)
                     return
-                old = self.get_item(owner, key)
-                if isinstance(owner, RArray):
-                    self.set_item(owner, key, self.binary(symbol, old, self.eval(value_node)))
-                else:
-                    self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
+                old = self.settle(self.get_item(owner, key))
+                self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
             case _:
                 raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
 
@@ -400,6 +397,9 @@ class Statements:
             if stage.loop_vars.get(need.variable) is not node:
                 raise
             if constant(isub(stop, start)) is None and not self._known(isub(stop, start)):
+                outer = stage.loop_index_in(isub(stop, start))
+                if outer is not None:
+                    raise NeedStatic(outer, need.reason) from None
                 raise stage.refuse(
                     f"{need.reason} must be known before the program runs, but it depends on this loop's index",
                     "use arrays instead of Python lists inside the loop, or a loop over a constant range",
@@ -599,11 +599,12 @@ class Statements:
             if not path.falls and not others:
                 return catch()
             caught = self.stage.let(Load(handler.target.flag.name, (), handler.target.flag.dtype))
-            self.bodies[-1].exits |= others
-            falls = self.branch(caught, catch, lambda: path.falls)
-            if falls:
-                self.guard(others)
-            return falls
+
+            def passed() -> bool:
+                self.bodies[-1].exits |= others  # the side where no handler runs may have left, with values of its own
+                return path.falls
+
+            return self.branch(caught, catch, passed)
 
         if not node.finalbody:
             return handled()

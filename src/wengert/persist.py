@@ -1,0 +1,170 @@
+"""The first level of the disk cache: a call seen in an earlier process runs again without being staged.
+
+An entry is found by the root function's code, the transform and the kinds of the arguments; it holds everything the
+compilation read (guards, functions staged with a hash of their code) and the libraries it made. It is used only if every
+function still has the code it was staged from and every guard holds, so an edited callee, global or closure is never
+served stale. Programs that depend on things that cannot be named in another process (a lambda in a global, say) are not
+stored here; their C code is still found by content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import pickle
+import sys
+import types
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.runtime import cache as disk
+from wengert.runtime.call import Kernel
+from wengert.runtime.compile import processor
+from wengert.runtime.hashing import code_hash
+
+if TYPE_CHECKING:
+    from wengert.transform import Variant
+
+LIMIT = 16  # entries kept under one key
+
+
+def signature(value: Any, depth: int = 4) -> Any:
+    """The kind of an argument, coarsely: what a key is made of."""
+    if isinstance(value, np.ndarray):
+        return ("a", value.dtype.str, tuple(min(n, 9) for n in value.shape))
+    if isinstance(value, (tuple, list)) and depth:
+        return (type(value).__qualname__, tuple(signature(v, depth - 1) for v in value))
+    if isinstance(value, dict) and depth:
+        return ("d", tuple((str(k), signature(v, depth - 1)) for k, v in value.items()))
+    if isinstance(value, (bool, str)) or value is None:
+        return repr(value)
+    if type(value) is int:
+        return ("i", (value > 0) - (value < 0))
+    return type(value).__qualname__
+
+
+@cache
+def _own_version() -> str:
+    """Changes whenever wengert itself does."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        status = path.stat()
+        digest.update(f"{path.name}:{status.st_size}:{status.st_mtime_ns};".encode())
+    return digest.hexdigest()
+
+
+def _root(fn: Callable[..., Any]) -> types.FunctionType | None:
+    inner = getattr(fn, "__func__", fn)
+    return inner if isinstance(inner, types.FunctionType) else None
+
+
+def key_of(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    root = _root(fn)
+    if root is None:
+        return None
+    parts = (
+        code_hash(root.__code__), root.__module__, root.__qualname__, kind, tuple(signature(a) for a in args),
+        tuple((k, signature(v)) for k, v in kwargs.items()), sys.version, np.__version__, processor(), _own_version(),
+    )  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, fn: Callable[..., Any]) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self.root = _root(fn)
+
+    def persistent_id(self, obj: Any) -> Any:
+        if obj is self.root:
+            return ("root",)
+        if isinstance(obj, types.ModuleType):
+            return ("module", obj.__name__)
+        if isinstance(obj, Kernel):
+            return ("kernel", str(obj.path))
+        if type(obj) is dict and "__name__" in obj and "__builtins__" in obj:
+            if self.root is not None and obj is self.root.__globals__:
+                return ("globals",)
+            module = sys.modules.get(obj["__name__"])
+            if module is None or vars(module) is not obj:
+                raise pickle.PicklingError("a namespace that is no module")
+            return ("namespace", obj["__name__"])
+        if isinstance(obj, types.FunctionType) and (obj.__module__ == "__main__" or "<locals>" in obj.__qualname__):
+            if self.root is not None and self.root.__globals__.get(obj.__name__) is obj:
+                return ("global", obj.__name__)
+            raise pickle.PicklingError("a function that has no name elsewhere")
+        return None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, fn: Callable[..., Any]) -> None:
+        super().__init__(file)
+        self.root = _root(fn)
+
+    def persistent_load(self, pid: Any) -> Any:
+        match pid:
+            case ("root",):
+                return self.root
+            case ("module", name):
+                __import__(name)
+                return sys.modules[name]
+            case ("kernel", path):
+                return Kernel.from_library(path)
+            case ("globals",):
+                assert self.root is not None
+                return self.root.__globals__
+            case ("global", name):
+                assert self.root is not None
+                return self.root.__globals__[name]
+            case ("namespace", name):
+                __import__(name)
+                return vars(sys.modules[name])
+            case _:
+                raise pickle.UnpicklingError(f"unknown reference {pid!r}")
+
+
+def _path(key: str) -> Path:
+    return disk.directory() / "calls" / f"{key}.pickle"
+
+
+def save(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], variant: Variant) -> None:
+    """Store a new compilation, if everything it depends on can be named in another process."""
+    key = key_of(fn, kind, args, kwargs)
+    if key is None:
+        return
+    file = io.BytesIO()
+    try:
+        _Pickler(file, fn).dump((variant.staged.portable(), variant.kernel, variant.plan))
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError):
+        return
+    entries = [e for e in _entries(key) if e != file.getvalue()][: LIMIT - 1]
+    with contextlib.suppress(OSError):
+        disk.write_atomically(_path(key), pickle.dumps([file.getvalue(), *entries]))
+
+
+def _entries(key: str) -> list[bytes]:
+    try:
+        found = pickle.loads(_path(key).read_bytes())
+    except (OSError, pickle.UnpicklingError, EOFError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def load(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
+    """What earlier processes stored for such a call and is still fresh: (staged, kernel, plan), guards not yet checked."""
+    key = key_of(fn, kind, args, kwargs)
+    if key is None:
+        return []
+    found: list[tuple[Any, Any, Any]] = []
+    for entry in _entries(key):
+        try:
+            staged, kernel, plan = _Unpickler(io.BytesIO(entry), fn).load()
+        except Exception:  # a function or module that is no longer there, a library that is gone: staged anew
+            continue
+        if all(code_hash(function.__code__) == known for function, known in staged.sources):
+            found.append((staged, kernel, plan))
+    return found
