@@ -22,7 +22,7 @@ from wengert.analysis.affine import constant
 from .frame import USER_ERRORS, PyRaise
 from .slots import CannotJoin, ChoiceSpec, ArraySlot, ArraySpec, RefSlot, Slot, Spec, UnboundSpec, allocate, spec_of, widen
 from .stage import _WHOLE, NeedStatic, Stage, Trial
-from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar
+from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
 
 
 class ExitNow(Exception):
@@ -294,7 +294,7 @@ class Control:
             if dead_a or dead_b:
                 spec = spec_of(stage, value, by_value=False)  # type: ignore[possibly-undefined]
             else:
-                if x is y or (_both_static(x, y) and spec_of(stage, x, True) == spec_of(stage, y, True)):
+                if x is y or (_static(x) and _static(y) and spec_of(stage, x, True) == spec_of(stage, y, True)):
                     if self._reaches(x):
                         after.append(lambda: stage.put(container, key, x))
                         return
@@ -680,8 +680,9 @@ def _flexible(spec: Spec) -> Spec:
     return spec
 
 
-def _both_static(x: Any, y: Any) -> bool:
-    return not isinstance(x, (RScalar, RArray)) and not isinstance(y, (RScalar, RArray))
+def _static(value: Any) -> bool:
+    """Whether equal descriptions of such values mean equal values."""
+    return all(_static(v) for v in value) if isinstance(value, tuple) else not is_runtime(value)
 
 
 def _same_value(a: Any, b: Any) -> bool:

@@ -95,6 +95,7 @@ class Stage:
         self.blocks: list[list[Stmt]] = [[]]
         self.journal: list[dict[tuple[int, Any], tuple[Any, Any, Any]]] = []
         self.facts = Facts()
+        self.raised: dict[str, bool] = {}  # floating-point errors that are exceptions, see float_errors
         self.names: dict[str, int] = {}
         self.span: Span | None = None
         self.concrete: dict[str, int] = {}
