@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Buffer, Expr, Function, Growable, Module, Param, Scalar, Var
-from wengert.ir.types import F64, I64
+from wengert.ir.types import F64, I64, DType
 
 N = Var("n", I64)
 
@@ -48,9 +48,9 @@ class _Scope:
 class _Generator:
     """One function."""
 
-    def __init__(self, rng: random.Random, names: list[str], scope: _Scope, callees: list[str], recursive: str | None):
+    def __init__(self, rng: random.Random, names: list[str], scope: _Scope, callees: list[str], dtype: DType):
         self.rng, self.e, self.scope = rng, Emitter(names), scope
-        self.callees, self.recursive = callees, recursive
+        self.callees, self.dtype = callees, dtype
         self.group: dict[str, str] = {}
         self.anys: list[_Any] = []
         self.budget = 40
@@ -95,15 +95,15 @@ class _Generator:
     def load(self) -> Expr | None:
         kind = self.rng.randrange(5)
         if kind == 0 and (c := self.pick(self.scope.cells, self.readable)):
-            return b.load(c, (), F64)
+            return b.load(c, (), self.dtype)
         if kind == 1 and (m := self.pick(self.scope.matrices, self.readable)):
-            return b.load(m, (self.index(), self.index()), F64)
+            return b.load(m, (self.index(), self.index()), self.dtype)
         if kind == 2 and self.anys and self.anys[-1].own in self.scope.vectors:
             own = self.anys[-1].own
             if own is not None and all(f is self.anys[-1] for f in self.frames(own)):
-                return b.load(own, (self.anys[-1].var,), F64)
+                return b.load(own, (self.anys[-1].var,), self.dtype)
         v = self.pick(self.scope.vectors + self.scope.refs, self.readable)
-        return b.load(v, (self.index(),), F64) if v else None
+        return b.load(v, (self.index(),), self.dtype) if v else None
 
     def expr(self, depth: int = 0) -> Expr:
         r = self.rng.random()
@@ -111,9 +111,11 @@ class _Generator:
             if self.scope.scalars and self.rng.random() < 0.5:
                 return self.rng.choice(self.scope.scalars)
             loaded = self.load()
-            return loaded if loaded is not None else b.const(round(self.rng.uniform(-1, 1), 2), F64)
+            return loaded if loaded is not None else b.const(round(self.rng.uniform(-1, 1), 2), self.dtype)
         if r < 0.55:
             return b.mul(self.expr(depth + 1), self.expr(depth + 1))
+        if self.dtype.is_complex and r > 0.65:
+            return self.complex_expr(depth)
         if r < 0.7:
             return b.op(self.rng.choice(["add", "sub"]), self.expr(depth + 1), self.expr(depth + 1))
         if r < 0.85:
@@ -123,17 +125,38 @@ class _Generator:
         if r < 0.94:
             return b.op(self.rng.choice(["max", "min"]), self.expr(depth + 1), self.expr(depth + 1))
         if r < 0.97 and self.scope.ints:
-            return b.mul(b.cast(self.rng.choice(self.scope.ints), F64), self.expr(depth + 1))
+            return b.mul(b.cast(self.rng.choice(self.scope.ints), self.dtype), self.expr(depth + 1))
         return b.select(self.condition(), self.expr(depth + 1), self.expr(depth + 1))
+
+    def complex_expr(self, depth: int) -> Expr:
+        """Operations that only complex numbers have, and those of the others that do not grow much."""
+        x = self.expr(depth + 1)
+        match self.rng.randrange(6):
+            case 0:
+                return b.op("conj", x)
+            case 1:
+                return b.op("complex", b.op("imag", x), b.op("real", self.expr(depth + 1)))
+            case 2:
+                return b.cast(b.op("abs", x), self.dtype)
+            case 3:
+                return b.op(self.rng.choice(["sin", "cos", "neg"]), x)
+            case 4:
+                return b.div(x, b.cast(b.add(1.5, b.op("abs", self.expr(depth + 1))), self.dtype))
+            case _:
+                return b.select(self.condition(), x, self.expr(depth + 1))
 
     def value(self) -> Expr:
         """An expression that cannot blow up."""
+        if self.dtype.is_complex:
+            x = self.e.let("q", self.expr())
+            return b.div(x, b.cast(b.add(1.0, b.op("abs", x)), self.dtype))
         return b.op(self.rng.choice(["sin", "tanh"]), self.expr())
 
     def condition(self) -> Expr:
         if self.scope.ints and self.rng.random() < 0.4:
             return b.op(self.rng.choice(["lt", "eq", "ge"]), self.rng.choice(self.scope.ints), self.rng.randrange(1, 3))
-        return b.op(self.rng.choice(["lt", "gt"]), self.expr(2), round(self.rng.uniform(-0.5, 0.5), 3))
+        x = b.op("real", self.expr(2))
+        return b.op(self.rng.choice(["lt", "gt"]), x, round(self.rng.uniform(-0.5, 0.5), 3))
 
     # -- statements
 
@@ -185,7 +208,7 @@ class _Generator:
             self.e.accumulate(t[0], t[1], self.value())
 
     def extremum(self, depth: int) -> None:
-        if (t := self.target()) is not None:
+        if not self.dtype.is_complex and (t := self.target()) is not None:
             self.e.accumulate(t[0], t[1], self.value(), self.rng.choice(["max", "min"]))
 
     def local(self, depth: int) -> None:
@@ -194,7 +217,7 @@ class _Generator:
             self.scope.cells.append(cell)
             self.declare(cell)
             return
-        buffer = self.e.alloc("t", F64, [N], zero=True)
+        buffer = self.e.alloc("t", self.dtype, [N], zero=True)
         self.declare(buffer.name)
         if self.rng.random() < 0.7:
             with self.e.loop("f", 0, N, order=self.rng.choice(["any", "sequential"])) as i, self.inner():
@@ -218,21 +241,21 @@ class _Generator:
             start = [self.index(), self.index()]
             step = self.rng.choice([1, -1])
             start[axis] = b.i64(0) if step == 1 else b.sub(N, 1)
-            new = self.e.view("row", Buffer(m, F64, (N, N)), start, [(axis, step)], [N]).name
+            new = self.e.view("row", Buffer(m, self.dtype, (N, N)), start, [(axis, step)], [N]).name
             base = m
         elif r < 0.9 or not s.matrices:
             base = self.rng.choice(s.vectors + s.refs)
-            new = self.e.view("rev", Buffer(base, F64, (N,)), [b.sub(N, 1)], [(0, -1)], [N]).name
+            new = self.e.view("rev", Buffer(base, self.dtype, (N,)), [b.sub(N, 1)], [(0, -1)], [N]).name
         else:
             free = [v for v in s.vectors if self.same(v) != "refs"]
             if not free:
                 return
             base = self.rng.choice(free)
-            m = self.e.view("rep", Buffer(base, F64, (N,)), [0], [(None, 1), (0, 1)], [N, N]).name
-            new = self.e.view("col", Buffer(m, F64, (N, N)), [0, self.index()], [(0, 1)], [N]).name
+            m = self.e.view("rep", Buffer(base, self.dtype, (N,)), [0], [(None, 1), (0, 1)], [N, N]).name
+            new = self.e.view("col", Buffer(m, self.dtype, (N, N)), [0, self.index()], [(0, 1)], [N]).name
             if self.readable(base):
-                self.scope.scalars.append(self.e.let("r", b.load(m, (self.index(), self.index()), F64)))
-                self.scope.scalars.append(self.e.let("r", b.mul(b.load(new, (self.index(),), F64), self.expr())))
+                self.scope.scalars.append(self.e.let("r", b.load(m, (self.index(), self.index()), self.dtype)))
+                self.scope.scalars.append(self.e.let("r", b.mul(b.load(new, (self.index(),), self.dtype), self.expr())))
             return
         self.group[new] = self.same(base)
         for f in self.anys:
@@ -245,7 +268,7 @@ class _Generator:
         targets = [t for t in self.scope.vectors + self.scope.refs if self.same(t) == "refs" and not self.frames(t)]
         if not targets:
             return
-        ref = self.e.ref("p", F64, 1)
+        ref = self.e.ref("p", self.dtype, 1)
         self.declare(ref.name, "refs")
         self.e.rebind(ref, self.rng.choice(targets))
         self.scope.refs.append(ref.name)
@@ -254,7 +277,7 @@ class _Generator:
         refs = [r for r in self.scope.refs if not self.frames(r)]
         if len(refs) >= 2:
             p, q = self.rng.sample(refs, 2)
-            t = self.e.ref("t", F64, 1)
+            t = self.e.ref("t", self.dtype, 1)
             self.declare(t.name, "refs")
             self.e.rebind(t, p)
             self.e.rebind(p, q)
@@ -265,18 +288,18 @@ class _Generator:
         refs = [r for r in self.scope.refs if not self.frames(r)]
         if refs and self.readable(refs[0]):
             r = self.rng.choice(refs)
-            new = self.e.alloc("copy", F64, [N])
+            new = self.e.alloc("copy", self.dtype, [N])
             self.declare(new.name, "refs")
             with self.e.loop("f", 0, N) as i, self.inner():
                 self.scope.ints.append(i)
-                self.e.store(new, [i], b.mul(self.value(), b.load(r, (i,), F64)))
+                self.e.store(new, [i], b.mul(self.value(), b.load(r, (i,), self.dtype)))
             self.e.rebind(r, new)
             self.scope.vectors.append(new.name)
 
     def list(self, depth: int) -> None:
         lists = [g for g in self.scope.lists if not self.frames(g.name)]
         if not lists or self.rng.random() < 0.3:
-            g = self.e.growable("g", F64)
+            g = self.e.growable("g", self.dtype)
             self.declare(g.name)
             self.e.push(g, self.value())
             self.scope.lists.append(g)
@@ -306,7 +329,7 @@ class _Generator:
         if not targets:
             return
         if not stacks or self.rng.random() < 0.3:
-            g = self.e.growable("h", F64, ref_rank=1)
+            g = self.e.growable("h", self.dtype, ref_rank=1)
             self.declare(g.name, "refs")
             self.e.push_ref(g, self.rng.choice(targets))
             self.scope.stacks.append(g)
@@ -317,7 +340,7 @@ class _Generator:
         elif kind == 1:
             with self.e.if_(b.gt(b.extent(g, 0), 0)):
                 view = self.e.view("el", g, [b.sub(b.extent(g, 0), 1), 0], [(1, 1)], [N]).name
-                self.e.store(view, [self.index()], b.op("sin", b.load(view, (self.index(),), F64)))
+                self.e.store(view, [self.index()], b.op("sin", b.load(view, (self.index(),), self.dtype)))
         else:
             refs = [r for r in self.scope.refs if not self.frames(r)]
             if refs:
@@ -364,7 +387,7 @@ class _Generator:
         if c is None:
             return
         stop = self.rng.choice([b.i64(3), N, None])
-        bound = b.lt(b.load(c, (), F64), 0.6)
+        bound = b.lt(b.op("real", b.load(c, (), self.dtype)), 0.6)
         hint = Var("k", I64)
         name = self.e.fresh("k")
         hint = Var(name, I64)
@@ -389,17 +412,17 @@ class _Generator:
         self.e.call(self.rng.choice(names), v, r, c, self.expr(), deep, N)
 
 
-def _helper(rng: random.Random, name: str, callees: list[str]) -> Function:
+def _helper(rng: random.Random, name: str, callees: list[str], dtype: DType) -> Function:
     params: tuple[Param, ...] = (
-        Buffer("a", F64, (N,), True, "inout"),
-        Buffer("r", F64, (N,), True, "inout"),
-        Buffer("s", F64, (), intent="inout"),
-        Scalar("x", F64),
+        Buffer("a", dtype, (N,), True, "inout"),
+        Buffer("r", dtype, (N,), True, "inout"),
+        Buffer("s", dtype, (), intent="inout"),
+        Scalar("x", dtype),
         Scalar("m", I64),
         Scalar("n", I64),
     )
-    scope = _Scope([Var("x", F64)], [], ["a", "r"], ["s"], [], [], [], [])
-    g = _Generator(rng, [p.name for p in params], scope, callees, name)
+    scope = _Scope([Var("x", dtype)], [], ["a", "r"], ["s"], [], [], [], [])
+    g = _Generator(rng, [p.name for p in params], scope, callees, dtype)
     g.group = {"a": "refs", "r": "refs"} if rng.random() < 0.5 else {"a": "args", "r": "args"}
     g.budget = 12
     g.block(2)
@@ -412,35 +435,35 @@ def _helper(rng: random.Random, name: str, callees: list[str]) -> Function:
     return Function(name, params, g.e.block())
 
 
-def program(seed: int) -> Module:
+def program(seed: int, dtype: DType = F64) -> Module:
     rng = random.Random(seed)
-    helpers = [_helper(rng, "h0", [])] if rng.random() < 0.6 else []
+    helpers = [_helper(rng, "h0", [], dtype)] if rng.random() < 0.6 else []
     if helpers and rng.random() < 0.5:
-        helpers.append(_helper(rng, "h1", ["h0"]))
+        helpers.append(_helper(rng, "h1", ["h0"], dtype))
     params: tuple[Param, ...] = (
-        Buffer("u", F64, (N,), intent="inout"),
-        Buffer("v", F64, (N,), intent="in"),
-        Buffer("w", F64, (N, N), intent="inout"),
-        Scalar("x", F64),
+        Buffer("u", dtype, (N,), intent="inout"),
+        Buffer("v", dtype, (N,), intent="in"),
+        Buffer("w", dtype, (N, N), intent="inout"),
+        Scalar("x", dtype),
         Scalar("n", I64),
     )
-    scope = _Scope([Var("x", F64)], [], ["u"], [], ["w"], [], [], [])
-    g = _Generator(rng, [p.name for p in params], scope, [h.name for h in helpers], None)
+    scope = _Scope([Var("x", dtype)], [], ["u"], [], ["w"], [], [], [])
+    g = _Generator(rng, [p.name for p in params], scope, [h.name for h in helpers], dtype)
     if rng.random() < 0.5:
         g.group["u"] = "refs"
-    extra = g.e.alloc("y", F64, [N], zero=True)
+    extra = g.e.alloc("y", dtype, [N], zero=True)
     with g.e.loop("i", 0, N, order="any") as i:
-        g.e.store(extra, [i], b.op("sin", b.load("v", [i], F64)))
-    g.e.alloc("z", F64, [N], zero=True)
+        g.e.store(extra, [i], b.op("sin", b.load("v", [i], dtype)))
+    g.e.alloc("z", dtype, [N], zero=True)
     if rng.random() < 0.5:
         g.group["z"] = "refs"
-    out = g.e.cell("out", b.mul(Var("x", F64), 0.5))
+    out = g.e.cell("out", b.mul(Var("x", dtype), 0.5))
     g.scope.vectors += ["y", "z"]
     g.scope.cells.append(out.name)
     for _ in range(rng.randint(3, 9)):
         g.statement(0)
     for name in ("u", "y", "z"):
         with g.e.loop("i", 0, N) as i:
-            g.e.accumulate(out, [], b.mul(b.load(name, [i], F64), b.add(b.cast(i, F64), 0.7)))
+            g.e.accumulate(out, [], b.mul(b.load(name, [i], dtype), b.cast(b.add(b.cast(i, F64), 0.7), dtype)))
     root = Function("f", params, g.e.block(), ("out", "y", "w"))
     return Module({"f": root, **{h.name: h for h in helpers}}, "f")

@@ -1,7 +1,7 @@
 """Views that repeat what a ref names: the ref is captured first.
 
-A view keeps naming what the ref named when the view was made. The adjoint of a repeating view is found through its base,
-which must therefore not be rebound.
+A view keeps naming what the ref named when the view was made. The adjoint of a repeating view is found through its
+base, which must therefore not be rebound.
 """
 
 from __future__ import annotations

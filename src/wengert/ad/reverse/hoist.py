@@ -1,5 +1,5 @@
-"""Hoisting: a buffer that is allocated in a loop becomes a part of one at the top level, so that the reverse sweep can read
-it. It costs no copy: the forward sweep writes to the part in the first place.
+"""Hoisting: a buffer that is allocated in a loop becomes a part of one at the top level, where the reverse sweep can
+read it. It costs no copy: the forward sweep writes to the part in the first place.
 """
 
 from __future__ import annotations
