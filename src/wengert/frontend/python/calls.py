@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import enum
 import functools
+import importlib
 import inspect
 import types
 from typing import TYPE_CHECKING, Any
@@ -536,10 +537,15 @@ def _impure(fn: Any) -> bool:
 
 
 def _lookup(fn: Any) -> Any:
+    """The handler of a function; those of SciPy are registered when its first function is met."""
     try:
-        return HANDLERS.get(fn)
+        handler = HANDLERS.get(fn)
     except TypeError:
         return None
+    if handler is None and (getattr(fn, "__module__", None) or "").startswith("scipy."):
+        importlib.import_module("wengert.frontend.python.scipy_api")
+        handler = HANDLERS.get(fn)
+    return handler
 
 
 def _located(at: ast.AST, node: Any) -> Any:

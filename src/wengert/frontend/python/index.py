@@ -13,7 +13,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Expr, If, Load, Loop, Stmt, Store, Var
 from wengert.ir.types import BOOL, I64, DType
 
-from . import arrays, numeric
+from . import arrays, float_errors, numeric
 from .stage import Stage
 from .values import RArray, RScalar
 
@@ -466,6 +466,7 @@ def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
     require_writable(stage, target)
     assert target.root is not None
     function = numeric.OPERATORS[symbol][1]
+    float_errors.unchecked(stage, "an in-place operation")
     inputs, output = numeric.loop_types(function, [target, value])
     if not np.can_cast(output.numpy, target.dtype.numpy, "same_kind"):
         raise TypeError(

@@ -16,7 +16,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr, Op, Select, Var
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
-from . import arrays
+from . import arrays, float_errors
 from .stage import Stage, scalar_const
 from .values import RArray, RScalar
 
@@ -235,13 +235,44 @@ def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None 
     """An elementwise operation with NumPy's broadcasting and promotion; a scalar if all operands are scalars."""
     if function not in UFUNCS:
         raise stage.refuse(f"numpy.{function.__name__} is not supported", "write it with the supported operations")
+    operands = tuple(_number(stage, o) for o in operands)
     inputs, output = loop_types(function, operands, dtype)
     fn = UFUNCS[function]
+    strict = any(stage.raised.values())
     if not any(isinstance(o, RArray) for o in operands):
         exprs = [build.cast(as_scalar(o).expr, t) for o, t in zip(operands, inputs, strict=True)]
-        return RScalar(stage.let(build.cast(fn(stage, exprs), output)), False)
-    return elementwise(stage, lambda s, e: build.cast(fn(s, [build.cast(x, t) for x, t in zip(e, inputs, strict=True)]), output),
-                       output, operands)
+        result = stage.let(build.cast(fn(stage, exprs), output))
+        if strict:
+            float_errors.check_scalar(stage, function, exprs, result)
+        return RScalar(result, False)
+    if strict:
+        operands = tuple(arrays.stored(stage, o) if isinstance(o, RArray) else o for o in operands)
+    lazy = elementwise(
+        stage, lambda s, e: build.cast(fn(s, [build.cast(x, t) for x, t in zip(e, inputs, strict=True)]), output), output, operands
+    )
+    return _checked(stage, function, operands, inputs, lazy) if strict else lazy
+
+
+def _number(stage: Stage, operand: Any) -> Any:
+    """Arrays of rank 0 as NumPy scalars: ufuncs return those."""
+    if isinstance(operand, RArray) and operand.rank == 0:
+        stage.pending.pop(id(operand), None)
+        return RScalar(stage.let(arrays.element(operand, ())), False)
+    return operand
+
+
+def _checked(stage: Stage, function: np.ufunc, operands: Sequence[Any], inputs: Sequence[DType], lazy: RArray) -> RArray:
+    """The stored result, after the tests of np.errstate(...="raise")."""
+    result = arrays.stored(stage, lazy)
+    wide: list[RArray | Expr] = []
+    for o, t in zip(operands, inputs, strict=True):
+        if isinstance(o, RArray):
+            same = arrays.lazy(stage, t, o.shape, lambda i, o=o, t=t: build.cast(arrays.element(o, i), t), [o], cost=0)
+            wide.append(arrays.broadcast(stage, arrays.stored(stage, same), result.shape))
+        else:
+            wide.append(build.cast(as_scalar(o).expr, t))
+    float_errors.check_array(stage, function, wide, result)
+    return result
 
 
 def elementwise(stage: Stage, fn: ElementFn, dtype: DType, operands: Sequence[Any], cost: int = 1) -> RArray:

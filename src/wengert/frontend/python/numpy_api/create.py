@@ -207,14 +207,31 @@ def array(
     only_default(interp, "array", like=(like, None))
     _check_order(interp, order)
     value = interp.resolve(object)
+    mode = _copy_mode(interp, copy)
     if isinstance(value, RArray):
         want = value.dtype if dtype is None else dtype_of(interp, dtype)
-        result = value if not copy and want is value.dtype else arrays.copy(interp.stage, value, hint_of(interp, "t"), want)
+        if mode is False and want is not value.dtype:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
+        needed = mode is True or want is not value.dtype
+        result = arrays.copy(interp.stage, value, hint_of(interp, "t"), want) if needed else value
     else:
+        if mode is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
         result = as_array(interp, value, dtype)
     for _ in range(int(ndmin) - result.rank):
         result = insert_axis(interp.stage, result, 0)
     return result
+
+
+def _copy_mode(interp: Interp, copy: Any) -> bool | None:
+    """True: always, False: never, None: if needed."""
+    if copy is np._CopyMode.IF_NEEDED:
+        return None
+    if isinstance(copy, np._CopyMode):
+        return copy is np._CopyMode.ALWAYS
+    if isinstance(copy, RScalar):
+        raise interp.stage.refuse("copy= depends on run-time data", "use a constant")
+    return None if copy is None else bool(copy)
 
 
 def _check_order(interp: Interp, order: Any) -> None:

@@ -115,6 +115,35 @@ def inv(interp: Interp, a: Any) -> RArray:
     return target
 
 
+def pinv(interp: Interp, a: Any) -> RArray:
+    """The pseudo-inverse of a square matrix of full rank: its inverse. Raises LinAlgError where the rank is in doubt."""
+    stage = interp.stage
+    value = square(interp, a)
+    if value.rank != 2:
+        raise stage.refuse("the pseudo-inverse of a stack of matrices", "loop over the matrices")
+    inverse = inv(interp, value)
+    epsilon = max(float(np.finfo(value.dtype.numpy).eps), 1e-15)
+    condition = numeric.ufunc(stage, np.multiply, norm(interp, value), norm(interp, inverse))
+    limit = build.div(build.const(1 / epsilon, F64), build.cast(build.max_(value.shape[0], ONE), F64))
+    fine = build.lt(build.cast(numeric.as_scalar(condition).expr, F64), limit)
+    stage.fail_if(
+        stage.let(build.not_(fine)), "LinAlgError",
+        "the pseudo-inverse of a matrix that is singular to working precision is not supported",
+    )  # fmt: skip
+    return inverse
+
+
+@handles(np.linalg.pinv)
+def pinv_function(
+    interp: Interp, a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._NoValue
+) -> RArray:
+    only_default(interp, "pinv", rcond=(rcond, None), rtol=(rtol, np._NoValue))
+    value = array(interp, a)
+    if value.rank == 2 and constant(isub(*value.shape)) not in (None, 0):
+        raise interp.stage.refuse("the pseudo-inverse of a matrix that is not square", "solve the normal equations")
+    return pinv(interp, value)
+
+
 @handles(np.linalg.solve)
 def solve(interp: Interp, a: Any, b: Any) -> RArray:
     """X with a X = b, for a vector or matrix b; stacks of equal shape."""

@@ -374,5 +374,3 @@ def sinc(interp: Interp, x: Any) -> Any:
         return build.select(build.eq(y, zero), build.one(kind), build.div(build.op("sin", safe), safe))
 
     return apply(interp.stage, fn, kind, [value])
-
-

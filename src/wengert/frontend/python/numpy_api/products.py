@@ -12,7 +12,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr, LibCall
 from wengert.ir.types import BOOL, C64, C128, F32, F64, I64, DType
 
-from .. import arrays, numeric
+from .. import arrays, float_errors, numeric
 from ..registry import handles, method
 from ..values import RArray, RScalar
 from .common import (
@@ -56,6 +56,7 @@ def times(a: Expr, b: Expr) -> Expr:
 def vector_dot(interp: Interp, a: RArray, b: RArray, dtype: DType, conjugate: bool = False) -> RScalar:
     """The sum of products of two vectors of equal length."""
     stage = interp.stage
+    float_errors.unchecked(stage, "a product of arrays")
     if a is b:
         a = b = arrays.stored(stage, a)
     calc = _WIDE.get(dtype, dtype)
@@ -78,6 +79,7 @@ def contract(
 ) -> None:
     """target[i, j] += a[i, k] b[k, j] by loops, where i, k, j are groups of `rows`, `inner` and the remaining axes."""
     stage = interp.stage
+    float_errors.unchecked(stage, "a product of arrays")
     op = "max" if target.dtype is BOOL else "add"
     consume(stage, a, b)
     swapped = rows == inner == 1 and b.rank == 1 and last_axis_first(a)
@@ -96,6 +98,7 @@ def contract(
 def matrix_product(interp: Interp, a: RArray, b: RArray, dtype: DType, target: RArray | None = None) -> RArray:
     """a @ b of two matrices, into `target` if given (which must not alias them)."""
     stage = interp.stage
+    float_errors.unchecked(stage, "a product of arrays")
     m, k, n = a.shape[0], a.shape[1], b.shape[1]
     if dtype.is_inexact:
         target = stage.alloc(dtype, (m, n), hint_of(interp, "product")) if target is None else target

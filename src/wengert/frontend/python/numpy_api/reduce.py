@@ -15,7 +15,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, AccumulateOp, Const, Expr, Load
 from wengert.ir.types import BOOL, C64, C128, F32, F64, I64, U64, DType
 
-from .. import arrays, numeric
+from .. import arrays, float_errors, numeric
 from ..registry import handles, method
 from ..values import RArray, RScalar
 from .common import (
@@ -90,6 +90,8 @@ def accumulated(
     It starts at `init`; without, at the first element of each group, of which there must be one.
     """
     stage = interp.stage
+    if op == "add" and dtype.is_inexact:
+        float_errors.unchecked(stage, "a sum")
     shape = kept_shape(a.shape, axes, keepdims)
     convert = (lambda e: build.cast(e, dtype)) if fn is None else (lambda e: build.cast(fn(e), dtype))
     if init is None and a.cost > arrays.CHEAP:
