@@ -129,6 +129,7 @@ def check(
     rtol: float = 1e-7,
     h: float = 3e-3,
     fd: bool = True,
+    tolerance: float = 1e-9,
     orders: Sequence[Any] = ("forward", "reverse", "random"),
 ) -> None:
     module = unique(parse(text)) if isinstance(text, str) else text
@@ -161,11 +162,11 @@ def check(
                 np.testing.assert_array_equal(a, r)
         right = inner(gradients, [direction[x] for x in wrt])
         more = sum(float(np.sum(np.abs(g) * np.abs(direction[x]))) for g, x in zip(gradients, wrt, strict=True))
-        assert abs(left - right) <= 1e-9 * max(size, more), f"<s, J d> = {left!r}, <J* s, d> = {right!r} ({order})"
+        assert abs(left - right) <= tolerance * max(size, more), f"<s, J d> = {left!r}, <J* s, d> = {right!r} ({order})"
 
     if depth > 0:
         options: Any = {"depth": depth - 1, "seed": seed + 1, "rtol": max(rtol, 1e-6), "h": h}
-        options |= {"fd": fd, "orders": orders}
+        options |= {"fd": fd, "orders": orders, "tolerance": tolerance}
         check(forward, forward_args, **options)
         check(backward, backward_args, **options)
 

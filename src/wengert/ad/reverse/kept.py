@@ -193,10 +193,14 @@ class Kept:
         if name not in self._operations:
             definition = self.p.definitions.get(name)
             value = None if definition is None else definition.value
-            pure = value is not None and not isinstance(value, Load) and not value.dtype.is_inexact
-            pure = pure and all(self._is_integer(n) for n in names_in(value))
-            self._operations[name] = self._inlined(value) if pure else None
+            self._operations[name] = None if value is None or not self._is_pure(value) else self._inlined(value)
         return self._operations[name]
+
+    def _is_pure(self, value: Expr) -> bool:
+        """Whether a value is an integer operation on integers."""
+        if isinstance(value, Load) or value.dtype.is_inexact:
+            return False
+        return all(self._is_integer(n) for n in names_in(value))
 
     def _is_integer(self, name: str) -> bool:
         definition = self.p.definitions.get(name)
