@@ -185,6 +185,22 @@ def test_damaged_manifests_are_ignored(private: Path, damage: bytes) -> None:
     assert manifest.lookup("k") == {"x": 2}
 
 
+def test_pruning_removes_what_was_not_used_for_longest(private: Path) -> None:
+    directory = cache.directory()
+    for k in range(10):
+        (directory / f"{k}.so").write_bytes(bytes(1000))
+        os.utime(directory / f"{k}.so", (k, k))
+    left = directory / f"{cache.BUILD}killed"
+    left.mkdir()
+    (left / "program.c").write_bytes(b"")
+    os.utime(left / "program.c", (0, 0))
+    cache.prune(10_000)
+    assert len(list(directory.glob("*.so"))) == 10 and not left.exists()
+    cache.mark_used(directory / "0.so")
+    cache.prune(8000)
+    assert sorted(p.name for p in directory.glob("*.so")) == ["0.so", "5.so", "6.so", "7.so", "8.so", "9.so"]
+
+
 def test_writing_is_atomic(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = cache.directory() / "file"
     cache.write_atomically(target, b"old")

@@ -15,11 +15,17 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+LIMIT = 1 << 30
+"""Bytes that the cache may hold before the oldest entries go."""
+DAY = 86400.0
+BUILD = "build-"
 
 _lock = threading.Lock()
 _chosen: dict[str, Path] = {}
@@ -79,7 +85,7 @@ def _temporary(wanted: str) -> Path:
 @contextmanager
 def workspace() -> Generator[Path]:
     """A fresh directory on the cache's file system, removed afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="build-", dir=directory()))
+    path = Path(tempfile.mkdtemp(prefix=BUILD, dir=directory()))
     try:
         yield path
     finally:
@@ -98,6 +104,34 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def mark_used(path: Path) -> None:
+    """Tell `prune` that a file was of use."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def prune(limit: int = LIMIT) -> None:
+    """If the cache holds more than `limit` bytes, remove what was not used for longest; and what killed builds left."""
+    found: list[tuple[float, int, str]] = []
+    for folder, _, names in os.walk(directory()):
+        for name in names:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                if BUILD in folder and status.st_mtime < time.time() - DAY:
+                    shutil.rmtree(folder, ignore_errors=True)
+                found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    if total <= limit:
+        return
+    for _, size, path in sorted(found):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        total -= size
+        if total <= limit * 3 // 4:
+            return
 
 
 class Manifest:

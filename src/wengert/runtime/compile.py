@@ -154,6 +154,7 @@ def build(source: str) -> Path:
     common = (compiler.identity, *options, _native_digest(), processor(), sys.platform)
     library = cache.directory() / f"{_digest(source, *common)}.so"
     if library.exists():
+        cache.mark_used(library)
         return library
     parts = [part for part in PARTS if f'#include "{part}.h"' in source]
     objects = [_object(compiler, options, part, _digest(*common)) for part in ("runtime", *parts)]
@@ -164,7 +165,13 @@ def build(source: str) -> Path:
         compiler.run([*options, "-I", NATIVE, "-shared", written, *objects, *undefined, "-lm", "-o", target])
         os.replace(written, library.with_suffix(".c"))
         os.replace(target, library)
+    _prune_once()
     return library
+
+
+@functools.cache
+def _prune_once() -> None:
+    cache.prune()
 
 
 def _object(compiler: Compiler, options: tuple[str, ...], part: str, digest: str) -> Path:
@@ -175,6 +182,7 @@ def _object(compiler: Compiler, options: tuple[str, ...], part: str, digest: str
             made = place / target.name
             compiler.run([*options, "-I", NATIVE, "-c", NATIVE / f"{part}.c", "-o", made])
             os.replace(made, target)
+    cache.mark_used(target)
     return target
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
+from ...ir import walk
 from ...ir.nodes import (
     Accumulate,
     Alloc,
@@ -47,6 +49,7 @@ class BlockWriter:
     def __init__(self, w: Writer, results: dict[str, int]) -> None:
         self.w = w
         self._in_place = results
+        self._initial: Expr | None = None
 
     def block(self, block: Block, at_end: Callable[[], None] | None = None, releases: bool = True) -> None:
         """The statements of a block, then `at_end`, then the release of its storages; long blocks in pieces."""
@@ -54,7 +57,14 @@ class BlockWriter:
         runs = w.shared.cutter.pieces(block)
         for k, run in enumerate(runs):
             outer = w.begin_piece() if len(runs) > 1 else None
-            for stmt in run:
+            for at, stmt in enumerate(run):
+                if self._initial is not None:  # `stmt` is the store that the declaration before it has done
+                    self._initial = None
+                    continue
+                store = _initial_store(w, stmt, run[at + 1] if at + 1 < len(run) else None)
+                if store is not None:
+                    self._initial = store.value
+                    stmt = replace(stmt, span=store.span or stmt.span)
                 self.statement(stmt, block)
             if k == len(runs) - 1:
                 if at_end:
@@ -98,7 +108,7 @@ class BlockWriter:
         w = self.w
         match stmt:
             case Alloc():
-                storages.alloc(w, stmt, self._in_place.get(stmt.buffer.name))
+                storages.alloc(w, stmt, self._in_place.get(stmt.buffer.name), self._initial)
             case Declare():
                 storages.declare(w, stmt)
             case View():
@@ -129,6 +139,16 @@ class BlockWriter:
             w.piece.depth += 1
             self.block(stmt.orelse)
         w.close()
+
+
+def _initial_store(w: Writer, stmt: Stmt, after: Stmt | None) -> Store | None:
+    """The statement after the declaration of a cell, if it stores the cell's first value."""
+    match stmt, after:
+        case Alloc(buffer=Buffer(name=name, shape=())), Store(storage=storage, value=value) if storage == name:
+            local = name not in w.facts.held and name not in w.facts.escaping
+            return after if local and name not in walk.names_in(value) else None
+        case _:
+            return None
 
 
 def accumulate(w: Writer, stmt: Accumulate) -> None:

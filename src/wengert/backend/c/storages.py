@@ -53,16 +53,17 @@ def pointer(buffer: Buffer | Ref | Growable) -> str:
 # -- buffers -----------------------------------------------------------------------------------------------------
 
 
-def alloc(w: Writer, stmt: Alloc, result: int | None) -> None:
-    """Allocate; `result` is the number of the root's result that the buffer may be made in place for."""
+def alloc(w: Writer, stmt: Alloc, result: int | None, initial: Expr | None) -> None:
+    """Allocate; `result` is the number of the root's result that the buffer may be made in place for, `initial` the
+    value of a cell that is stored at once."""
     buffer = stmt.buffer
     name = w.name_of(buffer.name)
     c_type = C_TYPE[buffer.dtype]
     held = buffer.name in w.facts.held
     stays = held or buffer.name in w.facts.escaping
     if not buffer.shape and not stays:
-        zero = literal(0, buffer.dtype) if stmt.zero else None
-        w.declare(buffer.name, name, c_type, zero, mutable=True)
+        value = top(w, initial) if initial is not None else literal(0, buffer.dtype, plain=True)
+        w.declare(buffer.name, name, c_type, value, mutable=True)
         w.places[buffer.name] = Place(buffer, "cell", name)
         return
     w.settle_overflow()
