@@ -161,7 +161,7 @@ class Second(Transform):
         def make(staged: Staged, module: Module) -> tuple[Any, Any]:
             assert self.wrt is not None
             chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)
-            output = objective(staged, module)
+            output = objective(staged.output, module)
             name = module.root.results[output.index]
             reverse, binds, gradients = reverse_module(staged, module, [[k] for k in chosen], [name])
             names = [leaf_name(staged, k) for k in chosen]

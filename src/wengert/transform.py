@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -15,7 +16,7 @@ import numpy as np
 from wengert import ad, persist, pipeline
 from wengert.dispatch import Fetch, fetcher, inexact
 from wengert.errors import WengertError
-from wengert.frontend.python.program import Output, Staged, rebuild, stage_call
+from wengert.frontend.python.program import Kinds, Output, Staged, decided, rebuild, stage_call
 from wengert.ir.nodes import Buffer, Function, Module, Scalar
 from wengert.ir.types import DType
 from wengert.runtime.abi import Bind
@@ -355,7 +356,9 @@ class Grad(Transform):
         kind = ("grad", _key(self.wrt))
         variant, leaves = self.program.variant(kind, args, kwargs, lambda s, m: self._make(s, m, args, kwargs))
         plan: GradPlan = variant.plan
-        results = variant.kernel((*private(variant.staged, leaves), plan.seed))
+        results = variant.kernel((*private(variant.staged, leaves), *plan.seeds))
+        if isinstance(variant.staged.output, Kinds):
+            _decided_objective(decided(variant.staged.output, results), plan.objectives)
         gradients = plan.read(self.wrt, args, kwargs, results)
         return (rebuild(variant.staged.output, results), gradients) if self.value else gradients
 
@@ -363,21 +366,21 @@ class Grad(Transform):
         wrts = [_arg_position(self.fn, w, args, kwargs) for w in _wrt_list(self.wrt)]
         values = [args[a[1]] if a[0] == "arg" else kwargs[a[1]] for a in wrts]
         groups = [active_leaves(staged, a, v, _describe(self.fn, w)) for a, v, w in zip(wrts, values, _wrt_list(self.wrt), strict=True)]
-        output = objective(staged, module)
-        name = module.root.results[output.index]
-        reverse, binds, gradients = reverse_module(staged, module, groups, [name])
-        dtype = _result_dtype(module, output.index)
+        places = objectives(staged.output, module)
+        reverse, binds, gradients = reverse_module(staged, module, groups, [module.root.results[i] for i in places])
+        seeds = tuple(np.ones((), _result_dtype(module, i).numpy) for i in places)
         found = {staged.leaves[k].access: r for k, r in gradients.items()}
-        return Kernel(reverse, binds), GradPlan(np.ones((), dtype.numpy), wrts, found)
+        return Kernel(reverse, binds), GradPlan(seeds, wrts, found, places)
 
 
 @dataclass
 class GradPlan:
     """How to run a gradient kernel and read its results."""
 
-    seed: Any
+    seeds: tuple[Any, ...]
     wrt: list[tuple[Any, ...]]
     found: dict[tuple[Any, ...], int]
+    objectives: tuple[int, ...] = ()
 
     def read(self, wrt: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: tuple[Any, ...]) -> Any:
         out = []
@@ -411,9 +414,27 @@ def _result_rank(module: Module, index: int) -> int:
     return storages(module.root)[module.root.results[index]].rank
 
 
-def objective(staged: Staged, module: Module) -> Output:
-    """The real scalar result of a function whose gradient is asked for; raises ArgumentError otherwise."""
-    output = staged.output
+def objectives(output: Any, module: Module) -> tuple[int, ...]:
+    """The result that is the real scalar whose gradient is asked for (several, if run-time data decides which); raises
+    ArgumentError if there is none."""
+    if not isinstance(output, Kinds):
+        return (objective(output, module).index,)
+    found: list[int] = []
+    for alternative in output.alternatives:
+        with contextlib.suppress(ArgumentError):
+            found.extend(objectives(alternative, module))
+    return tuple(found) or objectives(output.alternatives[0], module)
+
+
+def _decided_objective(output: Any, places: tuple[int, ...]) -> None:
+    """Check that what was returned this time is one of the scalars that were differentiated."""
+    if not (isinstance(output, Output) and output.index in places):
+        what = "an array" if isinstance(output, Output) else "None" if output is None else f"a {type(output).__name__}"
+        raise ArgumentError(f"the function returned {what} this time; a gradient needs one real float")
+
+
+def objective(output: Any, module: Module) -> Output:
+    """The output, if it is one real scalar; raises ArgumentError otherwise."""
     if not isinstance(output, Output):
         what = "nothing" if output is None else f"a {type(output).__name__}"
         raise ArgumentError(
@@ -514,8 +535,8 @@ def flat_outputs(tree: Any) -> list[Output]:
             return [o for t in tree for o in flat_outputs(t)]
         case dict():
             return [o for t in tree.values() for o in flat_outputs(t)]
-        case _ if hasattr(tree, "alternatives"):
-            return [o for t in tree.alternatives for o in flat_outputs(t)]
+        case Kinds(_, alternatives):
+            return [o for t in alternatives for o in flat_outputs(t)]
         case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
             return [o for t in vars(tree).values() for o in flat_outputs(t)]
         case _:
@@ -588,7 +609,7 @@ def vjp(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = No
         reverse, binds, gradients = reverse_module(staged, module, groups, names)
         found = {staged.leaves[k].access: r for k, r in gradients.items()}
         primal, pulled = both(lambda: Kernel(module, primal_binds(staged)), lambda: Kernel(reverse, binds))
-        return primal, (selected, seeded, GradPlan(None, places, found), pulled)
+        return primal, (selected, seeded, GradPlan((), places, found), pulled)
 
     variant, leaves = program.variant(("vjp", _key(wrt), _key(of)), args, kwargs, make)
     selected, seeded, plan, reverse = variant.plan
@@ -596,11 +617,12 @@ def vjp(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = No
     leaves = tuple(v.copy() if isinstance(v, np.ndarray) else v for v in leaves)
     results = variant.kernel(private(staged, leaves))
     shapes = {i: results[i] for i in seeded}
+    tree = decided(selected.tree, results)
 
     def pullback(cotangent: Any) -> Any:
         """The gradient of <cotangent, outputs> with respect to the chosen arguments."""
         given: dict[int, Any] = {}
-        cotangents(selected.tree, cotangent, given, shapes)
+        cotangents(tree, cotangent, given, shapes)
         seeds = [
             np.ascontiguousarray(given.get(i, np.zeros(shapes[i].shape)), shapes[i].dtype).reshape(shapes[i].shape) for i in seeded
         ]
@@ -662,7 +684,7 @@ def jvp(
     dots = [_tangent(staged.leaves[k].access, tangents, leaves[k]) for k in active]
     results = variant.kernel((*private(staged, leaves), *dots))
     n = len(selected.names)
-    return rebuild(selected.tree, results[:n]), rebuild(_float_only(selected.tree, results[:n]), results[n:])
+    return rebuild(selected.tree, results[:n]), rebuild(_float_only(decided(selected.tree, results), results[:n]), results[n:])
 
 
 def _float_only(tree: Any, values: Sequence[Any]) -> Any:

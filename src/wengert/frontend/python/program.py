@@ -231,8 +231,7 @@ def _flatten(interp: Interp, value: Any, results: list[str], seen: list[tuple[An
         case MaybeUnbound() | Poison():
             return _flatten(interp, interp.use(value, "result"), results, seen)
         case tuple():
-            parts = [_flatten(interp, v, results, seen) for v in value]
-            return tuple(parts) if type(value) is tuple else type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+            return _like_tuple(value, [_flatten(interp, v, results, seen) for v in value])
         case list():
             return [_flatten(interp, v, results, seen) for v in value]
         case dict():
@@ -273,6 +272,37 @@ def _array_result(interp: Interp, value: RArray, results: list[str]) -> Output:
     return Output(len(results) - 1, "array")
 
 
+def decided(output: Any, results: tuple[Any, ...]) -> Any:
+    """The output tree with what the results say where run-time data decided between several kinds."""
+    match output:
+        case Kinds(tag, alternatives):
+            return decided(alternatives[int(results[tag])], results)
+        case tuple():
+            return _like_tuple(output, [decided(o, results) for o in output])
+        case list():
+            return [decided(o, results) for o in output]
+        case dict():
+            return {k: decided(o, results) for k, o in output.items()}
+        case _ if _is_tree(output):
+            copy = object.__new__(type(output))
+            copy.__dict__.update({k: decided(v, results) for k, v in vars(output).items()})
+            return copy
+        case _:
+            return output
+
+
+def _like_tuple(value: Any, parts: list[Any]) -> Any:
+    """A tuple, or named tuple, of the same type with these parts."""
+    return tuple(parts) if type(value) is tuple else type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+
+
+def _is_tree(output: Any) -> bool:
+    """Whether an object that the program made holds run-time parts."""
+    return hasattr(output, "__dict__") and not isinstance(output, type) and any(
+        isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values()
+    )
+
+
 def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
     """The Python return value from the IR results."""
     match output:
@@ -286,13 +316,12 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
         case Kinds(tag, alternatives):
             return rebuild(alternatives[int(results[tag])], results)
         case tuple():
-            parts = [rebuild(o, results) for o in output]
-            return tuple(parts) if type(output) is tuple else type(output)._make(parts) if hasattr(output, "_make") else type(output)(parts)
+            return _like_tuple(output, [rebuild(o, results) for o in output])
         case list():
             return [rebuild(o, results) for o in output]
         case dict():
             return {k: rebuild(o, results) for k, o in output.items()}
-        case _ if hasattr(output, "__dict__") and any(isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values()) and not isinstance(output, type):
+        case _ if _is_tree(output):
             copy = object.__new__(type(output))
             copy.__dict__.update({k: rebuild(v, results) for k, v in vars(output).items()})
             return copy
@@ -300,39 +329,4 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
             return output
 
 
-def float_outputs(module: Module, output: Any) -> list[Output]:
-    """The parts of the output that carry derivatives, in order."""
-    found: list[Output] = []
-
-    def visit(o: Any) -> None:
-        match o:
-            case Output():
-                if _dtype(module, o.index).is_inexact:
-                    found.append(o)
-            case Kinds(_, alternatives):
-                for a in alternatives:
-                    visit(a)
-            case tuple() | list():
-                for v in o:
-                    visit(v)
-            case dict():
-                for v in o.values():
-                    visit(v)
-            case _ if hasattr(o, "__dict__") and not isinstance(o, type) and not callable(o):
-                for v in vars(o).values():
-                    visit(v)
-            case _:
-                pass
-
-    visit(output)
-    return found
-
-
-def _dtype(module: Module, index: int) -> DType:
-    from wengert.ir.walk import storages
-
-    storage = storages(module.root)[module.root.results[index]]
-    return storage.dtype
-
-
-__all__ = ["Access", "Kinds", "Output", "Staged", "build", "float_outputs", "np", "rebuild", "stage_call"]
+__all__ = ["Access", "Kinds", "Output", "Staged", "build", "decided", "np", "rebuild", "stage_call"]

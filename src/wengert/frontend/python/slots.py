@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Declare, Expr, Extent, Op, Rebind, Ref, Var
+from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Declare, Expr, Extent, If, Op, Rebind, Ref, Var
 from wengert.ir.types import BOOL, I64, DType
 
 from . import arrays
@@ -321,11 +321,13 @@ class ChoiceSlot(Slot):
             for k in range(len(places) - 2, -1, -1):
                 tag = build.select(build.eq(value.tag, build.i64(k)), build.i64(places[k]), tag)
             stage.store_cell(self.tag, stage.let(tag))
-            for place, a in zip(places, value.alternatives, strict=True):
+            for k, (place, a) in enumerate(zip(places, value.alternatives, strict=True)):
                 if isinstance(a, RScalar) or numeric(a):
                     self.parts[place].write(stage, a)
-                elif isinstance(a, RArray):
-                    raise CannotJoin("an array that exists on some paths only is carried on")
+                elif not isinstance(self.parts[place], StaticSlot):
+                    with stage.block() as body:  # arrays exist only where the alternative holds
+                        self.parts[place].write(stage, a)
+                    stage.emit(If(build.eq(value.tag, build.i64(k)), tuple(body), (), stage.span))
             return
         place = self._place(stage, value)
         self.parts[place].write(stage, value)
