@@ -17,10 +17,12 @@ from wengert.ir import build
 from wengert.ir.nodes import FALSE, ONE, TRUE, ZERO, Const, Expr, If, Let, Load, Loop, Op, Select, Stmt, Cast, Var
 from wengert.ir.types import BOOL, I64
 
-from . import arrays
+from . import arrays, structs
 from wengert.analysis.affine import constant
 from .frame import USER_ERRORS, PyRaise
-from .slots import CannotJoin, ChoiceSpec, ArraySlot, ArraySpec, RefSlot, Slot, Spec, UnboundSpec, allocate, spec_of, widen
+from .slots import (
+    ArraySlot, ArraySpec, CannotJoin, ChoiceSpec, RefSlot, Slot, Spec, StaticSpec, StructSpec, UnboundSpec, allocate, spec_of, widen,
+)
 from .stage import _WHOLE, NeedStatic, Stage, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
 
@@ -139,6 +141,10 @@ class Control:
 
     def branch(self, cond: Expr, then: Callable[[], bool], orelse: Callable[[], bool]) -> bool:
         """An if under a run-time condition; whether control goes on in the current body."""
+        return self._join_sides(cond, *self._sides(cond, then, orelse))
+
+    def _sides(self, cond: Expr, then: Callable[[], bool], orelse: Callable[[], bool]) -> tuple[Trial, Trial]:
+        """Both sides of a branch, staged and rolled back."""
         self._flush()
         undo = self._assume(cond, True)
         a = self.stage.trial(lambda: self.body(then))
@@ -146,6 +152,10 @@ class Control:
         undo = self._assume(cond, False)
         b = self.stage.trial(lambda: self.body(orelse))
         undo()
+        return a, b
+
+    def _join_sides(self, cond: Expr, a: Trial, b: Trial) -> bool:
+        """Emit a branch and go on after it; whether control does."""
         pa, pb = a.result, b.result
         here = self.bodies[-1]
         here.exits |= pa.exits | pb.exits
@@ -218,12 +228,7 @@ class Control:
 
             return staged
 
-        undo = self._assume(cond, True)
-        a = self.stage.trial(lambda: self.body(side(then)))
-        undo()
-        undo = self._assume(cond, False)
-        b = self.stage.trial(lambda: self.body(side(orelse)))
-        undo()
+        a, b = self._sides(cond, side(then), side(orelse))
         if self._pure(a) and self._pure(b):
             x, y = self._written(a, box), self._written(b, box)
             if all(isinstance(v, RScalar) or is_plain_number(v) for v in (x, y)):
@@ -232,7 +237,7 @@ class Control:
                 from .numeric import as_scalar, select
 
                 return select(self.stage, cond, as_scalar(x), as_scalar(y))
-        if not self.branch(cond, side(then), side(orelse)):
+        if not self._join_sides(cond, a, b):
             raise ExitNow
         return self.settled(box["value"])
 
@@ -294,6 +299,8 @@ class Control:
             if dead_a or dead_b:
                 spec = spec_of(stage, value, by_value=False)  # type: ignore[possibly-undefined]
             else:
+                if x is not y:
+                    x, y = self._parts(x, a), self._parts(y, b)
                 if x is y or (_static(x) and _static(y) and spec_of(stage, x, True) == spec_of(stage, y, True)):
                     if self._reaches(x):
                         after.append(lambda: stage.put(container, key, x))
@@ -313,6 +320,16 @@ class Control:
             after.append(lambda: stage.put(container, key, poison))
             return
         after.append(lambda: stage.put(container, key, slot.read(stage)))
+
+    def _parts(self, value: Any, side: Trial) -> Any:
+        """A list, dict or instance that nothing else holds, as its parts at the end of a side."""
+        stage = self.stage
+        if not isinstance(value, tuple) and not structs.is_struct(stage, value):
+            return value
+        stage.redo(side)
+        found = structs.struct_of(stage, value)
+        stage.close(side.result)
+        return value if structs.any_shared(found) else found
 
     def _write_in(self, side: Trial, slot: Slot, value: Any) -> None:
         with self.stage.block(side.stmts):
@@ -409,7 +426,7 @@ class Control:
             container = locals_ if owner == "local" else self.containers.get(owner)
             if container is None:
                 continue
-            old = tuple(container) if key is _WHOLE else container.get(key, MISSING)
+            old = structs.struct_of(stage, tuple(container) if key is _WHOLE else container.get(key, MISSING))
             wanted.append((container, key, spec if old is MISSING else self._carry_spec(spec, old)))
         for name in sorted(assigned):
             if ("local", name) in hints or (name not in live_head and name not in live_after):
@@ -458,6 +475,7 @@ class Control:
             body = stage.trial(lambda: self.body_path(iteration))
         self.short = node if turns is not None and abs(turns) <= 64 else None
         path: Path = body.result
+        parts = self._parts_after(body)
         exits = path.exits
         outer = frozenset(t for t in exits if t is not leaving and t is not ending)
         # What the body wrote decides what is carried.
@@ -466,14 +484,14 @@ class Control:
                 continue
             if loc in slots:
                 spec = slots[loc][3]
-                better = self._carry_spec(spec, tuple(new) if key is _WHOLE else new, slots[loc][2], stored, old_of(container, key))
+                better = self._carry_spec(spec, parts.get(loc, new), slots[loc][2], stored, old_of(container, key))
                 if better != spec and better is not None:
                     retry.append((container, key, better))
             elif key is _WHOLE and len(old) != len(new):
                 self.needs_growing(container, [*old, *new], "a list changes its length in a loop")
             elif not (new is old or _same_value(new, old)):
-                was = tuple(old) if key is _WHOLE else old
-                now = tuple(new) if key is _WHOLE else new
+                was = structs.struct_of(stage, tuple(old) if key is _WHOLE else old)
+                now = parts.get(loc, new)
                 first = None if (runs and container is locals_ and key not in live_head) else was
                 spec = self._carry_spec(None, now) if first is None else self._carry_spec(self._carry_spec(None, was), now)
                 if spec is not None:
@@ -481,6 +499,12 @@ class Control:
         if retry:
             if turns is not None and abs(turns) <= 64 and any(isinstance(spec, ChoiceSpec) for _, _, spec in retry):
                 raise PreferUnroll(node)
+            if any(self._made_inside(spec, serial) for _, _, spec in retry):
+                if self.short is not None:
+                    raise PreferUnroll(node)
+                raise stage.refuse(
+                    "an object made in this loop replaces one of another kind", "give the variable the same kind of object throughout"
+                )
             for container, key, spec in retry:
                 hints[("local" if container is locals_ else id(container), key)] = spec
                 if container is not locals_:
@@ -503,6 +527,32 @@ class Control:
                     f"{key!r} is assigned in this loop and its last value is not kept", "assign it before the loop too", stage.span))
         self.loop_left = leaving if leaving in exits else None
         return Path(True, outer)
+
+    def _parts_after(self, body: Trial) -> dict[tuple[int, Any], Any]:
+        """What the body's writes leave, lists, dicts and instances as their parts."""
+        stage = self.stage
+        stage.redo(body)
+        found = {
+            loc: structs.struct_of(stage, tuple(new) if key is _WHOLE else new)
+            for loc, (_, key, _, new) in body.writes.items()
+        }
+        again = stage.close(body.result)
+        body.writes.update(again.writes)
+        return found
+
+    def _made_inside(self, spec: Spec, serial: int) -> bool:
+        """Whether a choice among objects includes one made after `serial`."""
+        match spec:
+            case ChoiceSpec(alternatives):
+                return any(
+                    isinstance(a, StaticSpec) and structs.is_struct(self.stage, a.value)
+                    and self.stage.created_since(structs.container_of(a.value), serial) or isinstance(a, StructSpec)
+                    for a in alternatives
+                )
+            case UnboundSpec(inner):
+                return inner is not None and self._made_inside(inner, serial)
+            case _:
+                return False
 
     def body_path(self, run: Callable[[], Path]) -> Path:
         """A body whose inner run reports its own path."""

@@ -8,16 +8,17 @@ observed, a ref; other static values that differ become a *choice*, a runtime ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Declare, Expr, Extent, If, Op, Rebind, Ref, Var
 from wengert.ir.types import BOOL, I64, DType
 
-from . import arrays
+from . import arrays, structs
 from .numeric import as_scalar, join_dtype
 from .stage import Stage, numeric
+from .structs import Struct
 from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar
 
 
@@ -57,6 +58,18 @@ class TupleSpec:
 
 
 @dataclass(frozen=True)
+class StructSpec:
+    """A list, dict or instance, part by part; `shared`: it must not be changed after the join. `origin` is the object
+    described, if it is one."""
+
+    kind: type
+    keys: tuple[Any, ...]
+    parts: tuple[Spec, ...]
+    shared: bool
+    origin: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
 class ChoiceSpec:
     alternatives: tuple[Spec, ...]
 
@@ -66,7 +79,7 @@ class UnboundSpec:
     inner: Spec | None
 
 
-Spec: TypeAlias = ScalarSpec | ArraySpec | StaticSpec | TupleSpec | ChoiceSpec | UnboundSpec
+Spec: TypeAlias = ScalarSpec | ArraySpec | StaticSpec | TupleSpec | StructSpec | ChoiceSpec | UnboundSpec
 
 
 def equal_static(a: Any, b: Any) -> bool:
@@ -101,6 +114,9 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
             raise CannotJoin(value.reason)
         case tuple():
             return TupleSpec(type(value), tuple(spec_of(stage, v, by_value) for v in value))
+        case Struct():
+            parts = tuple(spec_of(stage, v, False) for v in value.values)
+            return StructSpec(value.kind, value.keys, parts, value.shared, value.origin)
         case _ if value is MISSING:
             return UnboundSpec(None)
         case RList():
@@ -120,6 +136,14 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
             return UnboundSpec(a if y is None else widen(stage, a, y))
         case (StaticSpec(x), StaticSpec(y)) if equal_static(x, y):
             return a
+        case (StaticSpec(x), StructSpec(origin=y)) | (StructSpec(origin=y), StaticSpec(x)) if x is y:
+            return StaticSpec(x)
+        case (StructSpec(origin=x), StructSpec(origin=y)) if x is y and x is not None:
+            return StaticSpec(x)
+        case (StaticSpec(x), StructSpec()) if structs.is_struct(stage, x):
+            return widen(stage, spec_of(stage, structs.struct_of(stage, x), False), b)
+        case (StructSpec(), StaticSpec(x)) if structs.is_struct(stage, x):
+            return widen(stage, a, spec_of(stage, structs.struct_of(stage, x), False))
         case _:
             pass
     x, y = _as_number(a), _as_number(b)
@@ -134,6 +158,9 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
             return ArraySpec(a.dtype, a.rank, shape)
         case (TupleSpec(), TupleSpec()) if a.type is b.type and len(a.parts) == len(b.parts):
             return TupleSpec(a.type, tuple(widen(stage, p, q) for p, q in zip(a.parts, b.parts, strict=True)))
+        case (StructSpec(), StructSpec()) if a.kind is b.kind and a.keys == b.keys:
+            parts = tuple(widen(stage, p, q) for p, q in zip(a.parts, b.parts, strict=True))
+            return StructSpec(a.kind, a.keys, parts, a.shared or b.shared)
         case _:
             return _choice(stage, a, b)
 
@@ -162,6 +189,8 @@ def _same_kind(a: Spec, b: Spec) -> bool:
             return a.dtype is b.dtype and a.rank == b.rank
         case (TupleSpec(), TupleSpec()):
             return a.type is b.type and len(a.parts) == len(b.parts)
+        case (StructSpec(), StructSpec()):
+            return a.kind is b.kind and a.keys == b.keys
         case _:
             return False
 
@@ -299,6 +328,25 @@ class TupleSlot(Slot):
             part.write(stage, v)
 
 
+class StructSlot(Slot):
+    """A list, dict or instance: reading makes a new one."""
+
+    def __init__(self, stage: Stage, spec: StructSpec, hint: str) -> None:
+        self.spec = spec
+        self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in zip(spec.keys, spec.parts, strict=True)]
+
+    def read(self, stage: Stage) -> Any:
+        values = [p.read(stage) for p in self.parts]
+        return structs.build(stage, self.spec.kind, self.spec.keys, values, self.spec.shared)
+
+    def write(self, stage: Stage, value: Any) -> None:
+        struct = value if isinstance(value, Struct) else structs.struct_of(stage, value)
+        if self.spec.shared:
+            stage.freeze(structs.container_of(struct.origin))
+        for part, v in zip(self.parts, struct.values, strict=True):
+            part.write(stage, v)
+
+
 def rebuild_tuple(kind: type, parts: list[Any]) -> Any:
     return tuple(parts) if kind is tuple else kind(*parts)
 
@@ -373,6 +421,8 @@ def allocate(stage: Stage, spec: Spec, hint: str) -> Slot:
             return StaticSlot(value)
         case TupleSpec():
             return TupleSlot(stage, spec, hint)
+        case StructSpec():
+            return StructSlot(stage, spec, hint)
         case ChoiceSpec():
             return ChoiceSlot(stage, spec, hint)
         case UnboundSpec(inner):

@@ -124,6 +124,8 @@ class Stage:
         self.loop_vars: dict[str, Any] = {}
         self.store_log: list[set[Root]] = []
         self.escapes: list[Callable[[Expr, str, str, tuple[Expr, ...]], bool]] = []
+        self.frozen: set[int] = set()
+        self.replaying = False
 
     # -- names and emission ------------------------------------------------------------------------------
 
@@ -257,7 +259,17 @@ class Stage:
         self._note(items, _WHOLE, list(items))
         return items
 
+    def freeze(self, container: Any) -> None:
+        """Refuse every later change: a joined object stands for this one elsewhere."""
+        self.frozen.add(id(container))
+        self.keep_alive.append(container)
+
     def _note(self, container: Any, key: Any, old: Any) -> None:
+        if id(container) in self.frozen and not self.replaying:
+            raise self.refuse(
+                "an object is changed that may or may not be the same as another one, depending on run-time data",
+                "change it through one name only, or make a new object",
+            )
         if self.journal:
             self.journal[-1].setdefault((id(container), key), (container, key, old))
             self.keep_alive.append(container)
@@ -315,6 +327,13 @@ class Stage:
 
     def put(self, container: Any, key: Any, value: Any) -> None:
         """Write a location as a journal names it."""
+        previous, self.replaying = self.replaying, True
+        try:
+            self._put(container, key, value)
+        finally:
+            self.replaying = previous
+
+    def _put(self, container: Any, key: Any, value: Any) -> None:
         if key is _WHOLE:
             self.mutate(container)[:] = value
         elif value is MISSING:

@@ -1,0 +1,143 @@
+"""Lists, dicts and instances made by the program, where they meet at a join.
+
+Two objects of one class join part by part into a new one if nobody can tell: nothing else holds them, or (`shared`)
+neither they nor the joined object are changed from here on, which is enforced by freezing them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .stage import _WHOLE, Stage
+from .values import Closure, RArray
+
+if TYPE_CHECKING:
+    from .interp import Interp
+
+MAX_DEPTH = 6
+Writes = Mapping[tuple[int, Any], tuple[Any, Any, Any, Any]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Struct:
+    """The parts of a list, dict or instance at a moment."""
+
+    kind: type
+    keys: tuple[Any, ...]
+    values: tuple[Any, ...]
+    shared: bool
+    origin: Any
+
+
+def container_of(value: Any) -> Any:
+    """What the journal knows a mutable object by: a list or dict itself, the attributes of an instance."""
+    return value if isinstance(value, (list, dict)) else value.__dict__
+
+
+def is_struct(stage: Stage, value: Any) -> bool:
+    """Whether a value is a list, dict or instance that joins part by part."""
+    if type(value) in (list, dict):
+        return True
+    if isinstance(value, (type, types.ModuleType, types.FunctionType, BaseException)) or not hasattr(value, "__dict__"):
+        return False
+    return type(value).__setattr__ is not None and (stage.is_created(value) or id(value) in stage.interp.externals.outside)
+
+
+def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int = 0) -> Any:
+    """The value with every list, dict and instance replaced by its parts; `writes` are those of a closed piece of
+    program in which the value lives."""
+    if isinstance(value, tuple) and depth < MAX_DEPTH:
+        parts = [struct_of(stage, v, writes, depth + 1) for v in value]
+        if all(p is v for p, v in zip(parts, value, strict=True)):
+            return value
+        return tuple(parts) if type(value) is tuple else type(value)(*parts)
+    if depth >= MAX_DEPTH or not is_struct(stage, value):
+        return value
+    interp: Interp = stage.interp
+    source = interp.externals.outside.get(id(value))
+    if source is not None and not isinstance(value, (list, dict)):
+        for name in getattr(source.original, "__dict__", {}):
+            if name not in value.__dict__:
+                interp.externals.attribute(value, name)
+    container = container_of(value)
+    items = _items(container, writes or {})
+    parts = tuple(struct_of(stage, v, writes, depth + 1) for v in items.values())
+    shared = source is not None or holders(interp, value) > 1
+    return Struct(type(value), tuple(items), parts, shared, value)
+
+
+def _items(container: Any, writes: Writes) -> dict[Any, Any]:
+    if isinstance(container, list):
+        whole = writes.get((id(container), _WHOLE))
+        return dict(enumerate(container if whole is None else whole[3]))
+    items = dict(container)
+    for (owner, key), (_, _, _, new) in writes.items():
+        if owner == id(container):
+            items[key] = new
+    return items
+
+
+def build(stage: Stage, kind: type, keys: tuple[Any, ...], values: list[Any], shared: bool) -> Any:
+    """A new object of these parts."""
+    made: Any
+    if kind is list:
+        made = values
+    elif kind is dict:
+        made = dict(zip(keys, values, strict=True))
+    else:
+        made = object.__new__(kind)
+        made.__dict__.update(zip(keys, values, strict=True))
+        stage.keep_alive.append(made)
+    container = container_of(made)
+    stage.note_created(container)
+    if shared:
+        stage.freeze(container)
+    return made
+
+
+def holders(interp: Interp, value: Any) -> int:
+    """How many static locations hold an object."""
+    seen: set[int] = set()
+    count = 0
+    todo: list[Any] = [f.locals for f in interp.frames]
+    while todo:
+        item = todo.pop()
+        count += item is value
+        if id(item) in seen or isinstance(item, RArray):
+            continue
+        seen.add(id(item))
+        match item:
+            case dict():
+                todo.extend(item.values())
+            case list() | tuple():
+                todo.extend(item)
+            case Closure():
+                todo.extend([*item.defaults, *item.kw_defaults.values()])
+                frame = item.frame
+                while frame is not None:
+                    todo.append(frame.locals)
+                    frame = frame.parent
+            case types.MethodType():
+                todo.append(item.__self__)
+            case functools.partial():
+                todo.extend([*item.args, *item.keywords.values()])
+            case _ if hasattr(item, "__dict__") and is_struct(interp.stage, item):
+                todo.append(item.__dict__)
+            case _:
+                pass
+    return count
+
+
+def any_shared(value: Any) -> bool:
+    """Whether an object among these parts is held elsewhere."""
+    match value:
+        case Struct():
+            return value.shared or any(any_shared(v) for v in value.values)
+        case tuple():
+            return any(any_shared(v) for v in value)
+        case _:
+            return False
