@@ -66,13 +66,14 @@ def function(expressions: Sequence[str], names: Sequence[str]) -> Callable[..., 
 def values(expressions: Sequence[str], run: Callable[[Callable[..., Any]], Callable[..., Any]]) -> list[Any]:
     """What the expressions evaluate to when the function they make is run by `run`."""
     every = arguments()
-    names = [n for n in every if any(_mentions(e, n) for e in expressions)]
+    names = [n for n in every if any(mentions(e, n) for e in expressions)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return list(run(function(expressions, names))(*(every[n] for n in names)))
 
 
-def _mentions(expression: str, name: str) -> bool:
+def mentions(expression: str, name: str) -> bool:
+    """Whether an expression uses a name."""
     code = compile(expression, "<expression>", "eval")
     return name in code.co_names or any(name in c.co_names for c in code.co_consts if hasattr(c, "co_names"))
 

@@ -136,7 +136,7 @@ class Calls:
     def adopt(self: Interp, value: Any) -> Any:
         """A value that Python itself computed from static ones."""
         if isinstance(value, np.ndarray):
-            return self.as_array(value)
+            return self.as_array(value) if value.dtype.kind in "biufc" else value
         if isinstance(value, (list, dict)):
             self.stage.note_created(value)
         elif hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType, types.FunctionType)):

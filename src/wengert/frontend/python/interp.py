@@ -265,7 +265,8 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         if method is not None:
             return method()
         if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) or isinstance(a, np.generic) or isinstance(b, np.generic):
-            if all(numeric.is_number(v) for v in (a, b)):
+            foreign = any(isinstance(v, np.ndarray) and v.dtype.kind not in "biufc" for v in (a, b))  # dates and text
+            if foreign or all(numeric.is_number(v) for v in (a, b)):
                 return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
             return self.binary(symbol, self.as_array(a) if isinstance(a, np.ndarray) else a, self.as_array(b))
         result = self.native(lambda: numeric.OPERATORS[symbol][0](a, b))

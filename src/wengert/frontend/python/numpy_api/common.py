@@ -47,8 +47,10 @@ def type_error(message: str) -> NoReturn:
 
 
 def only_default(interp: Interp, function: str, **options: tuple[Any, Any]) -> None:
-    """Refuse options (value, default) that are given and differ from their default."""
+    """Refuse options (value, default) that are given and differ from their default (`like` may be an array)."""
     for name, (value, default) in options.items():
+        if name == "like" and isinstance(value, RArray):
+            continue
         if value is not default and given(value) and not (isinstance(value, (str, bool, int)) and value == default):
             raise interp.stage.refuse(f"{function}({name}=...) is not supported", f"call it without {name}")
 

@@ -14,7 +14,7 @@ from wengert.ir.types import F64, I64, DType
 
 from .. import arrays, numeric
 from ..registry import handles, method
-from ..values import Choice, RArray, RList, RRange, RScalar
+from ..values import Choice, RArray, RList, RRange, RScalar, contains_runtime
 from .common import (
     consume,
     dtype_of,
@@ -30,6 +30,7 @@ from .common import (
     require_equal,
     shape_of,
     store,
+    type_error,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
         return _from_ndarray(interp, value, want)
     if isinstance(value, (list, tuple, range)):
         return _from_sequence(interp, value, want)
-    if isinstance(value, (set, frozenset, dict, str, bytes, type(None))) or not hasattr(value, "__iter__"):
+    if value is None:
+        type_error("unsupported operand type(s): an array is made of None")
+    if isinstance(value, (set, frozenset, dict, str, bytes)) or not hasattr(value, "__iter__"):
         raise stage.refuse(
             f"a {type(value).__name__} is used as an array", "build it from numbers, lists, tuples and arrays"
         )
@@ -195,6 +198,8 @@ def _sequence_dtype(leaves: Sequence[Any]) -> DType:
 def asarray(interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **other: Any) -> RArray:
     only_default(interp, "asarray", **{k: (v, None) for k, v in other.items()})
     _check_order(interp, order)
+    if _foreign(interp, a, dtype):
+        return interp.native(lambda: np.asarray(a, dtype))  # type: ignore[no-any-return]
     result = as_array(interp, a, dtype)
     return arrays.copy(interp.stage, result, hint_of(interp, "t")) if copy is True and result is a else result
 
@@ -207,6 +212,8 @@ def array(
     only_default(interp, "array", like=(like, None))
     _check_order(interp, order)
     value = interp.resolve(object)
+    if _foreign(interp, value, dtype):
+        return interp.native(lambda: np.array(value, dtype))  # type: ignore[no-any-return]
     mode = _copy_mode(interp, copy)
     if isinstance(value, RArray):
         want = value.dtype if dtype is None else dtype_of(interp, dtype)
@@ -221,6 +228,15 @@ def array(
     for _ in range(int(ndmin) - result.rank):
         result = insert_axis(interp.stage, result, 0)
     return result
+
+
+def _foreign(interp: Interp, value: Any, dtype: Any) -> bool:
+    """Whether a static value becomes an array of dates, text or objects, which stays static."""
+    if contains_runtime(value):
+        return False
+    if dtype is not None:
+        return np.dtype(dtype).kind not in "biufc"
+    return isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "biufc"
 
 
 def _copy_mode(interp: Interp, copy: Any) -> bool | None:
