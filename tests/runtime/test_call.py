@@ -208,6 +208,18 @@ def _allocating() -> Emitter:
     return e
 
 
+def test_an_error_of_the_program_comes_before_one_of_a_result_made_early() -> None:
+    e = Emitter({"n"})
+    with e.if_(b.gt(N, 1000)):
+        e.fail("ValueError", "{} is too many", N)
+    e.alloc("out", F64, [N, N], zero=True)
+    kernel = Kernel(module((SIZE,), e, ("out",)))
+    assert kernel((2,))[0].shape == (2, 2)
+    for n in (10**6, 2**40):
+        with pytest.raises(ValueError, match=f"{n} is too many"):
+            kernel((n,))
+
+
 def test_memory_of_growing_loops_is_bounded() -> None:
     """Blocks of ever new sizes do not pile up in the free lists."""
     e = Emitter({"n"})

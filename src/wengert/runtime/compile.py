@@ -69,16 +69,18 @@ def _find_compiler(named: str, path: str) -> Compiler:
         found = shutil.which(name, path=path)
         if found is not None:
             return _compiler([found])
-    if importlib.util.find_spec("ziglang") is not None:
-        return _compiler([sys.executable, "-m", "ziglang", "cc"])
+    package = importlib.util.find_spec("ziglang")
+    if package is not None and package.origin is not None:
+        return _compiler([sys.executable, "-m", "ziglang", "cc"], package.origin)
     raise CompilerNotFound(
         "no C compiler was found: install gcc or clang, or `pip install ziglang`, or name one by the environment "
         "variable CC"
     )
 
 
-def _compiler(command: list[str]) -> Compiler:
-    real = os.path.realpath(command[0])
+def _compiler(command: list[str], program: str | None = None) -> Compiler:
+    """`program` is the file that stands for the compiler, if it is not the command."""
+    real = os.path.realpath(program or command[0])
     status = os.stat(real)
     return Compiler(tuple(command), f"{command} {real} {status.st_size} {status.st_mtime_ns}")
 

@@ -197,7 +197,8 @@ static PyObject *wg_new_array(PyObject *maker, int dtype, int rank, const int64_
     return array;
 }
 
-static int wg_make_ready(wg_scratch *s) {
+/* Make the arrays of results whose extents are known. Where that fails the program decides: it may have another error first. */
+static void wg_make_ready(wg_scratch *s) {
     const wg_program *program = &wg_the_program;
     if (program->foresee) program->foresee(s->value, s->result);
     for (int32_t k = 0; k < program->results; k++) {
@@ -209,11 +210,13 @@ static int wg_make_ready(wg_scratch *s) {
         for (int d = 0; d < r->rank; d++) count = result->extent[d] < 0 ? INT64_MAX : wg_times(count, result->extent[d]);
         if (count > ((int64_t)1 << 60) / wg_sizes[r->dtype]) continue;
         s->array[k] = wg_new_array(wg_hooks[r->zero ? WG_ZEROS : WG_EMPTY], r->dtype, r->rank, result->extent, &s->view[k]);
-        if (!s->array[k]) return 1;
+        if (!s->array[k]) {
+            PyErr_Clear();
+            continue;
+        }
         result->ready = s->view[k].buf;
         result->ready_bytes = count * wg_sizes[r->dtype];
     }
-    return 0;
 }
 
 static char *wg_gather(char *to, const char *from, int rank, const int64_t *extent, const int64_t *stride, int64_t size) {
@@ -356,7 +359,8 @@ static PyObject *wg_entry(PyObject *self, PyObject *leaves) {
     }
     wg_scratch *s = context->scratch;
     PyObject *results = NULL;
-    if (!wg_take_arguments(s, leaves) && !wg_make_ready(s)) {
+    if (!wg_take_arguments(s, leaves)) {
+        wg_make_ready(s);
         context->thread_state = PyEval_SaveThread();
         const int failed = wg_the_program.run(context, s->value, s->result);
         PyEval_RestoreThread(context->thread_state);
