@@ -96,6 +96,16 @@ def with_floats(tree: Any, values: Sequence[Any]) -> Any:
     return map_leaves(tree, replace)
 
 
+def is_single(tree: Any) -> bool:
+    """Whether any float of the tree is in single precision."""
+    return any(leaf.dtype in (np.float32, np.complex64) for leaf in floats(tree))
+
+
+def doubled(tree: Any) -> Any:
+    """The tree with all floats in double precision."""
+    return with_floats(tree, [x.astype(np.complex128 if np.iscomplexobj(x) else np.float64) for x in floats(tree)])
+
+
 # -- programs as functions of their floats -------------------------------------------------------------------
 
 

@@ -111,11 +111,14 @@ def verify(
     """Verify value, JVP and VJP of `f` at `args`; see the module.
 
     `wrt` are the positions of the arguments to differentiate (all with floats, unless said). `reference` is a program
-    and arguments whose differences are compared with instead: the same computation in double precision.
+    and arguments whose differences are compared with instead: the same computation in double precision (if any argument
+    is in single precision: `f` at the same arguments in double precision, unless said).
     """
     engine = engine or native()
     args, options = tuple(args), dict(kwargs or {})
-    single = any(leaf.dtype in (np.float32, np.complex64) for leaf in fd.floats(args))
+    single = fd.is_single(args)
+    if single and reference is None:
+        reference = (f, fd.doubled(args))
     tolerances = tolerances or (SINGLE if single else Tolerances())
     report = Report(getattr(f, "__qualname__", repr(f)))
     plain = fd.run(f, args, options)

@@ -102,7 +102,7 @@ def test_double_precision_reference(checkout: Path) -> None:
     single = programs(checkout, ("single",))[0]
     args = single.arguments(single.parameters("S"))
     assert single.load()(*args).dtype == np.float32
-    assert single.load(double=True)(*npbench_worker.doubled(args)).dtype == np.float64
+    assert single.load(double=True)(*fd.doubled(args)).dtype == np.float64
 
 
 def test_right_programs_pass(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,4 +43,4 @@ def _vjp(f: Callable[..., Any], args: tuple[Any, ...], wrt: tuple[str, ...] | No
     wg.vjp(f, *args, wrt=chosen, of=outputs)
     found = program_of(f).find(("vjp", chosen, outputs), args, {})
     assert found is not None
-    return found[0].plan[-1].get().path
+    return found[0].plan[-1].path

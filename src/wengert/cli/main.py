@@ -165,7 +165,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command; what wengert refuses is an error message, not a traceback."""
+    """Run the command; what wengert refuses, or the user's program raises, is an error message, not a traceback."""
     from wengert.errors import WengertError
 
     try:
@@ -173,6 +173,22 @@ def main() -> None:
     except WengertError as error:
         print(f"wengert: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:
+        place = outside(error)
+        if place is None:
+            raise
+        print(f"wengert: the program itself raised, {place}: {type(error).__name__}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def outside(error: Exception) -> str | None:
+    """FILE:LINE where an exception comes from if that is not wengert's own code."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or Path(frames[-1].filename).is_relative_to(Path(__file__).parent.parent):
+        return None
+    return f"{frames[-1].filename}:{frames[-1].lineno}"
 
 
 if __name__ == "__main__":

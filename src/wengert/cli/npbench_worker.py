@@ -27,17 +27,6 @@ FLOATS = 20_000
 Emit = Callable[[dict[str, Any]], None]
 
 
-def is_single(args: Sequence[Any]) -> bool:
-    """Whether the program is given single precision data."""
-    return any(leaf.dtype in (np.float32, np.complex64) for leaf in fd.floats(tuple(args)))
-
-
-def doubled(args: Sequence[Any]) -> tuple[Any, ...]:
-    """The arguments in double precision."""
-    wide = [x.astype(np.complex128 if np.iscomplexobj(x) else np.float64) for x in fd.floats(tuple(args))]
-    return fd.with_floats(tuple(args), wide)
-
-
 def generic(args: Sequence[Any]) -> tuple[Any, ...]:
     """The arguments at a generic point.
 
@@ -116,8 +105,8 @@ def value_stage(program: Program, preset: str, engine: Engine) -> dict[str, Any]
     expected = fd.run(f, args)
     plain = time.perf_counter() - start
     tolerance = Tolerances().value
-    if is_single(args):
-        exact = fd.run(program.load(double=True), doubled(args))
+    if fd.is_single(args):
+        exact = fd.run(program.load(double=True), fd.doubled(args))
         pairs = zip(fd.floats(exact.value), fd.floats(expected.value), strict=True)
         tolerance = max([SINGLE.value, *(4 * relative(x, y)[0] for x, y in pairs)])
     found = engine.value(f, args, {})
@@ -163,7 +152,7 @@ def point(program: Program, preset: str) -> Point:
         outputs = output_floats(fd.run(f, args), of)
         if not outputs or not fd.floats(args):
             return Point(f, args, of, outputs, parameters, f"no float {'outputs' if fd.floats(args) else 'inputs'}")
-        if is_single(args) or (converges(f, args, of) and sensitivity(f, args, fd.run(f, args)) < 1e-11):
+        if fd.is_single(args) or (converges(f, args, of) and sensitivity(f, args, fd.run(f, args)) < 1e-11):
             break
     return Point(f, args, of, outputs, parameters)
 
@@ -190,7 +179,7 @@ def compile_stage(at: Point, engine: Engine) -> dict[str, Any]:
 
 def derivative_stage(program: Program, at: Point, engine: Engine, seed: int) -> dict[str, Any]:
     """JVP and VJP of all float outputs with respect to all float inputs."""
-    reference = (program.load(double=True), doubled(at.args)) if is_single(at.args) else None
+    reference = (program.load(double=True), fd.doubled(at.args)) if fd.is_single(at.args) else None
     report = verify(at.f, at.args, engine=engine, reference=reference, seed=seed)
     return {"stage": "derivatives", "findings": [asdict(finding) for finding in report.findings]}
 

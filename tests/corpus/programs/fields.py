@@ -77,11 +77,11 @@ def cubic_spline(knots, values, x):
     n = len(knots) - 1
     h = knots[1:] - knots[:-1]
     alpha = 3 * ((values[2:] - values[1:-1]) / h[1:] - (values[1:-1] - values[:-2]) / h[:-1])
-    l, mu, z = np.ones(n + 1), np.zeros(n + 1), np.zeros(n + 1)
+    low, mu, z = np.ones(n + 1), np.zeros(n + 1), np.zeros(n + 1)
     for i in range(1, n):
-        l[i] = 2 * (knots[i + 1] - knots[i - 1]) - h[i - 1] * mu[i - 1]
-        mu[i] = h[i] / l[i]
-        z[i] = (alpha[i - 1] - h[i - 1] * z[i - 1]) / l[i]
+        low[i] = 2 * (knots[i + 1] - knots[i - 1]) - h[i - 1] * mu[i - 1]
+        mu[i] = h[i] / low[i]
+        z[i] = (alpha[i - 1] - h[i - 1] * z[i - 1]) / low[i]
     c = np.zeros(n + 1)
     b, d = np.zeros(n), np.zeros(n)
     for j in range(n - 1, -1, -1):

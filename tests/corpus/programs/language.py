@@ -230,7 +230,7 @@ CASES = {
     countdown: (7.3, 0.9),
     guarded: (np.array([0.5, -0.3, 2.0, 0.9]), 1.3),
     closures: (0.7, 1.4),
-    folds: (np.array([0.3, 0.9, 0.5, 1.1]),),
+    folds: (np.array([0.3, 0.9, 0.5, 1.3]),),
     memoised: (0.4, 6),
     both_shapes: (0.8, 1.9, 1.5),
     horner: ([1.0, -0.5, 0.3, 0.7], 0.9),
