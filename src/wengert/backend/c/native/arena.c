@@ -111,8 +111,8 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
         data = (char *)block + WG_HEADER;
         if (zero) memset(data, 0, (size_t)bytes);
     } else {
-        const int64_t most = wg->peak < WG_CACHE_LEAST ? WG_CACHE_LEAST : wg->peak < WG_CACHE_MOST ? wg->peak : WG_CACHE_MOST;
-        if (wg->cached > most / 2) wg_drop_spares(wg, 0);
+        const int64_t most = wg->peak < WG_CACHE_MOST ? wg->peak : WG_CACHE_MOST;
+        if (wg->cached > (most < WG_CACHE_LEAST ? WG_CACHE_LEAST : most) / 2) wg_drop_spares(wg, 0);
         const size_t total = (size_t)capacity + WG_HEADER + 64;
         const bool cleared = zero && capacity >= WG_LARGE;
         void *raw = cleared ? calloc(1, total) : malloc(total);

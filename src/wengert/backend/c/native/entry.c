@@ -5,7 +5,7 @@ enum { WG_RAISE, WG_EMPTY, WG_ZEROS, WG_FFT, WG_COMPLEX_TYPE, WG_DTYPES, WG_SCAL
 static PyObject *wg_hooks[WG_HOOK_COUNT];
 static PyObject *wg_dtypes[13], *wg_scalar_types[13];
 static const int64_t wg_sizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 8, 16};
-static const char *const wg_dtype_names[] = {"bool",   "int8",   "int16",   "int32",   "int64",     "uint8",     "uint16",
+static const char *const wg_dtype_names[] = {"bool",   "int8",   "int16",  "int32",   "int64",   "uint8",     "uint16",
                                              "uint32", "uint64", "float32", "float64", "complex64", "complex128"};
 
 /* The entry's part of a context. */
@@ -56,9 +56,10 @@ static int wg_take_array(const wg_param *p, PyObject *leaf, Py_buffer *view) {
             return 1;
         }
     }
-    if (view->ndim != p->rank || !wg_is_dtype(view, p->dtype) || (uintptr_t)view->buf % (uintptr_t)(wg_sizes[p->dtype] > 8 ? 8 : wg_sizes[p->dtype])) {
-        PyErr_Format(PyExc_TypeError, "%s: an aligned array of %s and rank %d is needed, not of format %s and rank %d", p->name,
-                     wg_dtype_names[p->dtype], (int)p->rank, view->format ? view->format : "B", view->ndim);
+    const uintptr_t alignment = (uintptr_t)(wg_sizes[p->dtype] > 8 ? 8 : wg_sizes[p->dtype]);
+    if (view->ndim != p->rank || !wg_is_dtype(view, p->dtype) || (uintptr_t)view->buf % alignment) {
+        PyErr_Format(PyExc_TypeError, "%s: an aligned array of %s and rank %d is needed, not of format %s and rank %d",
+                     p->name, wg_dtype_names[p->dtype], (int)p->rank, view->format ? view->format : "B", view->ndim);
         return 1;
     }
     return 0;
@@ -197,7 +198,8 @@ static PyObject *wg_new_array(PyObject *maker, int dtype, int rank, const int64_
     return array;
 }
 
-/* Make the arrays of results whose extents are known. Where that fails the program decides: it may have another error first. */
+/* Make the arrays of results whose extents are known. Where that fails the program goes on without: it may have another
+   error first. */
 static void wg_make_ready(wg_scratch *s) {
     const wg_program *program = &wg_the_program;
     if (program->foresee) program->foresee(s->value, s->result);
@@ -207,9 +209,10 @@ static void wg_make_ready(wg_scratch *s) {
         result->ready = NULL;
         if (!r->known) continue;
         int64_t count = 1;
-        for (int d = 0; d < r->rank; d++) count = result->extent[d] < 0 ? INT64_MAX : wg_times(count, result->extent[d]);
+        for (int d = 0; d < r->rank; d++) count = wg_times(count, result->extent[d]);
         if (count > ((int64_t)1 << 60) / wg_sizes[r->dtype]) continue;
-        s->array[k] = wg_new_array(wg_hooks[r->zero ? WG_ZEROS : WG_EMPTY], r->dtype, r->rank, result->extent, &s->view[k]);
+        PyObject *const maker = wg_hooks[r->zero ? WG_ZEROS : WG_EMPTY];
+        s->array[k] = wg_new_array(maker, r->dtype, r->rank, result->extent, &s->view[k]);
         if (!s->array[k]) {
             PyErr_Clear();
             continue;
@@ -219,7 +222,9 @@ static void wg_make_ready(wg_scratch *s) {
     }
 }
 
-static char *wg_gather(char *to, const char *from, int rank, const int64_t *extent, const int64_t *stride, int64_t size) {
+/* Copy a strided array to contiguous memory; returns the end of that. */
+static char *wg_gather(char *to, const char *from, int rank, const int64_t *extent, const int64_t *stride,
+                       int64_t size) {
     if (rank == 0) {
         memcpy(to, from, (size_t)size);
         return to + size;
@@ -228,7 +233,8 @@ static char *wg_gather(char *to, const char *from, int rank, const int64_t *exte
         if (extent[0] > 0) memcpy(to, from, (size_t)(extent[0] * size));
         return to + extent[0] * size;
     }
-    for (int64_t i = 0; i < extent[0]; i++) to = wg_gather(to, from + i * stride[0] * size, rank - 1, extent + 1, stride + 1, size);
+    for (int64_t i = 0; i < extent[0]; i++)
+        to = wg_gather(to, from + i * stride[0] * size, rank - 1, extent + 1, stride + 1, size);
     return to;
 }
 
@@ -317,10 +323,11 @@ static void wg_raise(const wg *context) {
         PyTuple_SetItem(shown, k, number);
     }
     const wg_site *site = context->site;
-    PyObject *done = site ? PyObject_CallFunction(wg_hooks[WG_RAISE], "ssO(siiiss)", context->exception, context->message, shown,
-                                                  site->file, site->line, site->column, site->end_column, site->function,
-                                                  site->text)
-                          : PyObject_CallFunction(wg_hooks[WG_RAISE], "ssO()", context->exception, context->message, shown);
+    PyObject *const raise = wg_hooks[WG_RAISE];
+    PyObject *done = site ? PyObject_CallFunction(raise, "ssO(siiiss)", context->exception, context->message, shown,
+                                                  site->file, site->line, site->column, site->end_column,
+                                                  site->function, site->text)
+                          : PyObject_CallFunction(raise, "ssO()", context->exception, context->message, shown);
     Py_DecRef(shown);
     if (done) {
         Py_DecRef(done);
@@ -328,7 +335,7 @@ static void wg_raise(const wg *context) {
     }
 }
 
-/* -- the entry ------------------------------------------------------------------------------------------------------ */
+/* -- the entry --------------------------------------------------------------------------------------------------- */
 
 static void wg_let_go(wg_scratch *s) {
     for (int32_t k = 0; k < wg_the_program.leaves; k++) {
@@ -381,7 +388,8 @@ static int wg_fft(wg *wg, wg_vector y, wg_vector x, bool inverse, int dtype) {
     PyEval_RestoreThread(wg->thread_state);
     PyObject *flag = PyBool_FromLong(inverse);
     PyObject *memory = PyMemoryView_FromMemory(data, (Py_ssize_t)(2 * n * size), PyBUF_WRITE);
-    PyObject *done = memory ? PyObject_CallFunctionObjArgs(wg_hooks[WG_FFT], memory, wg_dtypes[dtype], flag, NULL) : NULL;
+    PyObject *done =
+        memory ? PyObject_CallFunctionObjArgs(wg_hooks[WG_FFT], memory, wg_dtypes[dtype], flag, NULL) : NULL;
     Py_DecRef(flag);
     if (memory) Py_DecRef(memory);
     if (done) Py_DecRef(done);
@@ -435,6 +443,6 @@ WG_EXPORT void wg_stats(int64_t *out) {
 
 /* The builtin function itself. */
 WG_EXPORT PyObject *wg_function(void) {
-    static PyMethodDef definition = {"kernel", wg_entry, METH_O, "A compiled program: tuple of leaves -> tuple of results."};
+    static PyMethodDef definition = {"kernel", wg_entry, METH_O, "A compiled program: leaves -> results."};
     return PyCFunction_NewEx(&definition, NULL, NULL);
 }

@@ -25,6 +25,8 @@ static bool wg_has_unit_rows(wg_matrix a, int32_t *ld) {
 
 static bool wg_fits(int64_t n) { return n <= INT32_MAX; }
 
+typedef const int32_t *wg_size; /* how BLAS takes its integers */
+
 static int wg_singular(wg *wg, const wg_site *site) {
     return wg_fail(wg, site, "LinAlgError", "Singular matrix", 0, NULL);
 }

@@ -49,10 +49,10 @@ static int WG_NAME(product)(wg *wg, wg_matrix c, int32_t ldc, wg_matrix a, wg_ma
         transposed[q] = 'N';
         wg_has_unit_rows(operand[q], &ld[q]);
     }
-    void (*const gemm)(const char *, const char *, const int32_t *, const int32_t *, const int32_t *, const T *, const T *,
-                       const int32_t *, const T *, const int32_t *, const T *, T *, const int32_t *) = WG_ROUTINE(GEMM);
-    gemm(&transposed[1], &transposed[0], &n, &m, &k, &one, operand[1].data, &ld[1], operand[0].data, &ld[0], &zero, c.data,
-         &ldc);
+    void (*const gemm)(const char *, const char *, wg_size, wg_size, wg_size, const T *, const T *,
+                       wg_size, const T *, wg_size, const T *, T *, wg_size) = WG_ROUTINE(GEMM);
+    gemm(&transposed[1], &transposed[0], &n, &m, &k, &one, operand[1].data, &ld[1], operand[0].data, &ld[0], &zero,
+         c.data, &ldc);
     for (int q = 0; q < 2; q++)
         if (copy[q]) wg_free(wg, wg_block_of(copy[q]));
     return 0;
@@ -69,8 +69,8 @@ static bool WG_NAME(matrix_vector)(wg_matrix c, wg_matrix a, wg_matrix b) {
     const int32_t step_from = (int32_t)from, step_to = (int32_t)to;
     const char transposed = by_rows ? 'T' : 'N';
     const T one = 1, zero = 0;
-    void (*const gemv)(const char *, const int32_t *, const int32_t *, const T *, const T *, const int32_t *, const T *,
-                       const int32_t *, const T *, T *, const int32_t *) = WG_ROUTINE(GEMV);
+    void (*const gemv)(const char *, wg_size, wg_size, const T *, const T *, wg_size, const T *,
+                       wg_size, const T *, T *, wg_size) = WG_ROUTINE(GEMV);
     gemv(&transposed, &rows, &columns, &one, a.data, &ld, b.data, &step_from, &zero, c.data, &step_to);
     return true;
 }
@@ -105,7 +105,7 @@ int WG_NAME(solve)(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_mat
     int32_t *const pivots = wg_alloc(wg, wg_times(n, sizeof(int32_t)), false);
     if (!factor.data || !right.data || !pivots) return 1;
     int32_t info = 0;
-    void (*const gesv)(const int32_t *, const int32_t *, T *, const int32_t *, int32_t *, T *, const int32_t *, int32_t *) =
+    void (*const gesv)(wg_size, wg_size, T *, wg_size, int32_t *, T *, wg_size, int32_t *) =
         WG_ROUTINE(GESV);
     gesv(&n, &columns, factor.data, &n, pivots, right.data, &n, &info);
     if (info > 0) return wg_singular(wg, site);
@@ -137,7 +137,7 @@ int WG_NAME(cholesky)(wg *wg, const wg_site *site, wg_matrix l, wg_matrix a) {
         for (int64_t j = 0; j < n; j++) AT(factor, i, j) = j <= i ? AT(a, i, j) : 0;
     const char upper = 'U';
     int32_t info = 0;
-    void (*const potrf)(const char *, const int32_t *, T *, const int32_t *, int32_t *) = WG_ROUTINE(POTRF);
+    void (*const potrf)(const char *, wg_size, T *, wg_size, int32_t *) = WG_ROUTINE(POTRF);
     potrf(&upper, &n, factor.data, &n, &info);
     if (info > 0) return wg_fail(wg, site, "LinAlgError", "Matrix is not positive definite", 0, NULL);
     WG_NAME(copy)(l, factor);
@@ -154,7 +154,7 @@ int WG_NAME(det)(wg *wg, void *d, wg_matrix a) {
         int32_t *const pivots = wg_alloc(wg, wg_times(n, sizeof(int32_t)), false);
         if (!factor.data || !pivots) return 1;
         int32_t info = 0;
-        void (*const getrf)(const int32_t *, const int32_t *, T *, const int32_t *, int32_t *, int32_t *) = WG_ROUTINE(GETRF);
+        void (*const getrf)(wg_size, wg_size, T *, wg_size, int32_t *, int32_t *) = WG_ROUTINE(GETRF);
         getrf(&n, &n, factor.data, &n, pivots, &info);
         for (int64_t i = 0; i < n; i++) product *= pivots[i] == i + 1 ? AT(factor, i, i) : -AT(factor, i, i);
         if (info > 0) product = 0;
@@ -177,16 +177,16 @@ int WG_NAME(eigh)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matr
     int32_t info = 0, asked = -1, integer_size = 0;
     T size = 0;
 #ifdef COMPLEX
-    void (*const eigh)(const char *, const char *, const int32_t *, T *, const int32_t *, REAL *, T *, const int32_t *, REAL *,
-                       const int32_t *, int32_t *, const int32_t *, int32_t *) = WG_ROUTINE(EIGH);
+    void (*const eigh)(const char *, const char *, wg_size, T *, wg_size, REAL *, T *, wg_size, REAL *,
+                       wg_size, int32_t *, wg_size, int32_t *) = WG_ROUTINE(EIGH);
     REAL real_size = 0;
     eigh(&job, &lower, &n, vectors.data, &n, values, &size, &asked, &real_size, &asked, &integer_size, &asked, &info);
     const int32_t real_count = (int32_t)real_size;
     REAL *const real_work = wg_alloc(wg, wg_times(real_count, sizeof(REAL)), false);
     if (!real_work) return 1;
 #else
-    void (*const eigh)(const char *, const char *, const int32_t *, T *, const int32_t *, REAL *, T *, const int32_t *,
-                       int32_t *, const int32_t *, int32_t *) = WG_ROUTINE(EIGH);
+    void (*const eigh)(const char *, const char *, wg_size, T *, wg_size, REAL *, T *, wg_size,
+                       int32_t *, wg_size, int32_t *) = WG_ROUTINE(EIGH);
     eigh(&job, &lower, &n, vectors.data, &n, values, &size, &asked, &integer_size, &asked, &info);
 #endif
     const int32_t count = (int32_t)creal((double _Complex)size) + 1;
@@ -194,7 +194,8 @@ int WG_NAME(eigh)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matr
     int32_t *const integer_work = wg_alloc(wg, wg_times(integer_size, sizeof(int32_t)), false);
     if (!work || !integer_work) return 1;
 #ifdef COMPLEX
-    eigh(&job, &lower, &n, vectors.data, &n, values, work, &count, real_work, &real_count, integer_work, &integer_size, &info);
+    eigh(&job, &lower, &n, vectors.data, &n, values, work, &count, real_work, &real_count, integer_work, &integer_size,
+         &info);
     wg_free(wg, wg_block_of(real_work));
 #else
     eigh(&job, &lower, &n, vectors.data, &n, values, work, &count, integer_work, &integer_size, &info);

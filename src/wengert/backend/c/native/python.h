@@ -1,4 +1,4 @@
-/* The few functions of Python's stable ABI (3.11) that the entry needs, so that no header of Python's must be installed. */
+/* The few functions of Python's stable ABI (3.11) that the entry needs: no header of Python's must be installed. */
 #ifndef WG_PYTHON_H
 #define WG_PYTHON_H
 

@@ -13,8 +13,8 @@ double wg_digamma_f64(double x) {
     double below = 0;
     for (; x < 10; x += 1) below += 1 / x;
     const double y = 1 / (x * x);
-    const double series =
-        y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
+    const double late = 1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12));
+    const double series = y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * late)));
     return log(x) - 0.5 / x - series - below;
 }
 
