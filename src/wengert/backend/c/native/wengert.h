@@ -256,7 +256,7 @@ typedef struct {
     int32_t leaves, params, results;
     const wg_param *param;
     const wg_returned *returned;
-    int (*mismatch)(const wg_value *value);                    /* a parameter whose extents are not as declared, or -1 */
+    int (*mismatch)(const wg_value *value); /* a parameter whose extents are not as declared, or -1 */
     void (*foresee)(const wg_value *value, wg_result *result); /* extents of the results that are known */
     int (*run)(wg *wg, const wg_value *value, wg_result *result);
     bool recurses;        /* whether functions may call themselves */
