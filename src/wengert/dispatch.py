@@ -77,7 +77,8 @@ class _Writer:
                     if owner.__kwdefaults__ and name in owner.__kwdefaults__:
                         return f"{self.embed(owner)}.__kwdefaults__[{name!r}]"
                     positional = [
-                        p.name for p in inspect.signature(owner, follow_wrapped=False).parameters.values()
+                        p.name
+                        for p in inspect.signature(owner, follow_wrapped=False).parameters.values()
                         if p.default is not p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
                     ]
                     return f"{self.embed(owner)}.__defaults__[{positional.index(name)}]"

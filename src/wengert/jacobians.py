@@ -10,26 +10,21 @@ import numpy as np
 from wengert import ad, pipeline
 from wengert.frontend.python.program import Output, Staged
 from wengert.ir.nodes import Module, Scalar
+from wengert.programs import ArgumentError, Transform, Wrt, private
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
-from wengert.transform import (
-    ArgumentError,
-    Transform,
-    Wrt,
-    _arg_position,
-    _describe,
-    _key,
-    _result_dtype,
-    _wrt_list,
+from wengert.selection import (
     active_leaves,
+    argument_access,
+    describe,
     flat_outputs,
-    forward_module,
-    inexact,
     leaf_name,
     objective,
-    private,
-    reverse_module,
+    result_dtype,
+    wrt_key,
+    wrt_list,
 )
+from wengert.transform import forward_module, reverse_module
 
 
 def _single_leaves(
@@ -37,12 +32,12 @@ def _single_leaves(
 ) -> list[int]:
     """One leaf per wrt: arguments that are an array or a number themselves."""
     chosen: list[int] = []
-    for w in _wrt_list(wrt):
-        access = _arg_position(fn, w, args, kwargs)
+    for w in wrt_list(wrt):
+        access = argument_access(fn, w, args, kwargs)
         value = args[access[1]] if access[0] == "arg" else kwargs[access[1]]
-        found = active_leaves(staged, access, value, _describe(fn, w))
+        found = active_leaves(staged, access, value, describe(fn, w))
         if len(found) != 1 or staged.leaves[found[0]].access != access:
-            raise ArgumentError(f"{_describe(fn, w)} is a structure of arrays; name one array or number")
+            raise ArgumentError(f"{describe(fn, w)} is a structure of arrays; name one array or number")
         chosen.append(found[0])
     return chosen
 
@@ -83,7 +78,7 @@ class Jacobian(Transform):
             made, binds = forward_module(staged, module, chosen)
             return Kernel(made, binds), (chosen, len(module.root.results))
 
-        variant, leaves = self.program.variant(("jacobian", _key(self.wrt)), args, kwargs, forward)
+        variant, leaves = self.program.variant(("jacobian", wrt_key(self.wrt)), args, kwargs, forward)
         chosen, count = variant.plan
         output = _one_output(variant.staged.output)
         zeros = [_zero(leaves[k]) for k in chosen]
@@ -92,13 +87,18 @@ class Jacobian(Transform):
         size = int(np.prod(shape))
         inputs = sum(np.size(leaves[k]) for k in chosen)
         complex_io = any(np.iscomplexobj(leaves[k]) for k in chosen)
-        if self.mode == "reverse" or (self.mode == "auto" and size < inputs and not complex_io and not np.iscomplexobj(probe[output.index])):
+        if self.mode == "reverse" or (
+            self.mode == "auto" and size < inputs and not complex_io and not np.iscomplexobj(probe[output.index])
+        ):
             return self._reverse(args, kwargs, chosen, shape)
         blocks: list[Any] = []
         for j, k in enumerate(chosen):
             columns = []
             for unit in _basis(leaves[k]):
-                dots = [unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i] for i in range(len(chosen))]
+                dots = [
+                    unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i]
+                    for i in range(len(chosen))
+                ]
                 columns.append(variant.kernel((*private(variant.staged, leaves), *dots))[count + output.index])
             stacked = np.stack([np.asarray(c) for c in columns], axis=-1) if columns else np.zeros((*shape, 0))
             blocks.append(stacked.reshape(shape + np.shape(leaves[k])))
@@ -109,9 +109,9 @@ class Jacobian(Transform):
             output = _one_output(staged.output)
             name = module.root.results[output.index]
             reverse, binds, gradients = reverse_module(staged, module, [[k] for k in chosen], [name])
-            return Kernel(reverse, binds), (gradients, _result_dtype(module, output.index))
+            return Kernel(reverse, binds), (gradients, result_dtype(module, output.index))
 
-        variant, leaves = self.program.variant(("jacobian-rows", _key(self.wrt)), args, kwargs, make)
+        variant, leaves = self.program.variant(("jacobian-rows", wrt_key(self.wrt)), args, kwargs, make)
         gradients, dtype = variant.plan
         rows: list[list[Any]] = [[] for _ in chosen]
         for n in range(int(np.prod(shape))):
@@ -120,10 +120,14 @@ class Jacobian(Transform):
             results = variant.kernel((*private(variant.staged, leaves), seed))
             for j, k in enumerate(chosen):
                 rows[j].append(results[gradients[k]])
-        return self._give([
-            np.stack([np.asarray(r) for r in rows[j]]).reshape(shape + np.shape(leaves[k])) if rows[j] else np.zeros(shape + np.shape(leaves[k]))
-            for j, k in enumerate(chosen)
-        ])
+        return self._give(
+            [
+                np.stack([np.asarray(r) for r in rows[j]]).reshape(shape + np.shape(leaves[k]))
+                if rows[j]
+                else np.zeros(shape + np.shape(leaves[k]))
+                for j, k in enumerate(chosen)
+            ]
+        )
 
     def _give(self, blocks: Sequence[Any]) -> Any:
         values = [b if np.ndim(b) else b[()] for b in blocks]
@@ -134,7 +138,9 @@ def _one_output(output: Any) -> Output:
     if not isinstance(output, Output):
         found = flat_outputs(output)
         if len(found) != 1 or not isinstance(output, (tuple, list)):
-            raise ArgumentError("the Jacobian is defined for one array or number as output; return one, or use wg.vjp and wg.jvp")
+            raise ArgumentError(
+                "the Jacobian is defined for one array or number as output; return one, or use wg.vjp and wg.jvp"
+            )
         return found[0]
     return output
 
@@ -171,10 +177,10 @@ class Second(Transform):
                 binds.append(Bind("scalar" if isinstance(p, Scalar) else "array", leaf))
                 leaf += 1
             offset = len(reverse.root.results)
-            seed = np.ones((), _result_dtype(module, output.index).numpy)
+            seed = np.ones((), result_dtype(module, output.index).numpy)
             return Kernel(second, binds), (chosen, {k: offset + r for k, r in gradients.items()}, seed)
 
-        return self.program.variant(("second", _key(self.wrt)), args, kwargs, make)
+        return self.program.variant(("second", wrt_key(self.wrt)), args, kwargs, make)
 
 
 class Hessian(Second):
@@ -184,13 +190,18 @@ class Hessian(Second):
         variant, leaves = self.prepare(args, kwargs)
         chosen, places, seed = variant.plan
         if any(np.iscomplexobj(leaves[k]) for k in chosen):
-            raise ArgumentError("the Hessian with respect to complex arguments is not defined; use real and imaginary parts")
+            raise ArgumentError(
+                "the Hessian with respect to complex arguments is not defined; use real and imaginary parts"
+            )
         blocks: list[list[Any]] = [[None] * len(chosen) for _ in chosen]
         zeros = [_zero(leaves[k]) for k in chosen]
         for j, k in enumerate(chosen):
             columns: list[list[Any]] = [[] for _ in chosen]
             for unit in _basis(leaves[k]):
-                dots = [unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i] for i in range(len(chosen))]
+                dots = [
+                    unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i]
+                    for i in range(len(chosen))
+                ]
                 results = variant.kernel((*private(variant.staged, leaves), seed, *dots))
                 for i, other in enumerate(chosen):
                     columns[i].append(np.asarray(results[places[other]]))
@@ -222,7 +233,7 @@ class Hvp(Second):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         many = not isinstance(self.wrt, (int, str))
-        count = len(_wrt_list(self.wrt))
+        count = len(wrt_list(self.wrt))
         if len(args) <= count:
             raise ArgumentError(f"call it with the arguments of the function and then {count} vector(s)")
         args, vectors = args[:-count], args[-count:]
@@ -255,4 +266,4 @@ def hvp(fn: Callable[..., Any], wrt: Wrt = 0) -> Hvp:
     return Hvp(fn, wrt)
 
 
-__all__ = ["hessian", "hvp", "inexact", "jacobian"]
+__all__ = ["hessian", "hvp", "jacobian"]

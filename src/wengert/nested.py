@@ -55,7 +55,9 @@ def _wrt_names(interp: Interp, built: Staging, wrt: Sequence[int | str]) -> tupl
             raise interp.stage.refuse("an inner derivative names its argument", "give its position: wrt=0")
         formal = built.formals[w]
         if not isinstance(formal, (RScalar, RArray)) or not formal.dtype.is_inexact:
-            raise interp.stage.refuse(f"argument {w} of the inner function holds no floats", "pass a float or an array of floats")
+            raise interp.stage.refuse(
+                f"argument {w} of the inner function holds no floats", "pass a float or an array of floats"
+            )
         places.append(w)
         names.append(formal.expr.name if isinstance(formal, RScalar) else formal.root.name)  # type: ignore[union-attr]
     return places, names
@@ -163,7 +165,11 @@ def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
     stage = interp.stage
     built, values = _function_of(interp, fn, interp.static_iterable(args))
     dots = interp.static_iterable(tangents)
-    active = [k for k, v in enumerate(values) if isinstance(v, (RScalar, RArray)) and v.dtype.is_inexact and dots[k] is not None]
+    active = [
+        k
+        for k, v in enumerate(values)
+        if isinstance(v, (RScalar, RArray)) and v.dtype.is_inexact and dots[k] is not None
+    ]
     _, names = _wrt_names(interp, built, active)
     forward = ad.jvp(_as_root(interp, built), built.name, names)
     name = _adopt(interp, forward, len(built.outs))

@@ -28,7 +28,7 @@ from wengert.runtime.compile import processor
 from wengert.runtime.hashing import code_hash
 
 if TYPE_CHECKING:
-    from wengert.transform import Variant
+    from wengert.programs import Variant
 
 LIMIT = 16  # entries kept under one key
 
@@ -154,7 +154,9 @@ def _entries(key: str) -> list[bytes]:
     return found if isinstance(found, list) else []
 
 
-def load(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
+def load(
+    fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[tuple[Any, Any, Any]]:
     """What earlier processes stored for such a call and is still fresh: (staged, kernel, plan), guards not yet checked."""
     key = key_of(fn, kind, args, kwargs)
     if key is None:

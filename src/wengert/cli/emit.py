@@ -9,7 +9,7 @@ from typing import Any
 import wengert as wg
 from wengert import differences as fd
 from wengert.errors import WengertError
-from wengert.transform import program_of
+from wengert.programs import program_of
 from wengert.verify import output_floats
 
 TABLES = "static const wg_param wg_params[]"

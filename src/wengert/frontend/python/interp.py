@@ -12,7 +12,7 @@ import numpy as np
 
 from wengert.errors import Unsupported
 from wengert.ir import build
-from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail
+from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail, Var
 from wengert.ir.types import I64
 
 from . import arrays, builtin, index, mathlib, numeric, numpy_api
@@ -22,6 +22,7 @@ from .externals import Externals, Held
 from .frame import Frame, PyRaise
 from .functions import Functions, Staging
 from .lists import Lists
+from .slots import MAX_KINDS
 from .source import scope_of
 from .stage import Stage
 from .statements import Statements
@@ -58,6 +59,8 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         self.list_nodes: dict[int, ast.AST] = {}
         self.assumed: dict[int, tuple[int, ...]] = {}
         self.short: ast.AST | None = None
+        self.iterated: list[Any] = []
+        self.boxes: list[dict[str, Any]] = []
         self.nesting: dict[Any, int] = {}
         self.active: list[Any] = []
         self.sizes: dict[Any, int] = {}
@@ -219,6 +222,10 @@ class Interp(Control, Statements, Calls, Functions, Lists):
 
     def store_name(self, name: str, value: Any) -> None:
         frame = self.frame
+        if isinstance(value, RArray) and value.root is not None:
+            self.stage.user_names.setdefault(value.root.name, name)
+        elif isinstance(value, RScalar) and isinstance(value.expr, Var):
+            self.stage.user_names.setdefault(value.expr.name, name)
         scope = scope_of(frame.node)
         if name in scope.nonlocal_:
             owner = frame.parent
@@ -264,6 +271,9 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         method = self.operator_method(symbol, a, b)
         if method is not None:
             return method()
+        if a is None or b is None:
+            kinds = [builtin.type_of(v).__name__ for v in (a, b)]
+            raise PyRaise(TypeError(f"unsupported operand type(s) for {symbol}: '{kinds[0]}' and '{kinds[1]}'"))
         if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) or isinstance(a, np.generic) or isinstance(b, np.generic):
             foreign = any(isinstance(v, np.ndarray) and v.dtype.kind not in "biufc" for v in (a, b))  # dates and text
             if foreign or all(numeric.is_number(v) for v in (a, b)):
@@ -479,7 +489,12 @@ class Interp(Control, Statements, Calls, Functions, Lists):
             case _:
                 pass
         if isinstance(key, RScalar) and isinstance(owner, (list, tuple, str, range)):
-            key = self.stage.static_int(build.cast(key.expr, I64), "the position in a Python list or tuple")
+            try:
+                key = self.stage.static_int(build.cast(key.expr, I64), "the position in a Python list or tuple")
+            except Unsupported:
+                if len(owner) > MAX_KINDS or not hasattr(owner, "__len__"):
+                    raise
+                return self.selected(owner, key)
         elif isinstance(key, slice) and isinstance(owner, (list, tuple, str)):
             key = self.static_slice(key)
         elif isinstance(owner, dict):
@@ -491,6 +506,16 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         if isinstance(result, list) and isinstance(key, slice):
             self.stage.note_created(result)
         return self.use(result, "item")
+
+    def selected(self, owner: Any, key: RScalar) -> Any:
+        """The element of a static sequence at a position computed from run-time data."""
+        at = index.normalise(self.stage, index.as_index(key), build.i64(len(owner)))
+        items = [self.resolve(v) for v in owner]
+        numbers = [numeric.as_scalar(v) for v in items if isinstance(v, RScalar) or numeric.is_number(v)]
+        if items and len(numbers) == len(items) and len({(n.dtype, n.python) for n in numbers}) == 1:
+            cell = index.getitem(self.stage, self.as_array(items), RScalar(at, True))
+            return RScalar(cell.expr, numbers[0].python, numbers[0].python and numbers[0].dtype is I64)
+        return Choice(self.stage.let(at, "place"), tuple(items))
 
     def static_slice(self, s: slice) -> slice:
         part = lambda p: self.stage.static_int(p.expr, "a slice bound of a Python list") if isinstance(p, RScalar) else p  # noqa: E731
@@ -521,7 +546,13 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 self.set_list_item(owner, key, value)
             case list():
                 if isinstance(key, RScalar):
-                    key = self.stage.static_int(key.expr, "the position in a Python list")
+                    try:
+                        key = self.stage.static_int(key.expr, "the position in a Python list")
+                    except Unsupported:
+                        if len(owner) > MAX_KINDS:
+                            raise
+                        self.set_selected(owner, key, value)
+                        return
                 if isinstance(key, slice):
                     key = self.static_slice(key)
                     value = self.static_iterable(value)
@@ -535,6 +566,16 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 if not isinstance(method, types.FunctionType):
                     raise PyRaise(TypeError(f"'{type(owner).__name__}' object does not support item assignment"))
                 self.call(method, [owner, key, value], {})
+
+    def set_selected(self, owner: list[Any], key: RScalar, value: Any) -> None:
+        """Assign to the element of a static list at a position computed from run-time data."""
+        at = self.stage.let(index.normalise(self.stage, index.as_index(key), build.i64(len(owner))), "place")
+        value = self.settle(value)
+        items = [
+            self.conditional(self.stage.let(build.eq(at, build.i64(k))), lambda: value, lambda old=old: old)  # type: ignore[misc]
+            for k, old in enumerate(owner)
+        ]
+        self.stage.mutate(owner)[:] = items
 
     # -- native evaluation -----------------------------------------------------------------------------------
 

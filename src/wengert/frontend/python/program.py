@@ -53,6 +53,7 @@ class Staged:
     guards: list[Guard]
     equal: list[tuple[str, str]]
     output: Any
+    names: dict[str, str] = field(default_factory=dict)  # the user's names of lets and storages
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)  # IR name -> (leaf, axis or -1)
     mutated: tuple[int, ...] = ()
     returns_inputs: bool = False
@@ -62,7 +63,7 @@ class Staged:
         """What another process needs to recognise and run the same call: no IR, no data of this call."""
         leaves = [Leaf(leaf.access, _template(leaf.value), leaf.name, leaf.key, leaf.scalar, leaf.buffer, leaf.extents) for leaf in self.leaves]
         return Staged(
-            Module({}, ""), leaves, self.guards, self.equal, self.output, self.sizes, self.mutated, self.returns_inputs,
+            Module({}, ""), leaves, self.guards, self.equal, self.output, {}, self.sizes, self.mutated, self.returns_inputs,
             tuple((fn, code_hash(fn.__code__)) for fn in self.sources),
         )
 
@@ -184,7 +185,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
             "create the object inside the function, or return the new value",
         )])
     return Staged(
-        Module(functions, root.name), leaves, externals.guards, equal, output[0], sizes, mutated,
+        Module(functions, root.name), leaves, externals.guards, equal, output[0], stage.user_names, sizes, mutated,
         any(leaf.root is not None and leaf.root.returned for leaf in leaves), tuple(interp.sources.values()),
     )
 

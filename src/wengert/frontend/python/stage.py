@@ -106,6 +106,7 @@ class Stage:
         self.stored_as: dict[int, RArray] = {}
         self.reshaped: set[str] = set()
         self.serial = 0
+        self.user_names: dict[str, str] = {}
         self.emitted = 0
         self.storages: dict[str, Buffer | Ref | Growable] = {}
         self.scalar_types: dict[str, DType] = {}
@@ -126,6 +127,8 @@ class Stage:
         self.escapes: list[Callable[[Expr, str, str, tuple[Expr, ...]], bool]] = []
         self.frozen: set[int] = set()
         self.replaying = False
+        self.ref_targets: dict[str, set[Root]] = {}
+        self.stored_refs: set[str] = set()
 
     # -- names and emission ------------------------------------------------------------------------------
 
@@ -447,9 +450,23 @@ class Stage:
 
     def note_store(self, root: Root) -> None:
         """Record that memory is about to be written (lazy readers are stored first)."""
-        root.stores += 1
-        for log in self.store_log:
-            log.add(root)
+        todo, seen = [root], {root}
+        while todo:
+            item = todo.pop()
+            item.stores += 1
+            for log in self.store_log:
+                log.add(item)
+            if item.is_ref:
+                self.stored_refs.add(item.name)
+                targets = self.ref_targets.get(item.name, set()) - seen
+                seen |= targets
+                todo.extend(targets)
+
+    def note_rebind(self, ref: str, target: Root) -> None:
+        """Record that a ref may name this memory: what is written through it is written there."""
+        self.ref_targets.setdefault(ref, set()).add(target)
+        if ref in self.stored_refs:
+            self.note_store(target)
 
     @contextmanager
     def log_stores(self) -> Iterator[set[Root]]:

@@ -1,0 +1,179 @@
+"""Programs and their compiled variants: what every transform rests on."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert import persist, pipeline
+from wengert.dispatch import Fetch, fetcher
+from wengert.errors import WengertError
+from wengert.frontend.python.program import Staged, stage_call
+from wengert.ir.nodes import Module
+from wengert.runtime.abi import Bind
+
+Wrt = int | str | Sequence[int | str]
+
+
+class ArgumentError(WengertError, TypeError):
+    """What a transform was asked for does not fit the function or its arguments."""
+
+
+def primal_binds(staged: Staged) -> list[Bind]:
+    """How the staged program's parameters are filled from its leaves."""
+    binds: list[Bind] = []
+    for k, leaf in enumerate(staged.leaves):
+        if leaf.scalar is not None:
+            binds.append(Bind("scalar", k))
+        elif leaf.buffer is not None:
+            binds.extend(Bind("extent", k, axis) for axis, _ in leaf.extents)
+            binds.append(Bind("array", k))
+    return binds
+
+
+@dataclass
+class Variant:
+    """One compilation of a program: which calls it serves, how to run it, how to give back its results."""
+
+    staged: Staged
+    fetch: Fetch
+    raw: Fetch
+    kernel: Any = None
+    plan: Any = None
+
+
+@dataclass
+class Program:
+    """A Python function and its compiled variants (per transform)."""
+
+    fn: Callable[..., Any]
+    variants: dict[Any, list[Variant]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def find(self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Variant, tuple[Any, ...]] | None:
+        for variant in self.variants.get(kind, ()):
+            leaves = variant.fetch(self.fn, args, kwargs)
+            if leaves is not None:
+                return variant, leaves
+        return None
+
+    def variant(
+        self,
+        kind: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        make: Callable[[Staged, Module], tuple[Any, Any]],
+    ) -> tuple[Variant, tuple[Any, ...]]:
+        """The variant that serves a call, compiled now if need be, and the call's leaves."""
+        found = self.find(kind, args, kwargs)
+        if found is not None:
+            return found
+        with self.lock:
+            found = self.find(kind, args, kwargs)
+            if found is not None:
+                return found
+            for staged, kernel, plan in persist.load(self.fn, kind, args, kwargs):
+                leaves = self._add(kind, args, kwargs, staged, kernel, plan)
+                if leaves is not None:
+                    return self.variants[kind][0], leaves
+            staged = self.stage(args, kwargs)
+            module = pipeline.prepare(staged.module, staged.names)
+            kernel, plan = make(staged, module)
+            leaves = self._add(kind, args, kwargs, staged, kernel, plan)
+            if leaves is None:
+                raise WengertError("the guards of a new compilation reject the very call it was made for")
+            made = self.variants[kind][0]
+            persist.save(self.fn, kind, args, kwargs, made)
+            return made, leaves
+
+    def _add(
+        self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], staged: Staged, kernel: Any, plan: Any
+    ) -> tuple[Any, ...] | None:
+        """Add a variant if it serves this call."""
+        made = Variant(staged, fetcher(staged, args, kwargs), fetcher(staged, args, kwargs, raw=True), kernel, plan)
+        leaves = made.fetch(self.fn, args, kwargs)
+        if leaves is not None:
+            self.variants.setdefault(kind, []).insert(0, made)
+        return leaves
+
+    def stage(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
+        from wengert import nested  # registers what transforms mean inside programs
+
+        assert nested is not None
+        for k, value in enumerate(args):
+            _check_array(value, f"argument {k + 1}")
+        return stage_call(self.fn, args, kwargs)
+
+
+def _check_array(value: Any, name: str) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentError(f"{name} is a masked array; pass its data and mask as two plain arrays")
+
+
+_programs: dict[Any, Program] = {}
+
+
+def program_of(fn: Callable[..., Any]) -> Program:
+    """The one program of a function object."""
+    if isinstance(fn, Transform):
+        return Program(fn)
+    try:
+        key = (fn.__func__, id(fn.__self__)) if inspect.ismethod(fn) else fn
+        found = _programs.get(key)
+        if found is None or (inspect.ismethod(fn) and found.fn.__self__ is not fn.__self__):  # type: ignore[attr-defined]
+            found = _programs[key] = Program(fn)
+        return found
+    except TypeError:
+        return Program(fn)
+
+
+class Transform:
+    """A callable made by a transform; `fn` is the program and `wrt` what is differentiated."""
+
+    def __init__(self, fn: Callable[..., Any], wrt: Wrt | None = None) -> None:
+        if not callable(fn):
+            raise ArgumentError(f"a function is needed, not {type(fn).__name__}")
+        self.fn = fn
+        self.wrt = wrt
+        self.program = program_of(fn)
+        functools.update_wrapper(self, fn, assigned=("__name__", "__qualname__", "__doc__", "__module__"), updated=())
+
+
+def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
+    """Arrays that share memory without being the same array cannot be told apart once compiled."""
+    for k in staged.mutated:
+        for j, other in enumerate(leaves):
+            if (
+                j != k
+                and isinstance(other, np.ndarray)
+                and np.may_share_memory(leaves[k], other)
+                and np.shares_memory(leaves[k], other)
+            ):
+                raise ArgumentError(
+                    f"{staged.leaves[k].name!r} is changed by the program and shares memory with {staged.leaves[j].name!r}; pass a copy of one"
+                )
+
+
+def private(staged: Staged, leaves: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The leaves with copies of those the program mutates: derivative transforms leave the caller's arrays alone."""
+    if not staged.mutated:
+        return leaves
+    check_overlap(staged, leaves)
+    made = list(leaves)
+    for k in staged.mutated:
+        made[k] = made[k].copy()
+    return tuple(made)
+
+
+def both(a: Callable[[], Any], b: Callable[[], Any]) -> tuple[Any, Any]:
+    """The results of two compilations made at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(b)
+        return a(), second.result()

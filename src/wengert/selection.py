@@ -1,0 +1,268 @@
+"""What a transform speaks of: the arguments differentiated, the outputs chosen, their trees."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.dispatch import inexact
+from wengert.frontend.python.program import Kinds, Output, Staged
+from wengert.ir.nodes import Function, Module
+from wengert.ir.types import DType
+from wengert.ir.walk import storages
+from wengert.programs import ArgumentError, Wrt
+
+RETURN = "return"
+
+
+def argument_access(
+    fn: Callable[..., Any], wrt: int | str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """The access path of an argument named by position or name."""
+    try:
+        names = list(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):
+        names = []
+    if isinstance(wrt, int):
+        wrt = wrt + len(args) if wrt < 0 else wrt
+        if wrt < len(args):
+            return ("arg", wrt)
+        if wrt < len(names) and names[wrt] in kwargs:
+            return ("kw", names[wrt])
+        raise ArgumentError(f"wrt={wrt}, but the call has {len(args)} positional arguments")
+    if wrt in kwargs:
+        return ("kw", wrt)
+    if wrt in names and names.index(wrt) < len(args):
+        return ("arg", names.index(wrt))
+    raise ArgumentError(f"wrt={wrt!r} is not an argument of this call; the parameters are {', '.join(names)}")
+
+
+def wrt_list(wrt: Wrt | None) -> list[int | str]:
+    return [wrt] if isinstance(wrt, (int, str)) else list(wrt or ())
+
+
+def active_leaves(staged: Staged, access: tuple[Any, ...], value: Any, name: str) -> list[int]:
+    """The leaves of an argument that carry derivatives; raises if there are none."""
+    found = [
+        k
+        for k, leaf in enumerate(staged.leaves)
+        if leaf.access[: len(access)] == access
+        and inexact(leaf.value)
+        and (leaf.scalar is not None or leaf.buffer is not None)
+    ]
+    if not found and not any(inexact(v) for v in numbers(value)):
+        kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"of type {type(value).__name__}"
+        raise ArgumentError(
+            f"cannot differentiate with respect to {name}: it is {kind}; derivatives need floats "
+            f"(pass {'.astype(float)' if isinstance(value, np.ndarray) else 'a float'})"
+        )
+    return found
+
+
+def numbers(value: Any) -> list[Any]:
+    if isinstance(value, (tuple, list)):
+        return [n for v in value for n in numbers(v)]
+    if isinstance(value, dict):
+        return [n for v in value.values() for n in numbers(v)]
+    if hasattr(value, "__dict__") and not isinstance(value, (type, np.generic)):
+        return [n for v in vars(value).values() for n in numbers(v)]
+    return [value]
+
+
+def like(value: Any, access: tuple[Any, ...], found: Mapping[tuple[Any, ...], Any]) -> Any:
+    """A tree like an argument's, with the derivatives found for its float leaves (zeros where it has no influence)."""
+    if access in found:
+        return found[access]
+    match value:
+        case tuple():
+            parts = [like(v, (*access, ("item", k)), found) for k, v in enumerate(value)]
+            return (
+                tuple(parts)
+                if type(value) is tuple
+                else type(value)._make(parts)
+                if hasattr(value, "_make")
+                else type(value)(parts)
+            )
+        case list():
+            return [like(v, (*access, ("item", k)), found) for k, v in enumerate(value)]
+        case dict():
+            return {k: like(v, (*access, ("item", k)), found) for k, v in value.items()}
+        case np.ndarray():
+            return np.zeros(value.shape, value.dtype.newbyteorder("=")) if inexact(value) else None
+        case np.generic() | float() | complex():
+            return (
+                (value.dtype.type if isinstance(value, np.generic) else np.dtype(type(value)).type)(0)
+                if inexact(value)
+                else None
+            )
+        case _ if hasattr(value, "__dict__") and not callable(value):
+            copy = object.__new__(type(value))
+            copy.__dict__.update({k: like(v, (*access, ("attr", k)), found) for k, v in vars(value).items()})
+            return copy
+        case _:
+            return None
+
+
+def leaf_name(staged: Staged, k: int) -> str:
+    leaf = staged.leaves[k]
+    return leaf.scalar.name if leaf.scalar is not None else leaf.buffer.name  # type: ignore[union-attr]
+
+
+def wrt_key(wrt: Any) -> Any:
+    return tuple(wrt) if isinstance(wrt, (list, tuple)) else wrt
+
+
+def describe(fn: Callable[..., Any], wrt: int | str) -> str:
+    return f"argument {wrt!r}" if isinstance(wrt, str) else f"argument {wrt}"
+
+
+def result_dtype(module: Module, index: int) -> DType:
+    return storages(module.root)[module.root.results[index]].dtype
+
+
+def result_rank(module: Module, index: int) -> int:
+    return storages(module.root)[module.root.results[index]].rank
+
+
+def objectives(output: Any, module: Module) -> tuple[int, ...]:
+    """The result that is the real scalar whose gradient is asked for (several, if run-time data decides which); raises
+    ArgumentError if there is none."""
+    if not isinstance(output, Kinds):
+        return (objective(output, module).index,)
+    found: list[int] = []
+    for alternative in output.alternatives:
+        with contextlib.suppress(ArgumentError):
+            found.extend(objectives(alternative, module))
+    return tuple(found) or objectives(output.alternatives[0], module)
+
+
+def decided_objective(output: Any, places: tuple[int, ...]) -> None:
+    """Check that what was returned this time is one of the scalars that were differentiated."""
+    if not (isinstance(output, Output) and output.index in places):
+        what = "an array" if isinstance(output, Output) else "None" if output is None else f"a {type(output).__name__}"
+        raise ArgumentError(f"the function returned {what} this time; a gradient needs one real float")
+
+
+def objective(output: Any, module: Module) -> Output:
+    """The output, if it is one real scalar; raises ArgumentError otherwise."""
+    if not isinstance(output, Output):
+        what = "nothing" if output is None else f"a {type(output).__name__}"
+        raise ArgumentError(
+            f"the function returns {what}; a gradient needs one real float. Return the objective, or use wg.vjp or wg.jacobian"
+        )
+    dtype, rank = result_dtype(module, output.index), result_rank(module, output.index)
+    if rank:
+        raise ArgumentError(
+            f"the function returns an array with {rank} ax{'is' if rank == 1 else 'es'}; a gradient needs one real float. "
+            "Sum it with weights, or use wg.vjp or wg.jacobian"
+        )
+    if not dtype.is_float:
+        way = "return its real part, or abs(z)**2" if dtype.is_complex else "return a float"
+        raise ArgumentError(
+            f"the function returns a number of type {dtype.numpy}; a gradient needs a real float: {way}"
+        )
+    return output
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Which outputs a transform speaks of: IR names, and the tree that gives them back."""
+
+    names: list[str]
+    tree: Any
+    many: bool
+
+
+def select_outputs(
+    staged: Staged, module: Module, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], of: Any
+) -> Selected:
+    """`of`: None for the return value, the name of a mutated parameter, "return", or a tuple of these."""
+    root = module.root
+    results = list(root.results)
+    trees: list[Any] = []
+    for part in [of] if of is None or isinstance(of, str) else list(of):
+        if part is None or part == RETURN:
+            trees.append(staged.output)
+            continue
+        access = argument_access(fn, part, args, kwargs)
+        trees.append(
+            _mutated_tree(staged, access, args[access[1]] if access[0] == "arg" else kwargs[access[1]], results)
+        )
+    many = not (of is None or isinstance(of, str))
+    return Selected(results, tuple(trees) if many else trees[0], many)
+
+
+def _mutated_tree(staged: Staged, access: tuple[Any, ...], value: Any, results: list[str]) -> Any:
+    for leaf in staged.leaves:
+        if leaf.access == access and leaf.buffer is not None:
+            if leaf.buffer.name not in results:
+                results.append(leaf.buffer.name)
+            return Output(results.index(leaf.buffer.name), "array")
+    match value:
+        case tuple() | list():
+            return type(value)([_mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in enumerate(value)])
+        case dict():
+            return {k: _mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in value.items()}
+        case _:
+            return value
+
+
+def with_results(module: Module, names: Sequence[str]) -> Module:
+    """The module with these results of the root."""
+    root = module.root
+    made = Function(root.name, root.params, root.body, tuple(names), root.span)
+    return Module({**module.functions, root.name: made}, module.entry)
+
+
+def flat_outputs(tree: Any) -> list[Output]:
+    """The Outputs of a tree in order."""
+    match tree:
+        case Output():
+            return [tree]
+        case tuple() | list():
+            return [o for t in tree for o in flat_outputs(t)]
+        case dict():
+            return [o for t in tree.values() for o in flat_outputs(t)]
+        case Kinds(_, alternatives):
+            return [o for t in alternatives for o in flat_outputs(t)]
+        case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
+            return [o for t in vars(tree).values() for o in flat_outputs(t)]
+        case _:
+            return []
+
+
+def cotangents(tree: Any, given: Any, into: dict[int, Any], shapes: Mapping[int, Any], path: str = "cotangent") -> None:
+    """Match a cotangent with the output tree: `into[result] = array`."""
+    match tree:
+        case Output(index):
+            value = shapes.get(index)
+            if value is None:
+                return
+            if given is None:
+                return
+            seed = np.asarray(given)
+            if seed.shape != value.shape:
+                raise ArgumentError(f"the {path} has shape {seed.shape}, but the output has shape {value.shape}")
+            if np.iscomplexobj(seed) and not np.iscomplexobj(value):
+                raise ArgumentError(f"the {path} is complex, but the output is real")
+            into[index] = into[index] + seed if index in into else seed
+        case tuple() | list():
+            if given is None:
+                return
+            if not isinstance(given, (tuple, list)) or len(given) != len(tree):
+                raise ArgumentError(f"the {path} must be a sequence of {len(tree)} parts, as the output is")
+            for k, (t, g) in enumerate(zip(tree, given, strict=True)):
+                cotangents(t, g, into, shapes, f"{path}[{k}]")
+        case dict():
+            for k, t in tree.items():
+                cotangents(t, None if given is None else given.get(k), into, shapes, f"{path}[{k!r}]")
+        case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
+            for k, t in vars(tree).items():
+                cotangents(t, None if given is None else getattr(given, k, None), into, shapes, f"{path}.{k}")
+        case _:
+            pass
