@@ -228,6 +228,7 @@ class Control:
 
             return staged
 
+        self.boxes.append(box)
         a, b = self._sides(cond, side(then), side(orelse))
         if self._pure(a) and self._pure(b):
             x, y = self._written(a, box), self._written(b, box)
@@ -237,7 +238,9 @@ class Control:
                 from .numeric import as_scalar, select
 
                 return select(self.stage, cond, as_scalar(x), as_scalar(y))
-        if not self._join_sides(cond, a, b):
+        falls = self._join_sides(cond, a, b)
+        self.boxes.remove(box)
+        if not falls:
             raise ExitNow
         return self.settled(box["value"])
 
@@ -300,7 +303,8 @@ class Control:
                 spec = spec_of(stage, value, by_value=False)  # type: ignore[possibly-undefined]
             else:
                 if x is not y:
-                    x, y = self._parts(x, a), self._parts(y, b)
+                    parts = self._parts(x, a), self._parts(y, b)
+                    x, y = (x, y) if structs.any_shared(parts) else parts
                 if x is y or (_static(x) and _static(y) and spec_of(stage, x, True) == spec_of(stage, y, True)):
                     if self._reaches(x):
                         after.append(lambda: stage.put(container, key, x))
@@ -322,14 +326,14 @@ class Control:
         after.append(lambda: stage.put(container, key, slot.read(stage)))
 
     def _parts(self, value: Any, side: Trial) -> Any:
-        """A list, dict or instance that nothing else holds, as its parts at the end of a side."""
+        """A list, dict or instance as its parts at the end of a side."""
         stage = self.stage
         if not isinstance(value, tuple) and not structs.is_struct(stage, value):
             return value
         stage.redo(side)
         found = structs.struct_of(stage, value)
         stage.close(side.result)
-        return value if structs.any_shared(found) else found
+        return found
 
     def _write_in(self, side: Trial, slot: Slot, value: Any) -> None:
         with self.stage.block(side.stmts):
@@ -426,6 +430,9 @@ class Control:
             container = locals_ if owner == "local" else self.containers.get(owner)
             if container is None:
                 continue
+            if runs and container is locals_ and key not in live_head:
+                wanted.append((container, key, spec))  # its value before the loop is never seen again
+                continue
             old = structs.struct_of(stage, tuple(container) if key is _WHOLE else container.get(key, MISSING))
             wanted.append((container, key, spec if old is MISSING else self._carry_spec(spec, old)))
         for name in sorted(assigned):
@@ -441,6 +448,8 @@ class Control:
             slot = allocate(stage, spec, _hint(key))
             slots[(id(container), key)] = (container, key, slot, spec)
             value = tuple(container) if key is _WHOLE else container.get(key, MISSING)
+            if runs and container is locals_ and key not in live_head:
+                continue
             if not (isinstance(value, Poison) or (value is MISSING and not isinstance(spec, UnboundSpec))):
                 slot.write(stage, value)
         leaving, ending = self.target("break"), self.target("stop")
@@ -732,7 +741,7 @@ def _flexible(spec: Spec) -> Spec:
 
 def _static(value: Any) -> bool:
     """Whether equal descriptions of such values mean equal values."""
-    return all(_static(v) for v in value) if isinstance(value, tuple) else not is_runtime(value)
+    return all(_static(v) for v in value) if isinstance(value, tuple) else not is_runtime(value) and not isinstance(value, structs.Struct)
 
 
 def _same_value(a: Any, b: Any) -> bool:

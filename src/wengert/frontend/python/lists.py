@@ -106,7 +106,13 @@ class Lists:
             self.stage.facts.assume(n, 0)
         return n
 
+    def list_resized(self: Interp, items: RList) -> None:
+        """Refuse a change of length under a loop over the same list."""
+        if any(i is not None and i.storage == items.storage for i in self.iterated):
+            raise self.stage.refuse("a growing list changes its length while it is iterated over", "iterate by index with while")
+
     def list_append(self: Interp, items: RList, value: Any) -> None:
+        self.list_resized(items)
         value = self.resolve(value)
         spec = GrowSpec(items.dtype, items.python, items.shape)
         better = self.grow_spec([value], spec, "a list grows at run time")
@@ -155,12 +161,14 @@ class Lists:
                     self.list_append(items, v)
                 return None
             case "pop", [] if items.shape is None:
+                self.list_resized(items)
                 n = self.list_length(items)
                 self.stage.fail_if(self.stage.let(build.eq(n, ZERO)), "IndexError", "pop from empty list")
                 popped = self.stage.fresh("popped")
                 self.stage.emit(Pop(popped, items.storage, items.dtype, self.stage.span))
                 return RScalar(Var(popped, items.dtype), items.python, items.dtype is I64)
             case "clear", []:
+                self.list_resized(items)
                 self.stage.emit(Resize(items.storage, build.neg(self.stage.let(Extent(items.storage, 0))), self.stage.span))
                 return None
             case "copy", []:

@@ -22,6 +22,9 @@ from .structs import Struct
 from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar
 
 
+MAX_KINDS = 64
+
+
 class CannotJoin(Exception):
     """The values have no common slot; the message says why."""
 
@@ -38,6 +41,7 @@ class ArraySpec:
     dtype: DType
     rank: int
     shape: tuple[Expr, ...] | None  # extents if equal on all paths and known before the join: held by value
+    known: tuple[Expr | None, ...] = ()  # of one held by identity: extents equal on all paths and known before the join
     scalar_too: bool = False
 
 
@@ -104,8 +108,9 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
         case RScalar():
             return ScalarSpec(value.dtype, value.python, value.wild)
         case RArray():
-            shape = value.shape if by_value and all(stage.visible(e) for e in value.shape) else None
-            return ArraySpec(value.dtype, value.rank, shape)
+            known = tuple(e if stage.visible(e) else None for e in value.shape)
+            shape = value.shape if by_value and None not in known else None
+            return ArraySpec(value.dtype, value.rank, shape, known)
         case Choice():
             return ChoiceSpec(tuple(spec_of(stage, a, by_value) for a in value.alternatives))
         case MaybeUnbound():
@@ -113,7 +118,7 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
         case Poison():
             raise CannotJoin(value.reason)
         case tuple():
-            return TupleSpec(type(value), tuple(spec_of(stage, v, by_value) for v in value))
+            return TupleSpec(type(value), tuple(spec_of(stage, v, False) for v in value))
         case Struct():
             parts = tuple(spec_of(stage, v, False) for v in value.values)
             return StructSpec(value.kind, value.keys, parts, value.shared, value.origin)
@@ -155,7 +160,11 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
             shape = a.shape
             if a.shape is None or b.shape is None or not all(stage.same(m, n) for m, n in zip(a.shape, b.shape, strict=True)):
                 shape = None
-            return ArraySpec(a.dtype, a.rank, shape)
+            known = tuple(
+                m if m is not None and n is not None and stage.same(m, n) else None
+                for m, n in zip(_known(a), _known(b), strict=True)
+            )
+            return ArraySpec(a.dtype, a.rank, shape, known)
         case (TupleSpec(), TupleSpec()) if a.type is b.type and len(a.parts) == len(b.parts):
             return TupleSpec(a.type, tuple(widen(stage, p, q) for p, q in zip(a.parts, b.parts, strict=True)))
         case (StructSpec(), StructSpec()) if a.kind is b.kind and a.keys == b.keys:
@@ -163,6 +172,10 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
             return StructSpec(a.kind, a.keys, parts, a.shared or b.shared)
         case _:
             return _choice(stage, a, b)
+
+
+def _known(spec: ArraySpec) -> tuple[Expr | None, ...]:
+    return spec.known or spec.shape or (None,) * spec.rank
 
 
 def _choice(stage: Stage, a: Spec, b: Spec) -> ChoiceSpec:
@@ -174,8 +187,8 @@ def _choice(stage: Stage, a: Spec, b: Spec) -> ChoiceSpec:
                 break
         else:
             result.append(spec)
-    if len(result) > 16:
-        raise CannotJoin("the value has more than 16 possible kinds here")
+    if len(result) > MAX_KINDS:
+        raise CannotJoin(f"the value has more than {MAX_KINDS} possible kinds here")
     return ChoiceSpec(tuple(result))
 
 
@@ -277,10 +290,14 @@ class RefSlot(Slot):
         stage.emit(Declare(Ref(name, spec.dtype, spec.rank), stage.span))
         stage.owner[name] = stage.blocks[-1]
         self.name, self.dtype, self.rank, self.hint = name, spec.dtype, spec.rank, hint
+        self.known = _known(spec)
 
     def read(self, stage: Stage) -> RArray:
         shape: list[Expr] = []
-        for k in range(self.rank):
+        for k, known in enumerate(self.known):
+            if known is not None:
+                shape.append(known)
+                continue
             extent = stage.let(Extent(self.name, k), f"{self.hint}_n{k}")
             stage.facts.assume(extent, 0)
             shape.append(extent)
@@ -291,6 +308,8 @@ class RefSlot(Slot):
         value = arrays.stored(stage, value, self.hint)
         if value.root is not None and value.root.is_ref and value.storage == self.name and _whole_ref(value):
             return
+        assert value.root is not None
+        stage.note_rebind(self.name, value.root)
         stage.emit(Rebind(self.name, _ref_target(stage, value), stage.span))
 
 

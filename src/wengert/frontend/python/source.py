@@ -138,7 +138,9 @@ def _collect(node: ast.AST, scope: Scope) -> None:
             scope.nonlocal_ |= set(names)
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
             scope.local.add(name)
-        case ast.ExceptHandler(name=str() as name):
+        case ast.ExceptHandler(name=str() as name) | ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name) | (
+            ast.MatchMapping(rest=str() as name)
+        ):
             scope.local.add(name)
             for child in ast.iter_child_nodes(node):
                 _collect(child, scope)
@@ -222,10 +224,10 @@ def _stmt(
             entry = _uses(s.test) if isinstance(s, ast.While) else set()
             targets = {n.id for n in ast.walk(s.target) if isinstance(n, ast.Name)} if isinstance(s, ast.For) else set()
             plain = targets if isinstance(s, ast.For) and isinstance(s.target, (ast.Name, ast.Tuple)) else set()
-            head = after_else | entry
+            head = after_else | entry | always
             for _ in range(3):
                 inside = _block(s.body, set(head), out, always, set(live), set(head))
-                new = head | (inside - plain) | entry | after_else
+                new = head | (inside - plain) | entry
                 if new == head:
                     break
                 head = new
@@ -242,6 +244,11 @@ def _stmt(
         case ast.With(items=items, body=body):
             inner = _block(body, set(live), out, always, on_break, on_continue)
             return inner | {u for i in items for u in _uses(i.context_expr)}
+        case ast.Match(subject=subject, cases=cases):
+            arms = set(live)
+            for c in reversed(cases):
+                arms |= _block(c.body, set(live), out, always, on_break, on_continue) | _uses(c.pattern) | _uses(c.guard)
+            return arms | _uses(subject)
         case ast.AugAssign(target=ast.Name(id=name), value=value):
             return live | {name} | _uses(value)
         case ast.Assign(targets=targets, value=value):

@@ -36,6 +36,7 @@ class RIter:
 
     length: Expr
     get: Callable[[Expr], Any]
+    source: RList | None = None  # a growing list: it must not change its length meanwhile
 
 
 @dataclass(eq=False)
@@ -133,6 +134,10 @@ class Statements:
                 return self.exec_try(node)
             case ast.With():
                 return self.exec_with(node)
+            case ast.Match():
+                from .patterns import exec_match
+
+                return exec_match(self, node)
             case ast.Assert(test=test, msg=msg):
                 cond = self.truth(self.eval(test))
                 text = "" if msg is None else self.resolve(self.eval(msg))
@@ -237,7 +242,13 @@ class Statements:
                 owner, key = self.resolve(self.eval(owner_node)), self.resolve(self.eval(key_node))
                 if isinstance(owner, RArray) and symbol != "@" and not index.is_advanced(key):
                     view = index.getitem_for_update(self.stage, owner, key)
-                    value = self.resolve(self.eval(value_node))
+                    calls = view.rank == 0 and any(isinstance(n, (ast.Call, ast.Attribute)) for n in ast.walk(value_node))
+                    old = self.get_item(owner, key) if calls else None
+                    with self.stage.log_stores() as stored:
+                        value = self.resolve(self.eval(value_node))
+                    if calls and any(arrays.may_alias(view.root, root) for root in stored):
+                        self.set_item(owner, key, self.in_place(symbol, old, value))
+                        return
                     if isinstance(value, (list, tuple, np.ndarray)):
                         value = self.as_array(value)
                     if isinstance(value, Choice):
@@ -308,7 +319,10 @@ class Statements:
         return live.head.get(node, everything), live.after.get(node, everything), assigned(node)
 
     def exec_for(self: Interp, node: ast.For) -> bool:
-        iterable = self.iterable(self.eval(node.iter))
+        source = self.resolve(self.eval(node.iter))
+        iterable = self.iterable(source)
+        if isinstance(source, list):
+            iterable = source  # what the body appends is iterated over too
         if isinstance(iterable, RRange) and (node in self.stage.unrolled or self._tiny(iterable)):
             step = iterable.step if iterable.step is not None else self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
             bounds = [self.stage.static_int(e, "a bound of an unrolled range") for e in (iterable.start, iterable.stop)]
@@ -332,7 +346,9 @@ class Statements:
         leaving = self.target("break")
 
         def run() -> bool:
-            for item in items:
+            for count, item in enumerate(items):
+                if count > MAX_UNROLL:
+                    raise self.stage.refuse("a list grows while it is iterated over", "iterate over a copy")
                 turn = self.target("continue")
 
                 def iteration(item: Any = item, turn: Target = turn) -> bool:
@@ -384,8 +400,15 @@ class Statements:
             start, stop, step = ZERO, iterable.length, 1
             get = iterable.get
             enter = lambda i: self.assign(node.target, get(i))  # noqa: E731
+        def body() -> bool:
+            self.iterated.append(iterable.source if isinstance(iterable, RIter) else None)
+            try:
+                return self.exec_block(node.body)
+            finally:
+                self.iterated.pop()
+
         try:
-            path = self.loop(node, start, stop, step, enter, None, lambda: self.exec_block(node.body), live_head, live_after, names)
+            path = self.loop(node, start, stop, step, enter, None, body, live_head, live_after, names)
         except PreferUnroll as wish:
             if wish.node is not node:
                 raise
@@ -490,7 +513,7 @@ class Statements:
                 value = arrays.stored(self.stage, value)
                 return RIter(value.shape[0], lambda i: index.getitem(self.stage, value, RScalar(i, True)))
             case RList():
-                return RIter(self.list_length(value), lambda i: self.list_item(value, RScalar(i, True)))
+                return RIter(self.list_length(value), lambda i: self.list_item(value, RScalar(i, True)), value)
             case np.ndarray():
                 return self.iterable(self.as_array(value))
             case Choice():

@@ -103,7 +103,7 @@ def holders(interp: Interp, value: Any) -> int:
     """How many static locations hold an object."""
     seen: set[int] = set()
     count = 0
-    todo: list[Any] = [f.locals for f in interp.frames]
+    todo: list[Any] = [*(f.locals for f in interp.frames), *interp.boxes]
     while todo:
         item = todo.pop()
         count += item is value
