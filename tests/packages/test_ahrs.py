@@ -103,7 +103,7 @@ CASES: dict[Any, tuple[Any, ...]] = {
     rotations: (RNG.random(4), RNG.random(4), RNG.random(3)),
     compass: (ACC[0], MAG[0]),
     halfway: (RNG.random(4), RNG.random(4)),
-    geodesy: (48.8, 2.3, 120.0),
+    geodesy: (48.8, 2.3, 4.2e5),
     welmec_gravity: (52.3, 80.0),
 }
 

@@ -314,7 +314,12 @@ def setattr_(interp: Interp, owner: Any, name: str, value: Any) -> None:
 
 @handles(object.__setattr__)
 def object_setattr(interp: Interp, owner: Any, name: str, value: Any) -> None:
-    interp.stage.write(owner.__dict__, name, interp.settle(value, name))
+    interp.set_attribute(owner, name, value, plain=True)
+
+
+@handles(object.__getattribute__)
+def object_getattribute(interp: Interp, owner: Any, name: str) -> Any:
+    return interp.get_attribute(owner, name)
 
 
 @handles(list)

@@ -8,6 +8,7 @@ import enum
 import functools
 import importlib
 import inspect
+import math
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 _LIBRARIES = {"numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools", "warnings", "sys", "types",
               "typing", "collections", "dataclasses", "enum", "abc", "copy", "logging", "os", "datetime", "wengert"}  # fmt: skip
+
+
+_OF_INTEGERS = (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.isqrt)  # computed while staging
 
 
 class Calls:
@@ -86,6 +90,8 @@ class Calls:
                 return self.call(fn.__func__, [fn.__self__, *args], kwargs)
             case functools.partial():
                 return self.call(fn.func, [*fn.args, *args], {**fn.keywords, **kwargs})
+            case types.MethodWrapperType():
+                return self.call(getattr(type(fn.__self__), fn.__name__), [fn.__self__, *args], kwargs)
             case _:
                 pass
         special = CALLABLES.get(type(fn))
@@ -115,6 +121,9 @@ class Calls:
         method = getattr(type(fn), "__call__", None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [fn, *args], kwargs)
+        if fn in _OF_INTEGERS and all(isinstance(a, int) or (isinstance(a, RScalar) and a.dtype is I64) for a in args):
+            known = [self.stage.static_int(a.expr, f"the argument of {fn.__name__}") if isinstance(a, RScalar) else a for a in args]
+            return self.native(lambda: fn(*known))
         name = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or type(fn).__name__
         module = getattr(fn, "__module__", None)
         raise self.stage.refuse(
@@ -392,7 +401,8 @@ class Calls:
             return self.externals.wrap(raw, ("static", Held(cls), name), name)
         return self.native(lambda: getattr(owner, name))
 
-    def set_attribute(self: Interp, owner: Any, name: str, value: Any) -> None:
+    def set_attribute(self: Interp, owner: Any, name: str, value: Any, plain: bool = False) -> None:
+        """owner.name = value; `plain`: as object.__setattr__ does, whatever the class defines."""
         owner = self.resolve(owner)
         if isinstance(owner, RArray):
             if name != "shape":
@@ -416,10 +426,10 @@ class Calls:
             self.call(raw.fset, [owner, value], {})
             return
         setter = getattr(cls, "__setattr__", None)
-        if isinstance(setter, types.FunctionType) and find(setter) is not None:
+        if isinstance(setter, types.FunctionType) and find(setter) is not None and not plain:
             self.call(setter, [owner, name, value], {})
             return
-        if dataclasses.is_dataclass(cls) and getattr(cls, "__dataclass_params__").frozen:
+        if not plain and dataclasses.is_dataclass(cls) and getattr(cls, "__dataclass_params__").frozen:
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))

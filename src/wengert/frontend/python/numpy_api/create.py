@@ -195,7 +195,8 @@ def _sequence_dtype(leaves: Sequence[Any]) -> DType:
 
 
 @handles(np.asarray, np.asanyarray, np.ascontiguousarray)
-def asarray(interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **other: Any) -> RArray:
+def asarray(interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, like: Any = None, **other: Any) -> RArray:
+    only_default(interp, "asarray", like=(None if isinstance(like, (RArray, np.ndarray)) else like, None))
     only_default(interp, "asarray", **{k: (v, None) for k, v in other.items()})
     _check_order(interp, order)
     if _foreign(interp, a, dtype):
@@ -209,7 +210,7 @@ def array(
     interp: Interp, object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: Any = False,
     ndmin: Any = 0, like: Any = None,
 ) -> RArray:  # fmt: skip
-    only_default(interp, "array", like=(like, None))
+    only_default(interp, "array", like=(None if isinstance(like, (RArray, np.ndarray)) else like, None))
     _check_order(interp, order)
     value = interp.resolve(object)
     if _foreign(interp, value, dtype):

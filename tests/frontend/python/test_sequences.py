@@ -1,0 +1,97 @@
+"""Static sequences indexed by run-time integers; library functions of integers; attributes by name."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from derivatives import assert_derivatives
+
+LETTERS = "CDEFGH"
+WEIGHTS = [1.0, 2.5, -0.5, 4.0]
+
+
+def letter(x):
+    return LETTERS[int(x)]
+
+
+def weight(x):
+    name = LETTERS[int(x)]
+    if name >= "E":
+        return x * x
+    return 3.0 * x
+
+
+def table(x):
+    return WEIGHTS[int(x)] * x * x
+
+
+def mixed(x):
+    return [x, 2 * x, x * x][int(x) % 3]
+
+
+def histogram(x):
+    bins = [0.0, 0.0, 0.0]
+    for v in x:
+        bins[int(v)] += v * v
+    return bins[0] * bins[1] + bins[2]
+
+
+def series(x):
+    total = 0.0
+    for k in range(6):
+        total += x**k / math.factorial(k)
+    return total
+
+
+class Sensor:
+    def __init__(self, gain):
+        self.gain = gain
+        self.bias = np.array([1.0, 2.0])
+
+    def tidy(self):
+        for name in ("gain", "bias"):
+            self.__setattr__(name, np.copy(self.__getattribute__(name)) * 2.0)
+
+
+def named_attributes(x):
+    sensor = Sensor(x)
+    sensor.tidy()
+    return sensor.gain * np.sum(sensor.bias * x)
+
+
+def test_element_of_text() -> None:
+    compiled = wg.compile(letter)
+    assert [compiled(x) for x in (0.5, 3.2, 5.9, -1.0)] == ["C", "F", "H", "H"]
+    with pytest.raises(IndexError):
+        compiled(6.0)
+
+
+@pytest.mark.parametrize("x", [0.5, 1.5, 2.5, 3.5])
+def test_positions_computed_at_run_time(x: float) -> None:
+    for f in (weight, table, mixed):
+        assert_derivatives(f, x, seeds=(0,))
+
+
+def test_assignment_at_a_run_time_position() -> None:
+    assert_derivatives(histogram, np.array([0.2, 1.3, 1.9, 2.4, 0.9, 2.2, 1.1, 0.3, 2.7]))
+
+
+def test_factorial_of_the_index() -> None:
+    assert_derivatives(series, 0.7)
+
+
+def test_attributes_by_name() -> None:
+    assert_derivatives(named_attributes, 0.7)
+
+
+def divide_by_nothing(x, scale):
+    return x / scale
+
+
+def test_none_is_no_number() -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        wg.compile(divide_by_nothing)(1.0, None)
