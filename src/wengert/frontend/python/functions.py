@@ -11,7 +11,7 @@ import types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wengert.analysis.affine import atoms
+from wengert.analysis.affine import atoms, evaluate
 from wengert.ir import build
 from wengert.ir.nodes import Buffer, Call, Expr, Function, Growable, Param, Scalar, Stmt, Store, Var
 from wengert.ir.types import DType
@@ -131,11 +131,22 @@ class Functions:
         if depth >= (4 if self.stage.journal else 64):
             # A recursion whose depth run-time data decides: numbers that differ from level to level become parameters.
             args = [as_scalar(a) if type(a) in (int, float) else a for a in args]
+        if depth >= 4:
+            self.fix_sizes(args)
         self.nesting[place] = depth + 1
         try:
             return self._call_staged(identity, name, args, inline)
         finally:
             self.nesting[place] = depth
+
+    def fix_sizes(self: Interp, args: list[Any]) -> None:
+        """A recursion on arrays whose sizes change from level to level needs them known: restart with the sizes of this call."""
+        stage = self.stage
+        for a in args:
+            for extent in a.shape if isinstance(a, RArray) else ():
+                if not (isinstance(extent, Var) and extent.name in stage.concrete):
+                    if evaluate(stage.expand(extent), stage.concrete) is not None:
+                        stage.static_int(extent, "the size of an array in a recursion")
 
     def _call_staged(self: Interp, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
         if isinstance(identity, Closure):

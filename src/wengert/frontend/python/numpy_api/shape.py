@@ -483,12 +483,17 @@ def fill_diagonal(interp: Interp, a: Any, val: Any, wrap: Any = False) -> None:
     index.require_writable(stage, value)
     assert value.root is not None
     content = common.numbers(interp, val)
-    if isinstance(content, RArray):
-        raise stage.refuse("fill_diagonal with an array of values", "write a loop over the diagonal")
-    expr = stage.let(build.cast(numeric.as_scalar(content).expr, value.dtype))
-    arrays.before_store(stage, value.root)
     length = smaller(interp, *value.shape)
-    common.loop(stage, ZERO, length, lambda i: common.store(stage, value, (i, i), expr), "i", parallel=True)
+    if isinstance(content, RArray):
+        size = stage.extent(arrays.size(content.shape))
+        flat = arrays.reshape(stage, arrays.copy(stage, content), (size,))
+        fits = stage.nonnegative(isub(size, length))
+        element = lambda i: arrays.element(flat, (i if fits else build.op("mod", i, size),))  # noqa: E731
+    else:
+        expr = stage.let(build.cast(numeric.as_scalar(content).expr, value.dtype))
+        element = lambda i: expr  # noqa: E731
+    arrays.before_store(stage, value.root)
+    common.loop(stage, ZERO, length, lambda i: common.store(stage, value, (i, i), element(i)), "i", parallel=True)
 
 
 # -- broadcasting ----------------------------------------------------------------------------------------------
