@@ -114,7 +114,7 @@ def view(
             high[axis] += max(span, 0)
     if any(a < 0 or z >= n for a, z, n in zip(low, high, base.shape, strict=True)):
         out_of_range(name)
-    corner = base[tuple(slice(int(s), None) for s in start)]
+    corner = base[(*(slice(int(s), None) for s in start), ...)]
     writeable = base.flags.writeable and all(axis is not None for axis, _ in axes)
     return np.lib.stride_tricks.as_strided(corner, tuple(map(int, shape)), strides, writeable=writeable)
 

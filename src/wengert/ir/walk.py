@@ -224,11 +224,15 @@ def blocks(stmt: Stmt) -> tuple[Block, ...]:
 
 
 def statements(block: Block) -> Iterator[Stmt]:
-    """All statements of a block, nested ones included, in textual order."""
-    for stmt in block:
+    """All statements of a block, nested ones included, in textual order (in linear time however deep they nest)."""
+    open_blocks = [iter(block)]
+    while open_blocks:
+        stmt = next(open_blocks[-1], None)
+        if stmt is None:
+            open_blocks.pop()
+            continue
         yield stmt
-        for nested in blocks(stmt):
-            yield from statements(nested)
+        open_blocks.extend(iter(nested) for nested in reversed(blocks(stmt)))
 
 
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:

@@ -41,22 +41,25 @@ def eliminate_dead_code(module: Module) -> Module:
 
 def _function(f: Function) -> Function:
     while True:
-        live = _live(f)
-        body = _block(f.body, live)
-        if body == f.body:
+        body = _block(f.body, _live(f))
+        if body is f.body:
             return f
         f = Function(f.name, f.params, body, f.results, f.span)
 
 
 def _live(f: Function) -> set[str]:
-    """Names whose value matters: read by something that matters, found backwards over a dependence graph."""
+    """Names whose value matters: read by something that matters, found backwards over a dependence graph.
+
+    A statement also needs what decides whether it runs: the conditions and bounds around it, a node of the graph for each
+    nesting (so that deep nests cost no more than flat code).
+    """
     needs: dict[str, set[str]] = {}
     roots: set[str] = set(f.results) | {p.name for p in f.params if isinstance(p, Buffer) or not hasattr(p, "intent")}
     effects: list[tuple[set[str], set[str]]] = []  # (storages written, names the write uses)
 
-    def visit(block: Block, context: set[str]) -> None:
+    def visit(block: Block, context: str) -> None:
         for s in block:
-            uses = set(context)
+            uses = {context}
             for e in expressions(s):
                 uses |= names_in(e)
             match s:
@@ -86,10 +89,14 @@ def _live(f: Function) -> set[str]:
                     aliases.append((g, ref))
                 case Loop():
                     needs.setdefault(s.var, set()).update(uses)
-                    visit(s.body, uses)
+                    inner = f"?{len(needs)}"
+                    needs[inner] = uses
+                    visit(s.body, inner)
                 case If():
-                    visit(s.then, uses)
-                    visit(s.orelse, uses)
+                    inner = f"?{len(needs)}"
+                    needs[inner] = uses
+                    visit(s.then, inner)
+                    visit(s.orelse, inner)
                 case LibCall() | Call() | Fail():
                     roots.update(uses)
                     if isinstance(s, LibCall):
@@ -99,25 +106,20 @@ def _live(f: Function) -> set[str]:
                         roots.update(x for x in s.args if isinstance(x, str))
 
     aliases: list[tuple[str, str]] = []
-    visit(f.body, set())
+    visit(f.body, "?")
+    for storages, uses in effects:
+        for storage in storages:
+            needs.setdefault(storage, set()).update(uses)
+    for x, y in aliases:
+        needs.setdefault(x, set()).add(y)
+        needs.setdefault(y, set()).add(x)
     live = set(roots)
-    changed = True
-    while changed:
-        changed = False
-        before = len(live)
-        todo = list(live)
-        while todo:
-            for n in needs.get(todo.pop(), ()):
-                if n not in live:
-                    live.add(n)
-                    todo.append(n)
-        for storages, uses in effects:
-            if storages & live and not uses <= live:
-                live |= uses
-        for a, b in aliases:
-            if (a in live) != (b in live):
-                live |= {a, b}
-        changed = len(live) != before
+    todo = list(live)
+    while todo:
+        for n in needs.get(todo.pop(), ()):
+            if n not in live:
+                live.add(n)
+                todo.append(n)
     return live
 
 
@@ -134,7 +136,9 @@ def _block(block: Block, live: set[str]) -> Block:
             case Declare(storage):
                 if storage.name in live:
                     out.append(s)
-            case Rebind(name) | Store(name) | Accumulate(name) | Push(name) | Resize(name) | PushRef(name) | PopRef(name):
+            case (
+                Rebind(name) | Store(name) | Accumulate(name) | Push(name) | Resize(name) | PushRef(name) | PopRef(name)
+            ):
                 if name in live:
                     out.append(s)
             case Pop(name, growable):
@@ -143,13 +147,15 @@ def _block(block: Block, live: set[str]) -> Block:
             case Loop():
                 body = _block(s.body, live)
                 if body:
-                    out.append(s if body == s.body else Loop(s.var, s.start, s.stop, body, s.step, s.order, s.cond, s.span))
+                    out.append(
+                        s if body is s.body else Loop(s.var, s.start, s.stop, body, s.step, s.order, s.cond, s.span)
+                    )
             case If():
                 then, orelse = _block(s.then, live), _block(s.orelse, live)
                 if then or orelse:
-                    out.append(s if (then, orelse) == (s.then, s.orelse) else If(s.cond, then, orelse, s.span))
+                    out.append(s if then is s.then and orelse is s.orelse else If(s.cond, then, orelse, s.span))
             case _:
                 out.append(s)
+    if len(out) == len(block) and all(x is y for x, y in zip(out, block, strict=True)):
+        return block
     return tuple(out)
-
-

@@ -43,7 +43,6 @@ from wengert.ir.walk import (
     function_names,
     map_expr,
     rebuild,
-    statements,
     storages,
     subexpressions,
     substitute,
@@ -84,6 +83,9 @@ class _Flattener:
         """Removed lets, by name: the atom each stands for."""
         self.known: list[dict[tuple[Expr, str], Var]] = []
         """Operations with a name, by open block, innermost last."""
+        self.reads: list[dict[str, list[tuple[Expr, str]]]] = []
+        """Of these the loads and extents, by alias class."""
+        self.written: dict[int, frozenset[str]] = {}
 
     def function(self) -> Function:
         f = self.original
@@ -98,10 +100,12 @@ class _Flattener:
     def _block(self, block: Block) -> Block:
         with self.emitter.collect() as stmts:
             self.known.append({})
+            self.reads.append({})
             for stmt in block:
                 with self.emitter.at(stmt.span):
                     self._statement(stmt)
             self.known.pop()
+            self.reads.pop()
         return tuple(stmts)
 
     def _statement(self, stmt: Stmt) -> None:
@@ -127,16 +131,19 @@ class _Flattener:
 
     def _forget_writes(self, stmt: Stmt) -> None:
         """Forget loads from what a statement, or a statement nested in it, may write."""
-        nested = (s for inner in blocks(stmt) for s in statements(inner))
-        written = {self.aliases.of(n) for s in (stmt, *nested) for n in self.analysis.targets(s)}
-        if not written:
-            return
-        for table in self.known:
-            for key in [k for k in table if self._reads(k[0], written)]:
-                del table[key]
+        known, reads = self.known[-1], self.reads[-1]
+        for written in self._written(stmt):
+            for key in reads.pop(written, ()):
+                known.pop(key, None)
 
-    def _reads(self, value: Expr, classes: set[str]) -> bool:
-        return isinstance(value, (Load, Extent)) and self.aliases.of(value.storage) in classes
+    def _written(self, stmt: Stmt) -> frozenset[str]:
+        """The alias classes that a statement, or one nested in it, may write."""
+        found = self.written.get(id(stmt))
+        if found is None:
+            own = {self.aliases.of(n) for n in self.analysis.targets(stmt)}
+            found = frozenset(own).union(*(self._written(s) for inner in blocks(stmt) for s in inner))
+            self.written[id(stmt)] = found
+        return found
 
     def _let(self, name: str, value: Expr, span: Span | None) -> None:
         flat = self._operation(value)
@@ -155,7 +162,10 @@ class _Flattener:
         return self.known[-1].get((value, repr(value))) if self.known else None
 
     def _remember(self, value: Expr, var: Var) -> None:
-        self.known[-1][value, repr(value)] = var
+        key = (value, repr(value))
+        self.known[-1][key] = var
+        if isinstance(value, (Load, Extent)):
+            self.reads[-1].setdefault(self.aliases.of(value.storage), []).append(key)
 
     def _atom(self, e: Expr) -> Expr:
         """An atom equal to `e`; lets are emitted for what must have a name."""
