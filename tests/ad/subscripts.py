@@ -13,14 +13,15 @@ N = Var("n", I64)
 
 
 def program(seed: int) -> Module:
-    """f(a: f64[n, n] inout, u: f64[n] inout, n) with nests of sequential loops that read and write a and u in place."""
+    """f(a: f64[n, n] inout, u: f64[n] inout, n) with nests of sequential loops that read and write a, u and a local c."""
     rng = random.Random(seed)
     e = Emitter({"a", "u", "n"})
     a, u = Buffer("a", F64, (N, N), intent="inout"), Buffer("u", F64, (N,), intent="inout")
+    e.alloc("c", F64, [N, N], zero=True)
     for _ in range(rng.randint(1, 3)):
         _nest(rng, e, [], rng.randint(1, 3))
     body = e.block()
-    return Module({"f": Function("f", (a, u, Scalar("n", I64)), body, ("a", "u"))}, "f")
+    return Module({"f": Function("f", (a, u, Scalar("n", I64)), body, ("a", "u", "c"))}, "f")
 
 
 def _subscript(rng: random.Random, loops: list[Var]) -> Expr:
@@ -46,8 +47,8 @@ def _subscript(rng: random.Random, loops: list[Var]) -> Expr:
 
 
 def _element(rng: random.Random, loops: list[Var]) -> tuple[str, list[Expr]]:
-    if rng.random() < 0.6:
-        return "a", [_subscript(rng, loops), _subscript(rng, loops)]
+    if rng.random() < 0.7:
+        return rng.choice("ac"), [_subscript(rng, loops), _subscript(rng, loops)]
     return "u", [_subscript(rng, loops)]
 
 

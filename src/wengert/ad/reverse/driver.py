@@ -136,6 +136,7 @@ class _Planned:
         self.state, self.f, self.chosen, self.shared_top = state, f, chosen, shared_top
         self.p = prepare(f, activity, state.flow)
         self.calls: set[tuple[str, Pattern]] = set()
+        self.kept = Kept(self.p, shared_top)
         top = {n for n, d in self.p.definitions.items() if d.region is self.p.root} if shared_top else set[str]()
         self.visible = visible | top
         self.plan, self.stack_keys = self._plan()
@@ -147,12 +148,12 @@ class _Planned:
     def _plan(self) -> tuple[Plan, set[StackKey]]:
         """Find the demands, answer them, and place what is stored, until the tapes' own demands are answered too."""
         stacks = Stacks(Emitter(self.p.names))
-        trial = Sweep(self.p, Tapes(), stacks, set(), self._callee, self.shared_top)
+        trial = Sweep(self.p, self.kept, Tapes(), stacks, set(), self._callee, self.shared_top)
         self._give_params(trial)
         used = free_names(trial.region(self.p.root))
         demands = frozenset(used & set(self.p.definitions))
         snapshots = [s for n, s in self.p.snapshots.items() if n in used]
-        hoisting = Hoisting(self.p, Kept(self.p, self.shared_top))
+        hoisting = Hoisting(self.p, self.kept)
         kept = frozenset(s.name for s in snapshots if hoisting.keep(s))
         copied = [s for s in snapshots if s.name not in kept]
         while True:
@@ -196,7 +197,7 @@ class _Planned:
 
     def _sweep(self, stacks: Stacks, boxes: dict[str, Buffer]) -> Sweep:
         tapes = Restorer(self.p, self.plan, stacks, boxes)
-        return Sweep(self.p, tapes, stacks, self.plan.sequential, self._callee, self.shared_top)
+        return Sweep(self.p, self.kept, tapes, stacks, self.plan.sequential, self._callee, self.shared_top)
 
     def pair(self, callee: Callee) -> None:
         """Emit the augmented and the reverse function of a callee."""

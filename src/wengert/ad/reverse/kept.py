@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from wengert.ad.reverse.regions import Prepared, Region
 from wengert.analysis.affine import Facts
@@ -22,6 +23,14 @@ from wengert.ir.walk import names_in, statements, substitute
 Index = tuple[Expr, ...]
 MAX_WRITES = 64
 """Beyond this number of writes to a storage, subscripts are not compared."""
+
+
+Direction: TypeAlias = Literal[1, -1]
+AFTER: Direction = 1
+BEFORE: Direction = -1
+Meeting: TypeAlias = tuple[Region, int]
+"""A region around a point and a write, and 0 if both are in the same iteration of all loops around it, or 1 (-1) if the
+write is in a later (earlier) iteration of the loop whose body the region is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,22 @@ class Kept:
     def is_final(self, storage: str, index: Index | None, region: Region, position: int) -> bool:
         """Whether no write after `position` of `region`, in the lifetime of `storage`, may touch the element (or, with
         no index, any element). The storage is visible in the region and no ref names it."""
+        return self._is_untouched(storage, index, region, position, AFTER)
+
+    def is_first(self, storage: str, index: Index | None, region: Region, position: int) -> bool:
+        """Whether no write before `position` of `region` may touch the element (or any), and nothing but this function
+        can have written it before: the reverse sweep does not look at its adjoint any more."""
+        base = self._base(storage)
+        local = any(isinstance(s, Alloc) and s.buffer.name == base for s in self.p.home[base].stmts)
+        return (
+            local
+            and not self.p.aliases.is_rebindable(storage)
+            and self._is_untouched(storage, index, region, position, BEFORE)
+        )
+
+    def _is_untouched(
+        self, storage: str, index: Index | None, region: Region, position: int, direction: Direction
+    ) -> bool:
         writes = self.writes.get(self.p.aliases.of(storage), [])
         if len(writes) > MAX_WRITES:
             index = None
@@ -110,68 +135,49 @@ class Kept:
         for w in writes:
             if isinstance(w.stmt, Alloc) and w.stmt.buffer.name == full:
                 continue
-            for meeting in self._after(region, position, home, w):
+            for meeting in _meetings(region, position, home, w, direction):
                 if place is None or not self._apart(place, region, w, meeting):
                     return False
         return True
 
-    def _after(self, region: Region, position: int, home: Region, w: Write) -> Iterator[tuple[Region, bool]]:
-        """How a write may run after the point: in a region around both, later in the same iteration (False), or in a
-        later iteration of the loop whose body it is (True)."""
-        if home not in w.region.ancestors():
-            return  # of another lifetime, or not of this storage
-        around = set(w.region.ancestors())
-        common = next(r for r in region.ancestors() if r in around)
-        if _entry(w.region, w.position, common) >= _entry(region, position, common) + (region is not common):
-            yield common, False
-        for r in common.ancestors():
-            if r is home:
-                return
-            if r.loop is not None and r.loop.order != "any":
-                yield r, True
-
-    def _apart(self, place: tuple[str, Index], region: Region, w: Write, meeting: tuple[Region, bool]) -> bool:
+    def _apart(self, place: tuple[str, Index], region: Region, w: Write, meeting: Meeting) -> bool:
         """Whether the write cannot touch the element at `place`."""
         if not isinstance(w.stmt, (Store, Accumulate)):
             return False
         storage, index = self._resolve_fully(w.stmt.storage, w.stmt.index)
         if storage != place[0]:
             return False
-        common, later = meeting
+        common, shift = meeting
         facts = Facts()
         for name in sorted(self.p.nonnegative):
             facts.assume(Var(name, I64), 0)
         for r in region.loops():
             if r.loop is not None:
                 self._assume(facts, r.loop, r.loop.var, {})
-        renamed: dict[str, Expr] = {}
-        inner = [r for r in w.region.loops() if common in r.ancestors() and (later or r is not common)]
         varying = self._defined_below(common)
-        if not later:  # what the common region itself defines is the same for both
+        if not shift:  # what the common region itself defines is the same for both
             varying -= {d for d in varying if self.p.definitions[d].region is common}
-        for name in varying:
-            renamed[name] = Var(f"{name}'", I64)
-        for r in inner:
-            assert r.loop is not None
+        renamed: dict[str, Expr] = {name: Var(f"{name}'", I64) for name in varying}
+        for r in w.region.loops():
+            if r.loop is None or common not in r.ancestors() or (r is common and not shift):
+                continue
             fresh = f"{r.loop.var}'"
-            if r is common:
-                step = r.loop.step
-                self._assume(facts, r.loop, fresh, renamed, b.add(Var(r.loop.var, I64), step))
-            else:
-                self._assume(facts, r.loop, fresh, renamed)
+            self._assume(facts, r.loop, fresh, renamed, shift if r is common else 0)
             renamed[r.loop.var] = Var(fresh, I64)
         mine = [self._inlined(i) for i in place[1]]
         other = [substitute(self._inlined(i), renamed) for i in index]
         return any(facts.less(x, y) or facts.less(y, x) for x, y in zip(mine, other, strict=True))
 
-    def _assume(self, facts: Facts, loop: Loop, name: str, renamed: dict[str, Expr], first: Expr | None = None) -> None:
-        """Bounds of a loop variable inside the loop; from `first` on if given."""
-        start = substitute(self._inlined(loop.start), renamed) if first is None else first
+    def _assume(self, facts: Facts, loop: Loop, name: str, renamed: dict[str, Expr], shift: int = 0) -> None:
+        """Bounds of a loop variable inside the loop; with a shift, of iterations after (1) or before (-1) that of the
+        loop's own variable."""
+        start = substitute(self._inlined(loop.start), renamed)
         stop = None if loop.stop is None else substitute(self._inlined(loop.stop), renamed)
-        if loop.step > 0:
-            facts.assume(Var(name, I64), start, None if stop is None else b.sub(stop, 1))
-        else:
-            facts.assume(Var(name, I64), None if stop is None else b.add(stop, 1), start)
+        last = None if stop is None else b.sub(stop, 1) if loop.step > 0 else b.add(stop, 1)
+        other = b.add(Var(loop.var, I64), shift * loop.step)
+        first, last = (other if shift > 0 else start), (other if shift < 0 else last)
+        low, high = (first, last) if loop.step > 0 else (last, first)
+        facts.assume(Var(name, I64), low, high)
 
     def _defined_below(self, region: Region) -> frozenset[str]:
         """The lets of a region and of those in it."""
@@ -216,6 +222,22 @@ class Kept:
         while storage in self.p.views:
             storage, index = through_view(self.p, storage, index)
         return storage, index
+
+
+def _meetings(region: Region, position: int, home: Region, w: Write, direction: Direction) -> Iterator[Meeting]:
+    """How a write may run after (or before) the point in the lifetime of what `home` declares."""
+    if home not in w.region.ancestors():
+        return  # of another lifetime, or not of this storage
+    around = set(w.region.ancestors())
+    common = next(r for r in region.ancestors() if r in around)
+    here, there = _entry(region, position, common), _entry(w.region, w.position, common)
+    if there < here if direction == BEFORE else there >= here + (region is not common):
+        yield common, 0
+    for r in common.ancestors():
+        if r is home:
+            return
+        if r.loop is not None and r.loop.order != "any":
+            yield r, direction
 
 
 def _entry(region: Region, position: int, common: Region) -> int:

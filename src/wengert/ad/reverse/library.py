@@ -1,4 +1,4 @@
-"""The reverse of a library operation: its rule, then the adjoints of what it overwrote are zero."""
+"""The reverse of a library operation: its rule, then zero for the adjoints of what it overwrote."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from wengert.ir import build as b
 from wengert.ir.nodes import Buffer, Expr, LibCall, Storage
 
 if TYPE_CHECKING:
-    from wengert.ad.reverse.regions import Snapshot
+    from wengert.ad.reverse.regions import Region
     from wengert.ad.reverse.sweep import Sweep
 
 
-def reverse(sweep: Sweep, stmt: LibCall, snapshots: dict[tuple[str, int], Snapshot] | None) -> None:
+def reverse(sweep: Sweep, stmt: LibCall, region: Region, position: int) -> None:
+    snapshots = region.snapshots.get(position)
     if snapshots is None:
         return
     rule = table.rule(stmt)
@@ -33,8 +34,8 @@ def reverse(sweep: Sweep, stmt: LibCall, snapshots: dict[tuple[str, int], Snapsh
     outs = tuple(operand("out", k, a) for k, a in enumerate(stmt.outs))
     rule.reverse(sweep.e, dict(stmt.attrs), ins, outs)
     dense.scatter(sweep, copies)
-    for out in outs:
+    for name, out in zip(stmt.outs, outs, strict=True):
         adj = out.derivative
-        if adj is not None:
+        if adj is not None and not sweep.kept.is_first(name, None, region, position):
             shape = tuple(b.extent(adj, k) for k in range(adj.rank))
             each(sweep.e, shape, lambda i, s=adj: sweep.e.store(s, i, b.zero(s.dtype)))

@@ -1,6 +1,6 @@
 """The reverse of stores.
 
-s[i] = v: v_adj += s_adj[i], then s_adj[i] = 0 (the old content has no influence any more).
+s[i] = v: v_adj += s_adj[i], then s_adj[i] = 0 (the old content has no influence), unless nothing looks at it any more.
 s[i] += v: v_adj += s_adj[i].
 s[i] max= v, which took the new value or not: one of the two.
 """
@@ -14,16 +14,18 @@ from wengert.ir.nodes import Accumulate, Expr, Storage, Store, Var
 from wengert.ir.types import BOOL
 
 if TYPE_CHECKING:
+    from wengert.ad.reverse.regions import Region
     from wengert.ad.reverse.sweep import Sweep
 
 
-def reverse_store(sweep: Sweep, stmt: Store) -> None:
+def reverse_store(sweep: Sweep, stmt: Store, region: Region, position: int) -> None:
     if not sweep.p.is_active(stmt.storage):
         return
     target, index = sweep.element(stmt.storage, stmt.index)
     if sweep.is_active_value(stmt.value):
         sweep.contribute_to(stmt.value, _adjoint(sweep, target, index))
-    sweep.e.store(target, index, b.zero(stmt.value.dtype))
+    if not sweep.kept.is_first(stmt.storage, stmt.index, region, position):
+        sweep.e.store(target, index, b.zero(stmt.value.dtype))
 
 
 def reverse_accumulate(sweep: Sweep, stmt: Accumulate, took: str | None) -> None:

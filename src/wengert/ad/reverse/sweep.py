@@ -13,7 +13,7 @@ from typing import assert_never
 
 from wengert.ad.reverse import branch, call, let, library, loop, refs, sequence, store
 from wengert.ad.reverse.call import Callee
-from wengert.ad.reverse.kept import through_view
+from wengert.ad.reverse.kept import Kept, through_view
 from wengert.ad.reverse.regions import Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.rules.scalar import CHOICES
@@ -90,9 +90,16 @@ class Sweep:
     """The state: what stands for scalars (`env`) and the adjoint storages (`adj_names`)."""
 
     def __init__(
-        self, p: Prepared, tapes: Tapes, stacks: Stacks, sequential: set[Region], callee: Callees, shared_top: bool
+        self,
+        p: Prepared,
+        kept: Kept,
+        tapes: Tapes,
+        stacks: Stacks,
+        sequential: set[Region],
+        callee: Callees,
+        shared_top: bool,
     ) -> None:
-        self.p, self.e, self.tapes, self.stacks = p, stacks.e, tapes, stacks
+        self.p, self.kept, self.e, self.tapes, self.stacks = p, kept, stacks.e, tapes, stacks
         self.sequential, self.callee, self.shared_top = sequential, callee, shared_top
         self.env: dict[str, Expr] = {}
         self.adj_names: dict[str, str] = {}
@@ -248,7 +255,7 @@ class Sweep:
             case Let():
                 let.reverse(self, stmt)
             case Store():
-                store.reverse_store(self, stmt)
+                store.reverse_store(self, stmt, region, k)
             case Accumulate():
                 store.reverse_accumulate(self, stmt, region.notes.get(k))
             case Loop():
@@ -256,7 +263,7 @@ class Sweep:
             case If():
                 branch.reverse(self, stmt, *region.inner[k])
             case LibCall():
-                library.reverse(self, stmt, region.snapshots.get(k))
+                library.reverse(self, stmt, region, k)
             case Call():
                 active = self.p.active_call(stmt)
                 if active is not None:
