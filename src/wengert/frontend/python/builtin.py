@@ -21,6 +21,8 @@ from . import arrays, index, numeric
 from .frame import PyRaise
 from .registry import HANDLERS, METHODS, handles
 from .statements import RIter
+from .subclasses import SubArray, check_sure
+from .subclasses import call_method as call_instance_method
 from .values import BoundMethod, Choice, Closure, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
 
 if TYPE_CHECKING:
@@ -70,8 +72,9 @@ def abs_(interp: Interp, value: Any) -> Any:
 
 
 def _extreme(interp: Interp, args: tuple[Any, ...], kwargs: dict[str, Any], largest: bool) -> Any:
-    items = interp.static_iterable(args[0]) if len(args) == 1 and not isinstance(args[0], (RArray, RList)) else list(args)
-    if len(args) == 1 and isinstance(args[0], (RArray, RList)):
+    arrays_like = len(args) == 1 and (isinstance(args[0], RArray) or (isinstance(args[0], RList) and not args[0].parts))
+    items = interp.static_iterable(args[0]) if len(args) == 1 and not arrays_like else list(args)
+    if arrays_like:
         array = interp.as_array(args[0])
         return interp.call(np.max if largest else np.min, [array], {})
     if not items:
@@ -107,7 +110,7 @@ def min_(interp: Interp, *args: Any, **kwargs: Any) -> Any:
 
 @handles(sum)
 def sum_(interp: Interp, values: Any, start: Any = 0) -> Any:
-    if isinstance(values, (RArray, RList)) and (not isinstance(values, RArray) or values.rank == 1):
+    if (isinstance(values, RList) and not values.parts) or (isinstance(values, RArray) and values.rank == 1):
         total = interp.call(np.sum, [interp.as_array(values)], {})
         return total if isinstance(start, int) and start == 0 else interp.binary("+", start, total)
     result = start
@@ -235,6 +238,11 @@ def isinstance_(interp: Interp, value: Any, kinds: Any) -> Any:
         result = RScalar(interp.stage.let(cond), True)
         interp.stage.tag_tests[result.expr.name] = (value, tuple(matches))  # type: ignore[union-attr]
         return result
+    if isinstance(value, SubArray):
+        found = [any(_subclass(kind, k) for k in _flatten(kinds)) for kind in (np.ndarray, value.real_class)]
+        if found[0] != found[1]:
+            check_sure(interp, value, "isinstance")
+        return found[1]
     if isinstance(value, (RScalar, RArray, RList, Closure, RRange)):
         kind = type_of(value)
         return any(_subclass(kind, k) for k in _flatten(kinds))
@@ -259,6 +267,8 @@ def type_of(value: Any) -> type:
     match value:
         case RArray():
             return np.ndarray
+        case SubArray():
+            return value.real_class
         case RScalar():
             if value.python:
                 return {BOOL: bool, I64: int, F64: float, C128: complex}[value.dtype]
@@ -277,6 +287,8 @@ def type_of(value: Any) -> type:
 def type_(interp: Interp, value: Any, *rest: Any) -> Any:
     if rest:
         raise interp.stage.refuse("a class is made inside the program", "define it at module level")
+    if isinstance(value, SubArray):
+        check_sure(interp, value, "type()")
     return type_of(value)
 
 
@@ -325,7 +337,7 @@ def object_getattribute(interp: Interp, owner: Any, name: str) -> Any:
 @handles(list)
 def list_(interp: Interp, values: Any = ()) -> Any:
     if isinstance(values, RList):
-        raise interp.stage.refuse("a growing list is copied", "use np.array(list)")
+        return interp.list_copy(values)
     return interp.new_list(interp.call_node, [interp.settle(v) for v in interp.static_iterable(values)])
 
 
@@ -507,6 +519,8 @@ for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==",
 def call_method(interp: Interp, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a runtime value or a builtin container."""
     match owner:
+        case SubArray():
+            return call_instance_method(interp, owner, name, args, kwargs)
         case RArray():
             return interp.handled(METHODS[name], [owner, *args], kwargs)
         case RScalar() if owner.python:

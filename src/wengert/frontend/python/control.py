@@ -267,6 +267,8 @@ class Control:
             dead_a, dead_b = self._dead(a.result, container, key, x), self._dead(b.result, container, key, y)
             if dead_a and dead_b:
                 continue
+            dead_a = dead_a or (id(container) in b.made and loc not in a.writes)  # it exists on the other side only
+            dead_b = dead_b or (id(container) in a.made and loc not in b.writes)
             if key is _WHOLE:
                 self._merge_lists(container, x, y, dead_a, dead_b, a, b, after)
                 continue
@@ -480,8 +482,10 @@ class Control:
                     return self._tested_body(test, ending, lambda: self._iteration(leaving, enter, index, run))
             return self._iteration(leaving, enter, index, run)
 
-        with stage.log_stores() as stored:
+        with stage.log_stores() as stored, stage.log_copies() as copied:
             body = stage.trial(lambda: self.body_path(iteration))
+        if any(root in stored and (root.is_ref or stage.in_scope(root.name)) for root in copied):
+            raise stage.refuse_copied()
         self.short = node if turns is not None and abs(turns) <= 64 else None
         path: Path = body.result
         parts = self._parts_after(body)
@@ -645,11 +649,9 @@ class Control:
                     return have
         elif isinstance(value, RArray) and have is not None and isinstance(have, ArraySpec) and have.shape is None:
             by_value = False
-        spec = spec_of(stage, value, by_value)
-        if have is None:
-            return _flexible(spec)
         try:
-            return widen(stage, have, _flexible(spec))
+            spec = _flexible(spec_of(stage, value, by_value))
+            return spec if have is None else widen(stage, have, spec)
         except CannotJoin as problem:
             if self.short is not None:
                 raise PreferUnroll(self.short) from None

@@ -376,6 +376,8 @@ def require_writable(stage: Stage, array: RArray) -> None:
     """Raise unless the array is memory that may be written: ValueError if it is read-only."""
     if array.lazy is not None or array.root is None:
         raise stage.refuse("this assignment writes into a temporary array", "bind the array to a name first")
+    if array.root.detached:
+        raise stage.refuse("an array taken from a growing list is changed in place", "collect the arrays in one array instead")
     if array.root.readonly or any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True)):
         raise ValueError("assignment destination is read-only")
 

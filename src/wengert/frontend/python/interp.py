@@ -15,7 +15,7 @@ from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail, Var
 from wengert.ir.types import I64
 
-from . import arrays, builtin, index, mathlib, numeric, numpy_api
+from . import arrays, builtin, index, mathlib, numeric, numpy_api, subclasses
 from .calls import Calls
 from .control import Body, Control, Target
 from .externals import Externals, Held
@@ -26,6 +26,7 @@ from .slots import MAX_KINDS
 from .source import scope_of
 from .stage import Stage
 from .statements import Statements
+from .subclasses import SubArray
 from .values import (
     REPORTED,
     BoundMethod,
@@ -67,6 +68,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         self.ir_functions: dict[Any, Staging] = {}
         self.caught: list[PyRaise] = []
         self.loop_left: Target | None = None
+        self.has_subclasses = False
         self.changed_outside: list[tuple[Any, str]] = []
         self.sources: dict[types.CodeType, types.FunctionType] = {}
         self.comprehensions = _comprehensions
@@ -254,8 +256,16 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         a, b = self.resolve(a), self.resolve(b)
         if isinstance(a, Choice) or isinstance(b, Choice):
             return self.over_choice(lambda x, y: self.binary(symbol, x, y), a, b)
+        if isinstance(a, SubArray) or isinstance(b, SubArray):
+            return self.binary_of_instances(symbol, a, b)
         if symbol == "@":
             return self.matmul(a, b)
+        if isinstance(a, RList) or isinstance(b, RList):
+            other = b if isinstance(a, RList) else a
+            if symbol == "+" and not isinstance(other, RArray) and not (isinstance(other, RScalar) and not other.python):
+                return self.list_concatenation(a, b)
+            if isinstance(other, RScalar) and other.python or not _staged_number(other):
+                raise self.stage.refuse(f"{symbol} of a list that grows at run time", "use np.array(list)")
         if _staged_number(a) or _staged_number(b):
             if isinstance(a, (list, tuple)) and isinstance(b, RScalar) and b.python and symbol == "*":
                 count = self.stage.static_int(b.expr, "the length of a repeated list")
@@ -283,6 +293,21 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         if isinstance(result, (list, dict)):
             self.stage.note_created(result)
         return result
+
+    def binary_of_instances(self, symbol: str, a: Any, b: Any) -> Any:
+        """An operation with an instance of an ndarray subclass on a side."""
+        forward, reflected = _METHODS[symbol]
+        order = [(a, forward, b), (b, reflected, a)]
+        if not isinstance(a, SubArray) and (isinstance(a, RArray) or numeric.is_number(a)):
+            order.reverse()  # a subclass goes before ndarray, and numbers don't know arrays
+        for owner, name, other in order:
+            fn = subclasses.defined(self, owner, name)
+            if fn is None and not isinstance(owner, SubArray):
+                fn = getattr(type(owner), name, None)
+            if isinstance(fn, types.FunctionType):
+                return self.call(fn, [owner, other], {})
+        result = self.binary(symbol, subclasses.array_of(a), subclasses.array_of(b))
+        return subclasses.like(self, result, subclasses.source_of([a, b]))
 
     def over_choice(self, fn: Callable[..., Any], *operands: Any) -> Any:
         """Apply an operation to a value of several possible kinds: a branch per kind."""
@@ -328,10 +353,11 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         symbol = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(op)]
         if isinstance(value, Choice):
             return self.over_choice(lambda v: self.unary(op, v), value)
+        if isinstance(value, SubArray) and subclasses.defined(self, value, _UNARY[symbol]) is None:
+            return subclasses.like(self, self.unary(op, subclasses.array_of(value)), value)
         if isinstance(value, (RScalar, RArray)):
             return numeric.unary(self.stage, symbol, value)
-        name = {"-": "__neg__", "+": "__pos__", "~": "__invert__"}[symbol]
-        method = getattr(type(value), name, None)
+        method = getattr(type(value), _UNARY[symbol], None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [value], {})
         return self.native(lambda: {"-": lambda: -value, "+": lambda: +value, "~": lambda: ~value}[symbol]())
@@ -371,6 +397,12 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         a, b = self.resolve(a), self.resolve(b)
         if isinstance(a, Choice) or isinstance(b, Choice):
             return self.over_choice(lambda x, y: self.relation(symbol, x, y), a, b)
+        if isinstance(a, SubArray) or isinstance(b, SubArray):
+            fn = subclasses.defined(self, a, _RELATIONS[symbol])
+            if fn is not None:
+                return self.call(fn, [a, b], {})
+            result = self.relation(symbol, subclasses.array_of(a), subclasses.array_of(b))
+            return subclasses.like(self, result, subclasses.source_of([a, b]))
         if _staged_number(a) or _staged_number(b):
             if isinstance(a, RArray) and isinstance(b, (list, tuple)):
                 b = self.as_array(b)
@@ -388,7 +420,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 for x, y in zip(a, b, strict=True):
                     result = self.both(result, self.relation("==", x, y))
             return result if symbol == "==" else self.unary(ast.Not(), result)
-        method = getattr(type(a), {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}[symbol], None)
+        method = getattr(type(a), _RELATIONS[symbol], None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [a, b], {})
         return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
@@ -411,7 +443,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         return a is b
 
     def contains(self, item: Any, container: Any) -> Any:
-        container = self.resolve(container)
+        container = subclasses.array_of(self.resolve(container))
         if isinstance(container, RArray):
             raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
         if isinstance(container, dict):
@@ -450,7 +482,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
 
     def truth(self, value: Any) -> bool | Expr:
         """The truth of a value: a bool if static, else an expression."""
-        value = self.resolve(value)
+        value = subclasses.array_of(self.resolve(value))
         if isinstance(value, Choice):
             return self.truth(self.over_choice(lambda v: self._truth_scalar(v), value))
         if isinstance(value, (RScalar, RArray)):
@@ -476,7 +508,10 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         owner, key = self.resolve(owner), self.resolve(key)
         if isinstance(owner, Choice):
             return self.over_choice(lambda o: self.get_item(o, key), owner)
+        key = subclasses.array_of(key)
         match owner:
+            case SubArray() if subclasses.defined(self, owner, "__getitem__") is None:
+                return subclasses.like(self, self.get_item(subclasses.array_of(owner), key), owner)
             case RArray():
                 return index.getitem(self.stage, owner, key)
             case RList():
@@ -533,14 +568,18 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         return key
 
     def set_item(self, owner: Any, key: Any, value: Any) -> None:
-        owner, key = self.resolve(owner), self.resolve(key)
+        owner, key = self.resolve(owner), subclasses.array_of(self.resolve(key))
+        if isinstance(owner, SubArray) and subclasses.defined(self, owner, "__setitem__") is None:
+            owner = subclasses.array_of(owner)
         match owner:
             case RArray():
+                value = subclasses.array_of(self.resolve(value))
                 if isinstance(value, (list, tuple)) or (isinstance(value, RList)):
                     value = self.as_array(value)
                 value = self.resolve(value)
                 if isinstance(value, Choice):
-                    raise self.stage.refuse("a value of several possible kinds is stored into an array", "test its kind first")
+                    self.over_choice(lambda v: self.set_item(owner, key, v), value)
+                    return
                 index.setitem(self.stage, owner, key, value)
             case RList():
                 self.set_list_item(owner, key, value)
@@ -655,6 +694,8 @@ _SYMBOLS: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
     ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>", ast.MatMult: "@",
 }  # fmt: skip
+_UNARY = {"-": "__neg__", "+": "__pos__", "~": "__invert__"}
+_RELATIONS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip

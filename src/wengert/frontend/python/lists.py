@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wengert.analysis.affine import constant, imul
+from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.errors import Unsupported
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Declare, Expr, Extent, Growable, Load, Pop, Push, Resize, Store, Var
+from wengert.ir.nodes import ONE, ZERO, Declare, Expr, Extent, Growable, Load, Loop, Pop, Push, Resize, Store, Var
 from wengert.ir.types import I64, DType
 
 from . import arrays, index
 from .control import PreferUnroll
 from .frame import PyRaise
 from .numeric import as_scalar, is_number, join_dtype
+from .slots import rebuild_tuple
 from .stage import Restage, Stage
 from .values import Poison, RArray, RList, RScalar, contains_runtime
 
@@ -25,11 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GrowSpec:
-    """The elements of a growable list."""
+    """The elements of a growable list: numbers, arrays of a shape, or tuples of such."""
 
     dtype: DType
     python: bool
     shape: tuple[Expr, ...] | None
+    kind: type | None = None
+    parts: tuple[GrowSpec, ...] = ()
+
+
+def spec_of_list(items: RList) -> GrowSpec:
+    return GrowSpec(items.dtype, items.python, items.shape, items.kind, tuple(spec_of_list(p) for p in items.parts))
 
 
 class Lists:
@@ -51,30 +59,43 @@ class Lists:
         raise Restage
 
     def grow_spec(self: Interp, elements: list[Any], have: GrowSpec | None, reason: str) -> GrowSpec:
+        """The description that covers the elements (and `have`)."""
         spec = have
         for e in elements:
-            e = self.resolve(e)
-            if is_number(e):
-                s = as_scalar(e)
-                new = GrowSpec(s.dtype, s.python, None)
-            elif isinstance(e, RArray):
-                if not all(self._outermost(n) for n in e.shape):
-                    raise self.stage.refuse("arrays of varying shape are collected in a list", "use arrays of one shape")
-                new = GrowSpec(e.dtype, False, e.shape)
-            else:
-                raise self.stage.refuse(f"{reason}, and it holds {type(e).__name__} objects", "keep numbers or arrays in it")
-            if spec is None or spec == new:
-                spec = new
-            elif spec.shape is None and new.shape is None:
-                a, b = (RScalar(Var("_", s.dtype), s.python) for s in (spec, new))
-                spec = GrowSpec(join_dtype(a, b), spec.python and new.python, None)
-            elif spec.shape is None or new.shape is None or len(spec.shape) != len(new.shape) or not all(
-                self.stage.same(m, n) for m, n in zip(spec.shape, new.shape, strict=True)
-            ) or spec.dtype is not new.dtype:
-                raise self.stage.refuse(f"{reason}, and its elements differ in kind", "keep numbers, or arrays of one shape, in it")
+            new = self.element_spec(e, reason)
+            spec = new if spec is None or spec == new else self.join_specs(spec, new, reason)
         if spec is None:
             raise self.stage.refuse(reason, "append at least one number")
         return spec
+
+    def element_spec(self: Interp, element: Any, reason: str) -> GrowSpec:
+        e = self.resolve(element)
+        if is_number(e):
+            s = as_scalar(e)
+            return GrowSpec(s.dtype, s.python, None)
+        if isinstance(e, RArray):
+            if not all(self._outermost(n) for n in e.shape):
+                raise self.stage.refuse("arrays of varying shape are collected in a list", "use arrays of one shape")
+            return GrowSpec(e.dtype, False, e.shape)
+        if isinstance(e, tuple) and e:
+            parts = tuple(self.element_spec(v, reason) for v in e)
+            return GrowSpec(parts[0].dtype, False, None, type(e), parts)
+        raise self.stage.refuse(
+            f"{reason}, and it holds {type(e).__name__} objects", "keep numbers, arrays or tuples of them in it"
+        )
+
+    def join_specs(self: Interp, a: GrowSpec, b: GrowSpec, reason: str) -> GrowSpec:
+        if a.kind is b.kind and len(a.parts) == len(b.parts):
+            if a.parts:
+                parts = tuple(self.join_specs(p, q, reason) for p, q in zip(a.parts, b.parts, strict=True))
+                return GrowSpec(parts[0].dtype, False, None, a.kind, parts)
+            if a.shape is None and b.shape is None:
+                x, y = (RScalar(Var("_", s.dtype), s.python) for s in (a, b))
+                return GrowSpec(join_dtype(x, y), a.python and b.python, None)
+            if a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape) and a.dtype is b.dtype:
+                if all(self.stage.same(m, n) for m, n in zip(a.shape, b.shape, strict=True)):
+                    return a
+        raise self.stage.refuse(f"{reason}, and its elements differ in kind", "keep numbers, or arrays of one shape, in it")
 
     def _outermost(self: Interp, extent: Expr) -> bool:
         from wengert.analysis.affine import atoms
@@ -82,13 +103,68 @@ class Lists:
         return all(isinstance(a, Var) and a.name in self.stage.concrete for a in atoms(extent))
 
     def growable(self: Interp, spec: GrowSpec, items: list[Any]) -> RList:
+        made = self.empty_list(spec, self.current_list_node)
+        for item in items:
+            self.list_append(made, item)
+        return made
+
+    def empty_list(self: Interp, spec: GrowSpec, node: Any) -> RList:
+        if spec.parts:
+            parts = tuple(self.empty_list(p, node) for p in spec.parts)
+            return RList(parts[0].storage, spec.dtype, False, None, spec.kind, parts)
         name = self.stage.fresh("list")
         self.stage.emit(Declare(Growable(name, spec.dtype), self.stage.span))
         self.stage.owner[name] = self.stage.blocks[-1]
-        made = RList(name, spec.dtype, spec.python, spec.shape)
-        self.stage.grow_nodes[name] = self.current_list_node
-        for item in items:
-            self.list_append(made, item)
+        self.stage.grow_nodes[name] = node
+        return RList(name, spec.dtype, spec.python, spec.shape)
+
+    def like(self: Interp, items: RList) -> RList:
+        """A new list for elements of the same kind."""
+        return self.empty_list(spec_of_list(items), self.stage.grow_nodes[items.storage])
+
+    def list_extend(self: Interp, items: RList, length: Expr, get: Callable[[Expr], Any]) -> None:
+        """Append `length` elements given by position; the list itself may be their source."""
+        stage = self.stage
+        length = stage.let(length, "count")
+        name = stage.fresh("i")
+        stage.facts.assume(Var(name, I64), ZERO, isub(length, ONE))
+        with stage.block() as body:
+            self.list_append(items, get(Var(name, I64)))
+        stage.emit(Loop(name, ZERO, length, tuple(body), span=stage.span))
+
+    def list_copy(self: Interp, items: RList, part: slice | None = None) -> RList:
+        """A slice of a growing list, or all of it, as a list of its own."""
+        made = self.like(items)
+        self.list_join(made, items, part)
+        return made
+
+    def list_join(self: Interp, made: RList, values: Any, part: slice | None = None) -> None:
+        """Append every element of a list, array or range of run-time length."""
+        if isinstance(values, RList):
+            length = self.list_length(values)
+            if part is None:
+                self.list_extend(made, length, lambda i: self.list_item(values, RScalar(i, True)))
+                return
+            cut = index.slice_of(self.stage, part, length)
+            self.list_extend(
+                made, cut.extent, lambda i: self.list_item(values, RScalar(iadd(cut.start, imul(cut.step, i)), True))
+            )
+            return
+        it = self.iterable(values)
+        if isinstance(it, list):
+            for v in it:
+                self.list_append(made, v)
+            return
+        length, get = self.positions(it)
+        self.list_extend(made, length, get)
+
+    def list_concatenation(self: Interp, a: Any, b: Any) -> RList:
+        """a + b where one of them grows at run time."""
+        if not isinstance(a, (list, RList)) or not isinstance(b, (list, RList)):
+            raise PyRaise(TypeError("can only concatenate list to list"))
+        made = self.like(a if isinstance(a, RList) else b)
+        self.list_join(made, a)
+        self.list_join(made, b)
         return made
 
     def element_size(self: Interp, items: RList) -> Expr:
@@ -111,17 +187,26 @@ class Lists:
         if any(i is not None and i.storage == items.storage for i in self.iterated):
             raise self.stage.refuse("a growing list changes its length while it is iterated over", "iterate by index with while")
 
+    def fit_element(self: Interp, items: RList, value: Any) -> None:
+        """Restart with a wider description if the list as declared cannot hold the value."""
+        spec = spec_of_list(items)
+        better = self.grow_spec([value], spec, "a list grows at run time")
+        if better != spec:
+            self.stage.decisions.growable[self.stage.grow_nodes[items.storage]] = better
+            raise Restage
+
     def list_append(self: Interp, items: RList, value: Any) -> None:
         self.list_resized(items)
         value = self.resolve(value)
-        spec = GrowSpec(items.dtype, items.python, items.shape)
-        better = self.grow_spec([value], spec, "a list grows at run time")
-        if better != spec and not (better.shape is not None and spec.shape is not None):
-            self.stage.decisions.growable[self.stage.grow_nodes[items.storage]] = better
-            raise Restage
+        self.fit_element(items, value)
+        if items.parts:
+            for part, v in zip(items.parts, value, strict=True):
+                self.list_append(part, v)
+            return
         if items.shape is None:
             self.stage.emit(Push(items.storage, build.cast(as_scalar(value).expr, items.dtype), self.stage.span))
             return
+        self.stage.note_copied(value)
         value = arrays.stored(self.stage, value)
         base = self.stage.let(Extent(items.storage, 0), "base")
         self.stage.emit(Resize(items.storage, self.stage.extent(self.element_size(items)), self.stage.span))
@@ -134,22 +219,62 @@ class Lists:
 
     def list_item(self: Interp, items: RList, key: Any) -> Any:
         if isinstance(key, slice):
-            array = self.as_array(items)
-            return index.getitem(self.stage, array, key)
+            return self.list_copy(items, key)
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
+        return self.element_at(items, at)
+
+    def element_at(self: Interp, items: RList, at: Expr) -> Any:
+        if items.parts:
+            assert items.kind is not None
+            return rebuild_tuple(items.kind, [self.element_at(p, at) for p in items.parts])
         if items.shape is None:
             value = self.stage.let(Load(items.storage, (at,), items.dtype), "item")
             return RScalar(value, items.python, items.python and items.dtype is I64)
         base = self.stage.let(build.mul(at, self.element_size(items)), "base")
         target = self.stage.alloc(items.dtype, items.shape, "item")
+        assert target.root is not None
         arrays.fill(self.stage, target, lambda i: Load(items.storage, (build.add(base, flat(items.shape or (), i)),), items.dtype))
+        target.root.detached = True
         return target
 
     def set_list_item(self: Interp, items: RList, key: Any, value: Any) -> None:
+        if isinstance(key, slice):
+            raise self.stage.refuse("a slice of a growing list is assigned", "assign its elements")
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
-        if items.shape is not None or not is_number(value):
+        value = self.resolve(value)
+        self.fit_element(items, value)
+        self.set_element(items, self.stage.let(at, "at"), value)
+
+    def set_element(self: Interp, items: RList, at: Expr, value: Any) -> None:
+        if items.parts:
+            for part, v in zip(items.parts, value, strict=True):
+                self.set_element(part, at, v)
+        elif items.shape is not None:
             raise self.stage.refuse("an array in a growing list is replaced", "collect the arrays in one array instead")
-        self.stage.emit(Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span))
+        else:
+            self.stage.emit(Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span))
+
+    def list_pop(self: Interp, items: RList) -> Any:
+        stage = self.stage
+        if items.parts:
+            assert items.kind is not None
+            return rebuild_tuple(items.kind, [self.list_pop(p) for p in items.parts])
+        if items.shape is not None:
+            last = self.element_at(items, isub(self.list_length(items), ONE))
+            last.root.detached = False
+            stage.emit(Resize(items.storage, build.neg(stage.extent(self.element_size(items))), stage.span))
+            return last
+        popped = stage.fresh("popped")
+        stage.emit(Pop(popped, items.storage, items.dtype, stage.span))
+        return RScalar(Var(popped, items.dtype), items.python, items.python and items.dtype is I64)
+
+    def list_clear(self: Interp, items: RList) -> None:
+        for part in items.parts or (items,):
+            if part.parts:
+                self.list_clear(part)
+            else:
+                length = self.stage.let(Extent(part.storage, 0))
+                self.stage.emit(Resize(part.storage, build.neg(length), self.stage.span))
 
     def list_method(self: Interp, items: RList, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         match name, args:
@@ -157,22 +282,19 @@ class Lists:
                 self.list_append(items, value)
                 return None
             case "extend", [values]:
-                for v in self.static_iterable(values):
-                    self.list_append(items, v)
+                self.list_join(items, values)
                 return None
-            case "pop", [] if items.shape is None:
+            case "pop", [] | [-1]:
                 self.list_resized(items)
                 n = self.list_length(items)
                 self.stage.fail_if(self.stage.let(build.eq(n, ZERO)), "IndexError", "pop from empty list")
-                popped = self.stage.fresh("popped")
-                self.stage.emit(Pop(popped, items.storage, items.dtype, self.stage.span))
-                return RScalar(Var(popped, items.dtype), items.python, items.dtype is I64)
+                return self.list_pop(items)
             case "clear", []:
                 self.list_resized(items)
-                self.stage.emit(Resize(items.storage, build.neg(self.stage.let(Extent(items.storage, 0))), self.stage.span))
+                self.list_clear(items)
                 return None
             case "copy", []:
-                raise self.stage.refuse("a growing list is copied", "use np.array(list)")
+                return self.list_copy(items)
             case _:
                 raise self.stage.refuse(f"list.{name} is not supported on a list that grows at run time", "use append, pop, indexing or np.array")
 

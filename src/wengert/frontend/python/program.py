@@ -22,6 +22,7 @@ from .externals import Access, Guard, Leaf
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
 from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage
+from .subclasses import ARRAY, SubArray, check_sure
 from .values import Choice, Closure, MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
 
 MAX_RESTARTS = 60
@@ -42,6 +43,15 @@ class Kinds:
 
     tag: int
     alternatives: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class ArrayInstance:
+    """A returned instance of a subclass of ndarray. Its derivatives are plain arrays."""
+
+    cls: type
+    array: Output
+    attributes: dict[str, Any]
 
 
 @dataclass
@@ -222,6 +232,8 @@ def _flatten(interp: Interp, value: Any, results: list[str], seen: list[tuple[An
             return Output(len(results) - 1, "python" if value.python else "number")
         case RArray():
             return _array_result(interp, value, results)
+        case RList() if value.parts:
+            raise stage.refuse("a list of tuples that grows at run time is returned", "return np.array(list)")
         case RList():
             array = interp.as_array(value)
             found = _array_result(interp, array, results)
@@ -231,6 +243,10 @@ def _flatten(interp: Interp, value: Any, results: list[str], seen: list[tuple[An
             return Kinds(tag.index, tuple(_flatten(interp, a, results, seen) for a in value.alternatives))
         case MaybeUnbound() | Poison():
             return _flatten(interp, interp.use(value, "result"), results, seen)
+        case SubArray():
+            check_sure(interp, value, "the result")
+            parts = {k: _flatten(interp, v, results, seen) for k, v in value.__dict__.items()}
+            return ArrayInstance(value.real_class, parts.pop(ARRAY), parts)
         case tuple():
             return _like_tuple(value, [_flatten(interp, v, results, seen) for v in value])
         case list():
@@ -274,8 +290,10 @@ def _array_result(interp: Interp, value: RArray, results: list[str]) -> Output:
 
 
 def decided(output: Any, results: tuple[Any, ...]) -> Any:
-    """The output tree with what the results say where run-time data decided between several kinds."""
+    """The output tree as derivatives see it: run-time data has decided between several kinds, instances are arrays."""
     match output:
+        case ArrayInstance(_, array):
+            return array
         case Kinds(tag, alternatives):
             return decided(alternatives[int(results[tag])], results)
         case tuple():
@@ -284,7 +302,7 @@ def decided(output: Any, results: tuple[Any, ...]) -> Any:
             return [decided(o, results) for o in output]
         case dict():
             return {k: decided(o, results) for k, o in output.items()}
-        case _ if _is_tree(output):
+        case _ if is_tree(output):
             copy = object.__new__(type(output))
             copy.__dict__.update({k: decided(v, results) for k, v in vars(output).items()})
             return copy
@@ -297,7 +315,7 @@ def _like_tuple(value: Any, parts: list[Any]) -> Any:
     return tuple(parts) if type(value) is tuple else type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
 
 
-def _is_tree(output: Any) -> bool:
+def is_tree(output: Any) -> bool:
     """Whether an object that the program made holds run-time parts."""
     return hasattr(output, "__dict__") and not isinstance(output, type) and any(
         isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values()
@@ -314,6 +332,10 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
             if kind == "list":
                 return value.tolist()
             return np.asarray(value) if kind == "array" else value  # rank 0 comes back as a scalar
+        case ArrayInstance(cls, array, attributes):
+            made = np.asarray(rebuild(array, results)).view(cls)
+            made.__dict__.update({k: rebuild(v, results) for k, v in attributes.items()})
+            return made
         case Kinds(tag, alternatives):
             return rebuild(alternatives[int(results[tag])], results)
         case tuple():
@@ -322,7 +344,7 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
             return [rebuild(o, results) for o in output]
         case dict():
             return {k: rebuild(o, results) for k, o in output.items()}
-        case _ if _is_tree(output):
+        case _ if is_tree(output):
             copy = object.__new__(type(output))
             copy.__dict__.update({k: rebuild(v, results) for k, v in vars(output).items()})
             return copy
@@ -330,4 +352,4 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
             return output
 
 
-__all__ = ["Access", "Kinds", "Output", "Staged", "build", "decided", "np", "rebuild", "stage_call"]
+__all__ = ["Access", "Kinds", "Output", "Staged", "build", "decided", "is_tree", "np", "rebuild", "stage_call"]

@@ -124,7 +124,7 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
             return StructSpec(value.kind, value.keys, parts, value.shared, value.origin)
         case _ if value is MISSING:
             return UnboundSpec(None)
-        case RList():
+        case RList() if not stage.in_scope(value.storage):
             raise CannotJoin("a list that grows under run-time control differs between paths")
         case _:
             return StaticSpec(value)
@@ -279,7 +279,9 @@ class ArraySlot(Slot):
     def write(self, stage: Stage, value: RArray) -> None:
         if value.root is self.array.root and arrays.is_whole(value):
             return
+        previous, stage.replaying = stage.replaying, True
         arrays.assign(stage, self.array, value)
+        stage.replaying = previous
 
 
 class RefSlot(Slot):

@@ -72,6 +72,7 @@ class Trial:
     stmts: list[Stmt]
     writes: dict[tuple[int, Any], tuple[Any, Any, Any, Any]]  # (container, key, old, new)
     result: Any = None
+    made: set[int] = field(default_factory=set)  # ids of the containers made in it
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Snapshot:
     escapes: int
     stored_as: dict[int, RArray]
     pending: dict[int, RArray]
+    copied: set[Root]
 
 
 _WHOLE = "<contents>"  # journal key of a list's whole contents
@@ -116,6 +118,7 @@ class Stage:
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
         self.representatives: dict[str, Expr] = {}
         self.created: dict[int, int] = {}
+        self.made: list[set[int]] = []
         self.opened: list[tuple[dict[int, RArray], dict[int, RArray]]] = []
         self.owner: dict[str, list[Stmt]] = {}
         self.safe_indices: dict[str, Expr] = {}
@@ -129,6 +132,8 @@ class Stage:
         self.replaying = False
         self.ref_targets: dict[str, set[Root]] = {}
         self.stored_refs: set[str] = set()
+        self.copied: set[Root] = set()
+        self.copy_log: list[set[Root]] = []
 
     # -- names and emission ------------------------------------------------------------------------------
 
@@ -236,6 +241,8 @@ class Stage:
         """Remember when a static container was made by the program: loops and branches don't carry younger ones."""
         self.serial += 1
         self.created[id(obj)] = self.serial
+        if self.made:
+            self.made[-1].add(id(obj))
         self.keep_alive.append(obj)
         return obj
 
@@ -280,35 +287,41 @@ class Stage:
     def snapshot(self) -> Snapshot:
         """What `restore` needs to abandon everything staged from here on."""
         return Snapshot(
-            len(self.blocks), len(self.blocks[-1]), len(self.journal), len(self.escapes), dict(self.stored_as), dict(self.pending)
+            len(self.blocks), len(self.blocks[-1]), len(self.journal), len(self.escapes), dict(self.stored_as), dict(self.pending),
+            set(self.copied),
         )
 
     def restore(self, snap: Snapshot) -> None:
         """Abandon what was staged since the snapshot: emission, static writes, opened blocks."""
         while len(self.journal) > snap.journal:
             self._undo(self.journal.pop())
+            self.made.pop()
         del self.blocks[snap.blocks :]
         del self.blocks[-1][snap.position :]
         del self.escapes[snap.escapes :]
         self.stored_as, self.pending = dict(snap.stored_as), dict(snap.pending)
+        self.copied = set(snap.copied)
 
-    def open(self, into: list[Stmt] | None = None) -> None:
+    def open(self, into: list[Stmt] | None = None, made: set[int] | None = None) -> None:
         """Begin a block and a journal of its own; `close` ends both."""
         self.opened.append((self.stored_as, self.pending))
         self.stored_as, self.pending = dict(self.stored_as), dict(self.pending)
         self.blocks.append([] if into is None else into)
         self.journal.append({})
+        self.made.append(set() if made is None else made)
 
     def close(self, result: Any = None) -> Trial:
         """End an opened block: its statements and its static writes, which are undone."""
-        written = self.journal.pop()
+        written, made = self.journal.pop(), self.made.pop()
+        if self.made:
+            self.made[-1] |= made
         stmts = self.blocks.pop()
         writes = {
             loc: (c, k, old, list(c) if k is _WHOLE else c.get(k, MISSING)) for loc, (c, k, old) in written.items()
         }
         self._undo(written)
         self.stored_as, self.pending = self.opened.pop()
-        return Trial(stmts, writes, result)
+        return Trial(stmts, writes, result, made)
 
     def trial(self, run: Callable[[], Any]) -> Trial:
         """Stage `run` in a block of its own, then undo its static writes."""
@@ -324,7 +337,7 @@ class Stage:
 
     def redo(self, trial: Trial) -> None:
         """Go on with a closed piece: open its block again with its writes in place."""
-        self.open(trial.stmts)
+        self.open(trial.stmts, trial.made)
         for container, key, _, new in trial.writes.values():
             self.put(container, key, new)
 
@@ -453,6 +466,8 @@ class Stage:
         todo, seen = [root], {root}
         while todo:
             item = todo.pop()
+            if item in self.copied and not self.replaying:
+                raise self.refuse_copied()
             item.stores += 1
             for log in self.store_log:
                 log.add(item)
@@ -462,6 +477,17 @@ class Stage:
                 seen |= targets
                 todo.extend(targets)
 
+    def refuse_copied(self) -> Unsupported:
+        return self.refuse("an array is changed in place after it was put into a growing list", "append a copy of it")
+
+    def note_copied(self, array: RArray) -> None:
+        """Record that a copy stands for this memory elsewhere: changing it in place afterwards is refused."""
+        if array.root is None:
+            return
+        self.copied.add(array.root)
+        for log in self.copy_log:
+            log.add(array.root)
+
     def note_rebind(self, ref: str, target: Root) -> None:
         """Record that a ref may name this memory: what is written through it is written there."""
         self.ref_targets.setdefault(ref, set()).add(target)
@@ -470,6 +496,7 @@ class Stage:
 
     @contextmanager
     def log_stores(self) -> Iterator[set[Root]]:
+        """The memory written inside."""
         log: set[Root] = set()
         depth = len(self.store_log)
         self.store_log.append(log)
@@ -477,6 +504,17 @@ class Stage:
             yield log
         finally:
             del self.store_log[depth:]
+
+    @contextmanager
+    def log_copies(self) -> Iterator[set[Root]]:
+        """The memory inside that copies stand for."""
+        log: set[Root] = set()
+        depth = len(self.copy_log)
+        self.copy_log.append(log)
+        try:
+            yield log
+        finally:
+            del self.copy_log[depth:]
 
 
 class NeedLeafStatic(Exception):

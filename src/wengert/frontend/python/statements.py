@@ -22,6 +22,7 @@ from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .source import assigned, liveness_of, names_used, scope_of
 from .stage import NeedStatic, Stage
+from .subclasses import SubArray, array_of, defined, like
 from .values import MISSING, REPORTED, Choice, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
 
 if TYPE_CHECKING:
@@ -239,13 +240,15 @@ class Statements:
                 if new is not old or not isinstance(old, RArray):
                     self.set_attribute(owner, attr, self.settle(new, attr))
             case ast.Subscript(value=owner_node, slice=key_node):
-                owner, key = self.resolve(self.eval(owner_node)), self.resolve(self.eval(key_node))
+                owner, key = self.resolve(self.eval(owner_node)), array_of(self.resolve(self.eval(key_node)))
+                if isinstance(owner, SubArray) and not any(defined(self, owner, n) for n in ("__getitem__", "__setitem__")):
+                    owner = array_of(owner)
                 if isinstance(owner, RArray) and symbol != "@" and not index.is_advanced(key):
                     view = index.getitem_for_update(self.stage, owner, key)
                     calls = view.rank == 0 and any(isinstance(n, (ast.Call, ast.Attribute)) for n in ast.walk(value_node))
                     old = self.get_item(owner, key) if calls else None
                     with self.stage.log_stores() as stored:
-                        value = self.resolve(self.eval(value_node))
+                        value = array_of(self.resolve(self.eval(value_node)))
                     if calls and any(arrays.may_alias(view.root, root) for root in stored):
                         self.set_item(owner, key, self.in_place(symbol, old, value))
                         return
@@ -263,7 +266,12 @@ class Statements:
     def in_place(self: Interp, symbol: str, old: Any, value: Any) -> Any:
         """old symbol= value: arrays and lists change in place, anything else gives a new value."""
         old, value = self.resolve(old), self.resolve(value)
+        names = {"+": "__iadd__", "-": "__isub__", "*": "__imul__", "/": "__itruediv__"}
+        if isinstance(old, SubArray) and symbol != "@" and defined(self, old, names.get(symbol, "")) is None:
+            self.in_place(symbol, array_of(old), value)
+            return old
         if isinstance(old, RArray) and symbol != "@":
+            value = array_of(value)
             if isinstance(value, (list, tuple, np.ndarray, RList)):
                 value = self.as_array(value)
             if isinstance(value, (RArray, RScalar)) or numeric.is_number(value):
@@ -272,10 +280,11 @@ class Statements:
         if isinstance(old, list) and symbol == "+":
             self.call_method(old, "extend", [value], {})
             return old
-        if isinstance(old, RList) and symbol == "+":
+        if isinstance(old, RList):
+            if symbol != "+":
+                raise self.stage.refuse(f"{symbol}= of a list that grows at run time", "use np.array(list)")
             self.call_method(old, "extend", [value], {})
             return old
-        names = {"+": "__iadd__", "-": "__isub__", "*": "__imul__", "/": "__itruediv__"}
         method = getattr(type(old), names.get(symbol, ""), None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [old, value], {})
@@ -471,6 +480,12 @@ class Statements:
 
     # -- iterables -------------------------------------------------------------------------------------------
 
+    def positions(self: Interp, it: RRange | RIter) -> tuple[Expr, Callable[[Expr], Any]]:
+        """The length and the elements by position."""
+        if isinstance(it, RRange):
+            return self.range_length(it), lambda i: RScalar(iadd(it.start, imul(it.step_expr, i)), True, it.wild)
+        return it.length, it.get
+
     def range_length(self: Interp, r: RRange) -> Expr:
         """The number of elements of a run-time range."""
         stage = self.stage
@@ -516,6 +531,9 @@ class Statements:
                 return RIter(self.list_length(value), lambda i: self.list_item(value, RScalar(i, True)), value)
             case np.ndarray():
                 return self.iterable(self.as_array(value))
+            case SubArray() if defined(self, value, "__iter__") is None:
+                rows = self.iterable(array_of(value))
+                return RIter(rows.length, lambda i: like(self, rows.get(i), value))
             case Choice():
                 raise self.stage.refuse("a value of several possible kinds is iterated over", "test its kind first")
             case _:
@@ -527,7 +545,7 @@ class Statements:
         match value:
             case list() | tuple() | dict() | set() | frozenset() | str() | range():
                 return list(value)
-            case RArray() | RList() | RRange() | RIter():
+            case RArray() | RList() | RRange() | RIter() | SubArray() if defined(self, value, "__iter__") is None:
                 it = self.iterable(value)
                 if isinstance(it, RRange):
                     n = self.stage.static_int(self.range_length(it), "the number of elements")

@@ -33,7 +33,8 @@ class RScalar:
 @dataclass(slots=True, eq=False)
 class Root:
     """The memory behind arrays: arrays alias if and only if their roots are the same, except that a `ref`'s root
-    may be any. `fresh` roots were allocated by the program; others belong to the caller."""
+    may be any. `fresh` roots were allocated by the program; others belong to the caller. A `detached` one is a copy that
+    stands for memory of another kind: changing it is refused."""
 
     name: str
     dtype: DType
@@ -43,6 +44,7 @@ class Root:
     readonly: bool = False
     strided: bool = False
     returned: bool = False
+    detached: bool = False
     stores: int = 0
 
 
@@ -73,12 +75,15 @@ class RArray:
 @dataclass(frozen=True, slots=True, eq=False)
 class RList:
     """The growable storage behind a Python list that grows under runtime control: elements are numbers, or arrays of a
-    fixed shape stored one after another."""
+    fixed shape stored one after another, or (`kind` a tuple type) tuples, with one such list per position in `parts`;
+    the first of those gives the length."""
 
     storage: str
     dtype: DType
     python: bool
     shape: tuple[Expr, ...] | None
+    kind: type | None = None
+    parts: tuple[RList, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

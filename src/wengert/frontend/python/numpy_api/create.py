@@ -14,6 +14,7 @@ from wengert.ir.types import F64, I64, DType
 
 from .. import arrays, numeric
 from ..registry import handles, method
+from ..subclasses import array_of
 from ..values import Choice, RArray, RList, RRange, RScalar, contains_runtime
 from .common import (
     consume,
@@ -50,7 +51,7 @@ def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
     """
     stage = interp.stage
     want = None if dtype is None else dtype_of(interp, dtype)
-    value = interp.resolve(value)
+    value = array_of(interp.resolve(value))
     if isinstance(value, Choice):
         raise stage.refuse("a value of several possible kinds is used as an array", "test its kind first")
     if isinstance(value, RArray):
@@ -83,6 +84,10 @@ def from_range(interp: Interp, value: RRange, dtype: DType) -> RArray:
 
 
 def _from_growable(interp: Interp, value: RList, want: DType | None) -> RArray:
+    if value.parts:
+        from .join import stack
+
+        return stack(interp, [_from_growable(interp, p, want) for p in value.parts], axis=1)
     stage, dtype = interp.stage, want or value.dtype
     total: Expr = stage.let(Extent(value.storage, 0), "n")
     if isinstance(total, Var):
