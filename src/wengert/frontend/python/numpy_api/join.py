@@ -32,12 +32,14 @@ from .common import (
     numbers,
     only_default,
     part,
+    permute,
     require_equal,
     require_nonempty,
     require_nonnegative,
     static_integer,
     store,
 )
+from .create import as_array, copy
 from .reduce import written
 from .shape import smaller, three_dimensional, two_dimensional
 
@@ -58,15 +60,38 @@ def sequence_of(interp: Interp, arrays_: Any) -> list[RArray]:
     return [array(interp, a) for a in interp.static_iterable(value)]
 
 
+def rows_of(interp: Interp, arrays_: Any) -> RArray | None:
+    """The sequence as one array with the sequence's positions as its first axis, if its length is a run-time number."""
+    value = interp.resolve(arrays_)
+    if isinstance(value, RList) or (isinstance(value, RArray) and value.rank and constant(value.shape[0]) is None):
+        rows = arrays.stored(interp.stage, array(interp, value))
+        return rows if constant(rows.shape[0]) is None else None
+    return None
+
+
+def _rows_joined(interp: Interp, rows: RArray, axis: int) -> RArray:
+    """The rows one after another along an axis of theirs."""
+    stage = interp.stage
+    require_nonempty(stage, rows.shape[0], "need at least one array to concatenate")
+    if rows.rank == 1:
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    order = [*range(1, axis + 1), 0, *range(axis + 1, rows.rank)]
+    moved = arrays.copy(stage, permute(stage, rows, order), hint_of(interp, "joined"))
+    shape = (*moved.shape[:axis], imul(moved.shape[axis], moved.shape[axis + 1]), *moved.shape[axis + 2 :])
+    return arrays.reshape(stage, moved, shape)
+
+
 @handles(np.concatenate, np.concat)
 def concatenate(
     interp: Interp, arrays_: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     stage = interp.stage
-    whole = interp.resolve(arrays_)
-    if isinstance(whole, RArray) and whole.rank >= 2 and axis == 0 and constant(whole.shape[0]) is None:
-        merged = arrays.reshape(stage, arrays.copy(stage, whole), (imul(*whole.shape[:2]), *whole.shape[2:]))
-        return written(interp, merged, out, "concatenate")
+    rows = rows_of(interp, arrays_)
+    if rows is not None:
+        result = flat(stage, arrays.copy(stage, rows)) if axis is None else None
+        if result is None:
+            result = _rows_joined(interp, rows, axis_of(interp, axis, rows.rank - 1))
+        return written(interp, result if dtype is None else as_array(interp, result, dtype), out, "concatenate")
     parts = sequence_of(interp, arrays_)
     if not parts:
         raise ValueError("need at least one array to concatenate")
@@ -119,6 +144,12 @@ def _repeated(parts: Sequence[RArray], p: RArray) -> bool:
 def stack(
     interp: Interp, arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
+    rows = rows_of(interp, arrays)
+    if rows is not None:
+        require_nonempty(interp.stage, rows.shape[0], "need at least one array to stack")
+        place = axis_of(interp, axis, rows.rank)
+        moved = permute(interp.stage, rows, [*range(1, place + 1), 0, *range(place + 1, rows.rank)])
+        return written(interp, copy(interp, moved), out, "stack")
     parts = sequence_of(interp, arrays)
     if not parts:
         raise ValueError("need at least one array to stack")
@@ -133,6 +164,9 @@ def stack(
 
 @handles(np.hstack)
 def hstack(interp: Interp, tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    rows = rows_of(interp, tup)
+    if rows is not None:
+        return _rows_joined(interp, _ranked(interp, rows, 1), 0 if rows.rank <= 2 else 1)
     parts = [a if a.rank else insert_axis(interp.stage, a, 0) for a in sequence_of(interp, tup)]
     if not parts:
         raise ValueError("need at least one array to concatenate")
@@ -141,7 +175,17 @@ def hstack(interp: Interp, tup: Any, *, dtype: Any = None, casting: Any = "same_
 
 @handles(np.vstack)
 def vstack(interp: Interp, tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    rows = rows_of(interp, tup)
+    if rows is not None:
+        return _rows_joined(interp, _ranked(interp, rows, 2), 0)
     return concatenate(interp, [two_dimensional(interp, a) for a in sequence_of(interp, tup)], 0, dtype=dtype)
+
+
+def _ranked(interp: Interp, rows: RArray, rank: int) -> RArray:
+    """The rows with new axes in front until each has this rank."""
+    while rows.rank - 1 < rank:
+        rows = insert_axis(interp.stage, rows, 1)
+    return rows
 
 
 if hasattr(np, "row_stack"):
@@ -155,6 +199,11 @@ def dstack(interp: Interp, tup: Any) -> Any:
 
 @handles(np.column_stack)
 def column_stack(interp: Interp, tup: Any) -> Any:
+    rows = rows_of(interp, tup)
+    if rows is not None:
+        while rows.rank < 3:
+            rows = insert_axis(interp.stage, rows, rows.rank)
+        return _rows_joined(interp, rows, 1)
     parts: list[RArray] = []
     for a in sequence_of(interp, tup):
         while a.rank < 2:

@@ -1,0 +1,209 @@
+"""Views are views, copies are copies, and what is computed later reads the memory of its time."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from expressions import same
+
+import wengert as wg
+
+PROGRAMS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+M = np.arange(90.0).reshape(9, 10)
+V = np.arange(12.0)
+
+
+def program(*args: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(f: Callable[..., Any]) -> Callable[..., Any]:
+        PROGRAMS.append((f, args))
+        return f
+
+    return register
+
+
+@program(M)
+def views_written_through(m):
+    t = m.T
+    t[0, 1] = -1.0
+    r = m.reshape(-1)
+    r[5] = -2.0
+    m[:2].reshape(-1)[3] = -3.0
+    m[2:4].ravel()[11] = -4.0
+    np.swapaxes(m, 0, 1)[3, 4] = -5.0
+    np.flip(m)[0] = 7.0
+    m[::2][1, 1] = -6.0
+    np.moveaxis(m, 0, 1)[9, 0] = 8.0
+    np.expand_dims(m, 0)[0, 3, 3] = 9.0
+    np.squeeze(m[:1], axis=0)[2] = 10.0
+    np.atleast_3d(m)[4, 4, 0] = 11.0
+    m.flat[7] = 12.0
+    a, b = np.split(m, [4])
+    b[0, 0] = 13.0
+    a += 1.0
+    return m.sum()
+
+
+@program(M)
+def diagonals_follow_the_array(m):
+    d = np.diag(m)
+    e = np.diagonal(m, 1)
+    m[0, 0] = 100.0
+    m[0, 1] = 200.0
+    return d, e, np.trace(m)
+
+
+@program(M)
+def copies_do_not_follow(m):
+    a = m.copy()
+    b = m.flatten()
+    c = np.array(m)
+    d = m[[0, 1]]
+    e = np.ravel(m.T)
+    f = m[m > 3]
+    g = m.astype(np.float64)
+    m[:] = 0.0
+    return a, b, c, d, e, f, g
+
+
+@program(V, V + 1)
+def reads_happen_in_order(v, w):
+    x = v + w
+    y = np.where(v > 3, v, w)
+    z = np.concatenate([v, w])
+    c = np.clip(v, 2, 5)
+    s = np.stack([v, w])
+    v[:] = -1.0
+    return x, y, z, c, s
+
+
+@program(V)
+def unbound_results_are_read_before_the_write(v):
+    v[:] = np.flip(v) + np.roll(v, 1)
+    v[1:] = np.cumsum(v)[:-1]
+    v[:] = np.where(v > 0, v[::-1], v)
+    v[:6] = np.sort(v)[6:]
+    v[::2] = np.concatenate([v[:3], v[-3:]])
+    return v
+
+
+@program(V, V * 2)
+def outputs(v, w):
+    out = np.empty(12)
+    r = np.add(v, w, out=out)
+    r[0] = 99.0
+    np.multiply(v, 2, v)
+    np.sum(np.ones((12, 3)) * v[:, None], axis=1, out=w)
+    np.cumsum(v, out=v)
+    np.clip(v, 0, 50, out=v)
+    np.sqrt(v, where=v > 9, out=v)
+    np.add(v[1:], v[:-1], out=v[1:])
+    np.copyto(w, 3.0, where=w > 20)
+    return out, r
+
+
+@program(V, np.array([0, 1, 1, 3, 3, 3]))
+def unbuffered(v, i):
+    np.add.at(v, i, 1.0)
+    np.subtract.at(v, i, np.arange(6) * 0.5)
+    np.maximum.at(v, i, 2.5)
+    w = np.zeros((12, 3))
+    np.add.at(w, (i, 1), 2.0)
+    np.add.at(w, i, 1.0)
+    return v, w
+
+
+@program(V)
+def filled_and_sorted_in_place(v):
+    w = v[::-1].copy()
+    w.sort()
+    v[3:6].fill(7.0)
+    u = np.zeros((3, 4))
+    u[1].fill(2)
+    np.fill_diagonal(u, 5.0)
+    m = np.array([[3.0, 1.0, 2.0], [0.5, 0.2, 0.9]])
+    m.sort(axis=0)
+    v[::3].sort()
+    return w, v, u, m
+
+
+@program(M, 3)
+def in_loops(m, n):
+    total = np.zeros(10)
+    for k in range(len(m)):
+        row = m[k]
+        if row.sum() > 100:
+            row = np.flip(row)
+        total += np.cumsum(row) * np.max(row)
+        m[k] = np.roll(row, n)
+    return total, np.mean(total), m.std(axis=0)
+
+
+@program(M)
+def in_branches(m):
+    if m[0, 1] > 0.5:
+        a = np.concatenate([m[0], m[1]])
+        b = np.linspace(0, 1, 5)
+    else:
+        a = np.zeros(20)
+        b = np.ones(5)
+    return a.sum() + b[1], a, b
+
+
+@program(V)
+def built_in_lists(v):
+    parts = []
+    for k in range(3):
+        parts.append(v[k : k + 4] * k)
+    grown = []
+    for x in v:
+        if x > 4:
+            grown.append(x * 2)
+    rows = [np.sin(v), np.cos(v)]
+    return np.array(parts), np.vstack(parts), np.array(grown), np.stack(rows, axis=1), np.sum(grown), np.mean(rows)
+
+
+@program(np.zeros((9, 0)), np.zeros(0), np.zeros((0, 10)))
+def empty(a, b, c):
+    return (
+        a.sum(axis=1), a.sum(axis=0), b.sum(), c.mean(axis=1), np.concatenate([b, b]), np.cumsum(b), np.diff(b),
+        c @ np.ones((10, 2)), a @ np.ones((0, 3)), np.sort(b), np.where(b > 0, b, 1.0), np.prod(b), np.all(b), np.any(b),
+        c.max(axis=1), np.outer(b, b), np.repeat(b, 3), np.tile(b, 2), np.pad(b, 1), np.linalg.norm(b), np.array([]),
+        np.flip(b), b.reshape(0, 4), np.nonzero(b)[0], np.stack([b, b]), c.T.shape, a.size,
+    )  # fmt: skip
+
+
+@program(np.array(2.5), np.array(3))
+def rank_zero(a, i):
+    b = a + 1
+    c = np.sin(a) * i
+    return b, c, a.sum(), np.max(a), a.reshape(1), a.ravel(), a.copy(), a.item(), np.array([a, a]), a.shape, np.ones(4) * a, a.T
+
+
+@program(V.astype(np.float32), V.astype(np.int32), V > 4)
+def dtypes_stay(f, i, b):
+    return (
+        f + 1, f * 2.5, f * np.float64(2), f.mean(), f.std(), np.sum(f), i + 1, i / 2, i // 2, i**2, i * f, i.sum(), b + b,
+        b * 2, b.sum(), b.mean(), np.where(b, f, 0), np.where(b, i, f), np.concatenate([f, i]), f @ f, i @ i, np.cumsum(f),
+        np.cumsum(i), np.diff(i), np.abs(i), np.sqrt(i), np.sqrt(f), np.maximum(f, 0), np.clip(i, 1, 3), -i, ~b, f > i,
+        np.dot(f, i), np.outer(f, f), np.median(f), np.linalg.norm(f), np.interp(f, f, f), np.float32(2) * f[0], f[0] * 2,
+        i[0] + np.int8(3), np.full_like(f, 3), np.round(f, 1), np.exp(f), np.stack([i, i]), np.prod(i[1:4]), f.astype(int),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "args"), PROGRAMS, ids=[f.__name__ for f, _ in PROGRAMS])
+def test_program(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    mine, theirs = copy.deepcopy(args), copy.deepcopy(args)
+    with np.errstate(all="ignore"):
+        want = f(*theirs)
+    got = wg.compile(f)(*mine)
+    assert (problem := same(got, want)) is None, problem
+    assert (problem := same(mine, theirs)) is None, f"arguments: {problem}"
