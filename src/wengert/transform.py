@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert import ad, pipeline
 from wengert.dispatch import fetcher, inexact
-from wengert.frontend.python.program import Kinds, Output, Staged, decided, rebuild, stage_call
+from wengert.frontend.python.program import Kinds, Output, Staged, decided, is_tree, rebuild, stage_call
 from wengert.ir.nodes import Buffer, Module, Scalar
 from wengert.programs import ArgumentError, Transform, Wrt, both, check_overlap, primal_binds, private, program_of
 from wengert.runtime.abi import Bind
@@ -336,8 +336,14 @@ def _float_only(tree: Any, values: Sequence[Any]) -> Any:
             return [_float_only(t, values) for t in tree]
         case dict():
             return {k: _float_only(t, values) for k, t in tree.items()}
+        case float() | complex() | np.inexact():
+            return type(tree)(0.0)  # a constant
+        case _ if is_tree(tree):
+            copy = object.__new__(type(tree))
+            copy.__dict__.update({k: _float_only(t, values) for k, t in vars(tree).items()})
+            return copy
         case _:
-            return tree
+            return None
 
 
 def _tangent(access: tuple[Any, ...], tangents: Sequence[Any], leaf: Any) -> Any:

@@ -57,3 +57,11 @@ def test_gradient_where_the_value_is_a_number() -> None:
     assert gradient(0.5) == np.cos(0.5)
     with pytest.raises(TypeError, match="returned None this time"):
         gradient(4.0)
+
+
+def with_constants(x):
+    return x * x, 2.0, "text", 3, None
+
+
+def test_constants_have_no_tangent() -> None:
+    assert wg.jvp(with_constants, (1.5,), (1.0,)) == ((2.25, 2.0, "text", 3, None), (3.0, 0.0, None, None, None))

@@ -24,6 +24,8 @@ from .frame import Frame, PyRaise
 from .registry import ATTRIBUTES, CALLABLES, HANDLERS, METHODS
 from .source import FunctionNode, find, scope_of
 from .stage import Stage
+from .subclasses import SubArray, array_of, call_numpy, check_sure, like, source_of
+from .subclasses import attribute as instance_attribute
 from .values import MISSING, BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RScalar, RuntimeString, contains_runtime
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class Calls:
         if frame.cls is None or first is None:
             raise PyRaise(RuntimeError("super(): no arguments"))
         owner = frame.locals[first]
+        if isinstance(owner, SubArray):
+            raise self.stage.refuse("super() in a method of a subclass of ndarray is not supported", "name the base class's method")
         return super(frame.cls, owner)
 
     def call(self: Interp, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -85,6 +89,10 @@ class Calls:
             case Closure():
                 return self.call_closure(fn, args, kwargs)
             case BoundMethod(owner, name):
+                source = source_of([*args, *kwargs.values()]) if self.has_subclasses and isinstance(owner, RArray) else None
+                if source is not None:
+                    plain = {k: array_of(v) for k, v in kwargs.items()}
+                    return like(self, self.call_method(owner, name, [array_of(a) for a in args], plain), source, sure=False)
                 return self.call_method(owner, name, args, kwargs)
             case types.MethodType():
                 return self.call(fn.__func__, [fn.__self__, *args], kwargs)
@@ -94,6 +102,8 @@ class Calls:
                 return self.call(getattr(type(fn.__self__), fn.__name__), [fn.__self__, *args], kwargs)
             case _:
                 pass
+        if self.has_subclasses and (_of_arrays(fn)) and source_of([*args, *kwargs.values()]) is not None:
+            return call_numpy(self, fn, args, kwargs)
         special = CALLABLES.get(type(fn))
         if special is not None:
             return special(self, fn, args, kwargs)
@@ -305,7 +315,7 @@ class Calls:
             self.dataclass_init(cls, obj, args, kwargs)
         elif isinstance(init, types.FunctionType):
             self.call(init, [obj, *args], kwargs)
-        elif args or kwargs:
+        elif (args or kwargs) and not isinstance(new, types.FunctionType):
             raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
         return obj
 
@@ -339,6 +349,10 @@ class Calls:
         match owner:
             case Choice():
                 return self.over_choice(lambda o: self.get_attribute(o, name), owner)
+            case SubArray() if name not in owner.__dict__ and name not in type(owner).__dict__:
+                return instance_attribute(self, owner, name)
+            case SubArray():
+                check_sure(self, owner, f"the attribute {name!r}")
             case RArray() | RScalar():
                 if name in ATTRIBUTES:
                     return ATTRIBUTES[name](self, owner)
@@ -544,6 +558,13 @@ def _impure(fn: Any) -> bool:
     if any(m == i or m.startswith(i + ".") for m in modules for i in impure):
         return True
     return fn in (open, input, exec, eval, compile, globals, locals, vars, __import__)
+
+
+def _of_arrays(fn: Any) -> bool:
+    """Whether a function takes an instance of an ndarray subclass as the array it is."""
+    if isinstance(fn, np.ufunc) or fn in (len, abs, float, int, bool, complex, round, max, min, sum, any, all):
+        return True
+    return fn is not np.ndarray.__new__ and str(getattr(fn, "__module__", None)).partition(".")[0] in ("numpy", "scipy")
 
 
 def _lookup(fn: Any) -> Any:

@@ -212,9 +212,9 @@ class Functions:
     def stage_body(self: Interp, building: Staging, args: list[Any], inline: Any) -> None:
         stage = self.stage
         formals = [self.formal(a) for a in args]
-        saved = (stage.blocks, stage.journal, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending)
+        saved = (stage.blocks, stage.journal, stage.made, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending)
         serial = stage.serial
-        stage.blocks, stage.journal, stage.escapes, stage.opened = [[]], [{}], [], []
+        stage.blocks, stage.journal, stage.made, stage.escapes, stage.opened = [[]], [{}], [set()], [], []
         stage.stored_as, stage.pending = {}, {}
         self.bodies = []
         value: list[Any] = []
@@ -237,7 +237,9 @@ class Functions:
             if outside:
                 raise NotAFunction("it changes Python objects that exist outside")
         finally:
-            stage.blocks, stage.journal, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending = saved
+            (
+                stage.blocks, stage.journal, stage.made, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending
+            ) = saved
         if not value and building.result is None:
             return
         self.finish_function(building, formals, body)

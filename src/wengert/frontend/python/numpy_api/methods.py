@@ -11,7 +11,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr
 from wengert.ir.types import I64
 
-from .. import arrays, index, numeric
+from .. import arrays, index, numeric, subclasses
 from ..registry import attribute, handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
@@ -261,7 +261,7 @@ def astype(
 def view(interp: Interp, a: Any, *args: Any, **kwargs: Any) -> Any:
     if not args and not kwargs:
         return a
-    raise interp.stage.refuse("reinterpreting the memory of an array is not supported", "use .astype, .real and .imag")
+    return subclasses.view(interp, a, *args, **kwargs)
 
 
 @method("item", "__int__", "__float__")
