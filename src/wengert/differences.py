@@ -28,7 +28,6 @@ LEVELS = 36
 FIRST_STEP = 2.0**-4
 ORDERS = 5
 NEAR = 2.0**-24
-TINY = 2.0**-42
 COMPLEX_STEP = 1e-40
 
 
@@ -189,25 +188,46 @@ def along(
     """
     base = floats(tuple(args))
 
-    def outputs(t: complex) -> Vector:
-        moved = [
-            x + t * d if isinstance(t, complex) else (x + t * d).astype(x.dtype)
-            for x, d in zip(base, tangents, strict=True)
-        ]
-        fresh = with_floats(tuple(args), moved)
+    def run_at(values: Sequence[Vector]) -> Vector:
+        fresh = with_floats(tuple(args), values)
         value = f(*fresh, **dict(kwargs or {}))
         return flat(floats(value) + [leaf for position in of for leaf in floats(fresh[position])])
 
-    return derivative_at_zero(outputs, accepts_complex=all(x.dtype == np.float64 for x in base))
+    def outputs(t: complex) -> Vector:
+        moved = [x + t * d for x, d in zip(base, tangents, strict=True)]
+        return run_at(
+            moved if isinstance(t, complex) else [m.astype(x.dtype) for m, x in zip(moved, base, strict=True)]
+        )
+
+    here = run_at(base)
+    accepts_complex = all(x.dtype == np.float64 for x in base)
+    return derivative_at_zero(outputs, accepts_complex, _noise(run_at, base, here))
+
+
+def _noise(run_at: Callable[[Sequence[Vector]], Vector], base: Sequence[Vector], here: Vector) -> Vector:
+    """How inexact the outputs are: what a change of every input by a unit in the last place does to them."""
+    noise = 4 * np.finfo(here.dtype).eps * np.abs(here) if here.size else np.zeros(0)
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        nudged = [(x * (1 + np.finfo(x.dtype).eps * rng.choice([-1, 1], x.shape))).astype(x.dtype) for x in base]
+        with np.errstate(all="ignore"), contextlib.suppress(Exception):  # whatever the program raises there
+            change = np.abs(run_at(nudged) - here)
+            noise = np.where(np.isfinite(change), np.maximum(noise, change), noise)
+    return noise
 
 
 # -- the derivative of a function of one number --------------------------------------------------------------
 
 
-def derivative_at_zero(g: Callable[[complex], Vector], accepts_complex: bool = True) -> Estimate:
-    """g'(0): by complex step if `g` accepts it and agrees with the differences, else by Richardson extrapolation."""
+def derivative_at_zero(
+    g: Callable[[complex], Vector], accepts_complex: bool = True, noise: Vector | None = None
+) -> Estimate:
+    """g'(0): by complex step if `g` accepts it and agrees with the differences, else by Richardson extrapolation.
+
+    `noise` is how inexact the values of g are (default: their rounding).
+    """
     base = g(0.0)
-    estimate = richardson(g, base)
+    estimate = richardson(g, base, noise)
     if accepts_complex:
         exact = complex_step(g, base)
         if exact is not None:
@@ -237,7 +257,7 @@ def complex_step(g: Callable[[complex], Vector], base: Vector) -> Vector | None:
     return np.imag(moved) / COMPLEX_STEP
 
 
-def richardson(g: Callable[[complex], Vector], base: Vector) -> Estimate:
+def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | None = None) -> Estimate:
     """Central differences at halved steps, extrapolated; per component the entry of least estimated error.
 
     Large steps may look smooth and be wrong, if there is a kink between them and the point. So a component whose plain
@@ -246,7 +266,8 @@ def richardson(g: Callable[[complex], Vector], base: Vector) -> Estimate:
     """
     best = np.full(base.shape, np.nan, dtype=np.result_type(base.dtype, np.float64))
     error = np.full(base.shape, np.inf)
-    rounding = _noise(g, base)
+    if inexact is None:
+        inexact = 4 * np.finfo(base.dtype).eps * np.abs(base) if base.size else np.zeros(0)
     known = np.isfinite(base)
     rows: list[Vector] = []
     looked = False
@@ -256,52 +277,33 @@ def richardson(g: Callable[[complex], Vector], base: Vector) -> Estimate:
         for _ in range(LEVELS):
             row = _row(g, step, rows, base)
             if row and rows:
-                noise = np.abs(row[0] - rows[0]) + rounding / step
+                noise = np.abs(row[0] - rows[0]) + inexact / step
                 contradicted = ~(np.abs(best - row[0]) <= 10 * (noise + error))
                 best[contradicted], error[contradicted] = row[0][contradicted], noise[contradicted]
             for order in range(1, len(row)):
                 candidate = row[order]
                 estimate = np.maximum(np.abs(candidate - row[order - 1]), np.abs(candidate - rows[order - 1]))
-                estimate = estimate + rounding / step
+                estimate = estimate + inexact / step
                 better = np.isfinite(candidate) & (estimate < error)
                 best[better], error[better] = candidate[better], estimate[better]
             rows = row
             step /= 2
             scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
             if np.all(error[known] <= 1e-12 * scale):
-                if looked or step <= NEAR or _confirmed(g, best, error, rounding, known, base):
+                if looked or step <= NEAR or _confirmed(g, best, error, inexact, known, base):
                     break
                 looked = True
     return Estimate(best, error)
 
 
-def _noise(g: Callable[[complex], Vector], base: Vector) -> Vector:
-    """How inexact the values of the program are: second differences where it should be straight (Hamming's table)."""
-    if not base.size:
-        return np.zeros(0)
-    noise = 4 * np.finfo(base.dtype).eps * np.abs(base)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            values = [g(k * TINY) for k in (-2, -1)] + [base] + [g(k * TINY) for k in (1, 2)]
-        except Exception:  # whatever the program raises nearby
-            return noise
-        if any(value.shape != base.shape for value in values):
-            return noise
-        for before, at, after in zip(values, values[1:], values[2:], strict=False):
-            bend = np.abs(after - 2 * at + before)
-            noise = np.where(np.isfinite(bend), np.maximum(noise, bend), noise)
-    return noise
-
-
 def _confirmed(
-    g: Callable[[complex], Vector], best: Vector, error: Vector, rounding: Vector, known: Any, base: Vector
+    g: Callable[[complex], Vector], best: Vector, error: Vector, inexact: Vector, known: Any, base: Vector
 ) -> bool:
     """Whether the differences at `NEAR` and twice that, where they agree with each other, agree with the entries."""
     near, twice = _row(g, NEAR, [], base), _row(g, 2 * NEAR, [], base)
     if not near or not twice:
         return True
-    noise = np.abs(near[0] - twice[0]) + rounding / NEAR
+    noise = np.abs(near[0] - twice[0]) + inexact / NEAR
     return bool(np.all((np.abs(best - near[0]) <= 10 * (noise + error))[known]))
 
 

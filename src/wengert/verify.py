@@ -364,13 +364,19 @@ class _Case:
         for (position, n), gradient, change, error in zip(self.inputs, gradients, changes, errors, strict=True):
             if gradient.shape != base[n].shape or gradient.dtype != base[n].dtype:
                 text = f"{gradient.dtype}{list(gradient.shape)} for {base[n].dtype}{list(base[n].shape)}"
-                return Finding("vjp", False, np.inf, tolerance, f"argument {position}: gradient {text}")
+                return Finding("vjp", False, np.inf, tolerance, f"{self.label(position, n)}: gradient {text}")
             gap = self.gap(n, slice(None), gradient, change, error)
             if not gap <= tolerance:
                 element = self.locate(n, gradient)
-                return Finding("vjp", False, gap, tolerance, f"argument {position}{element}")
+                return Finding("vjp", False, gap, tolerance, f"{self.label(position, n)}{element}")
             worst = max(worst, gap)
         return Finding("vjp", True, worst, tolerance)
+
+    def label(self, position: int, n: int) -> str:
+        """What to call an input: its argument, and which of its floats if there are several."""
+        first = next(k for i, k in self.inputs if i == position)
+        several = sum(i == position for i, _ in self.inputs) > 1
+        return f"argument {position}" + (f" (float {n - first} of it)" if several else "")
 
     def gap(self, n: int, span: slice, gradient: Vector, change: Vector, error: float) -> float:
         """The relative disagreement of gradient and differences when elements `span` of float leaf n move."""
