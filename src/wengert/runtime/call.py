@@ -146,7 +146,8 @@ def _raise(exception: str, message: str, shown: tuple[Any, ...], where: tuple[An
     """Raise the exception that a program recorded."""
     first, *rest = message.split("{}")
     text = first + "".join(f"{a}{part}" for a, part in zip(shown, rest, strict=False))
-    kind: Any = np.linalg.LinAlgError if exception == "LinAlgError" else getattr(builtins, exception, None)
+    homes: tuple[Any, ...] = (builtins, np.linalg, np.exceptions)
+    kind: Any = next((getattr(home, exception) for home in homes if hasattr(home, exception)), None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         error = kind(text)
     else:

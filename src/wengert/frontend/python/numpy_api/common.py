@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -225,7 +226,7 @@ def fix(stage: Stage, a: RArray, axis: int, at: Expr) -> RArray:
         inner = a.lazy
         return arrays.lazy(stage, a.dtype, shape, lambda i: inner([*i[:axis], at, *i[axis:]]), [a], cost=0)
     start = _moved(a, axis, at)
-    return RArray(a.dtype, shape, a.root, a.storage, start, a.axes[:axis] + a.axes[axis + 1 :])
+    return replace(a, shape=shape, start=start, axes=a.axes[:axis] + a.axes[axis + 1 :])
 
 
 def part(stage: Stage, a: RArray, axis: int, start: Expr, extent: Expr, step: Expr = ONE) -> RArray:
@@ -240,7 +241,7 @@ def part(stage: Stage, a: RArray, axis: int, start: Expr, extent: Expr, step: Ex
         return arrays.lazy(stage, a.dtype, shape, at, [a], cost=0)
     k, stride = a.axes[axis]
     axes = (*a.axes[:axis], (k, ZERO if k is None else imul(stride, step)), *a.axes[axis + 1 :])
-    return RArray(a.dtype, shape, a.root, a.storage, _moved(a, axis, start), axes)
+    return replace(a, shape=shape, start=_moved(a, axis, start), axes=axes)
 
 
 def _moved(a: RArray, axis: int, by: Expr) -> tuple[Expr, ...]:
@@ -260,7 +261,7 @@ def permute(stage: Stage, a: RArray, order: Sequence[int]) -> RArray:
         inner = a.lazy
         back = sorted(range(len(order)), key=lambda k: order[k])
         return arrays.lazy(stage, a.dtype, shape, lambda i: inner([i[k] for k in back]), [a], cost=0)
-    return RArray(a.dtype, shape, a.root, a.storage, a.start, tuple(a.axes[k] for k in order))
+    return replace(a, shape=shape, axes=tuple(a.axes[k] for k in order))
 
 
 def insert_axis(stage: Stage, a: RArray, axis: int) -> RArray:
@@ -269,7 +270,7 @@ def insert_axis(stage: Stage, a: RArray, axis: int) -> RArray:
     if a.lazy is not None:
         inner = a.lazy
         return arrays.lazy(stage, a.dtype, shape, lambda i: inner([*i[:axis], *i[axis + 1 :]]), [a], cost=0)
-    return RArray(a.dtype, shape, a.root, a.storage, a.start, (*a.axes[:axis], (None, ZERO), *a.axes[axis:]))
+    return replace(a, shape=shape, axes=(*a.axes[:axis], (None, ZERO), *a.axes[axis:]))
 
 
 def flip(stage: Stage, a: RArray, axis: int) -> RArray:
@@ -342,14 +343,12 @@ def when(stage: Stage, cond: Expr, then: Callable[[], None], orelse: Callable[[]
 
 def store(stage: Stage, target: RArray, index: Sequence[Expr], value: Expr) -> None:
     """target[index] = value, converted."""
-    at = arrays.position(target, index)
-    stage.emit(Store(target.storage, at, build.cast(value, target.dtype), stage.span))
+    arrays.put(stage, target, index, value)
 
 
 def add_to(stage: Stage, target: RArray, index: Sequence[Expr], value: Expr, op: AccumulateOp = "add") -> None:
     """target[index] op= value, converted."""
-    at = arrays.position(target, index)
-    stage.emit(Accumulate(target.storage, at, build.cast(value, target.dtype), op, stage.span))
+    arrays.add(stage, target, index, value, op)
 
 
 def add_to_cell(stage: Stage, cell: Root, value: Expr, op: AccumulateOp = "add") -> None:

@@ -118,7 +118,11 @@ def inv(interp: Interp, a: Any) -> RArray:
 def pinv(interp: Interp, a: Any) -> RArray:
     """The pseudo-inverse of a square matrix of full rank: its inverse. Raises LinAlgError where the rank is in doubt."""
     stage = interp.stage
-    value = square(interp, a)
+    value = array(interp, a)
+    if value.rank == 2 and not stage.same(*value.shape):
+        message = "the pseudo-inverse of a matrix that is not square is not supported"
+        stage.fail_if(stage.let(build.ne(*value.shape)), "LinAlgError", message)
+    value = square(interp, value)
     if value.rank != 2:
         raise stage.refuse("the pseudo-inverse of a stack of matrices", "loop over the matrices")
     inverse = inv(interp, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,6 +159,8 @@ def _part(interp: Interp, value: Any, name: str) -> Any:
         return RScalar(stage.let(build.op(name, value.expr)), value.python)
     if value.dtype.is_complex:
         dtype = value.dtype.real
+        if value.lazy is None:
+            return replace(value, dtype=dtype, part=name)
         return arrays.lazy(stage, dtype, value.shape, lambda i: build.op(name, arrays.element(value, i)), [value])
     if name == "real":
         return value

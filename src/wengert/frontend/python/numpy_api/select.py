@@ -233,9 +233,9 @@ def clip(
     if all(b is None or plain_number(b) for b in bounds) and plain_number(a):
         return native(interp, np.clip, [a, *bounds])
     value = numbers(interp, a)
+    bounds = _effective_bounds(value, bounds)
     operands = [value, *(numbers(interp, b) for b in bounds if b is not None)]
     kind = numeric.result_type(operands)
-    _check_bounds(value, bounds)
 
     def fn(stage: Stage, e: list[Expr]) -> Expr:
         parts = [build.cast(x, kind) for x in e]
@@ -249,13 +249,18 @@ def clip(
     return written(interp, apply(interp.stage, fn, kind, operands), out, "clip")
 
 
-def _check_bounds(value: Any, bounds: Sequence[Any]) -> None:
-    """Raise OverflowError for a Python integer that the array's dtype cannot hold."""
-    if isinstance(value, RArray) and value.dtype.is_integer:
-        info = np.iinfo(value.dtype.numpy)
-        for b in bounds:
-            if type(b) is int and not info.min <= b <= info.max:
-                raise OverflowError(f"Python integer {b} out of bounds for {value.dtype.numpy.name}")
+def _effective_bounds(value: Any, bounds: Sequence[Any]) -> list[Any]:
+    """The bounds without Python integers that no element can pass; OverflowError for others the dtype cannot hold."""
+    if not isinstance(value, RArray) or not value.dtype.is_integer:
+        return list(bounds)
+    info = np.iinfo(value.dtype.numpy)
+    low, high = bounds
+    low = None if type(low) is int and low <= info.min else low
+    high = None if type(high) is int and high >= info.max else high
+    for b in (low, high):
+        if type(b) is int and not info.min <= b <= info.max:
+            raise OverflowError(f"Python integer {b} out of bounds for {value.dtype.numpy.name}")
+    return [low, high]
 
 
 @method("clip")

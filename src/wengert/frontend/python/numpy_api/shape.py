@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -175,7 +176,7 @@ def _strided_reshape(interp: Interp, a: RArray, shape: tuple[Expr, ...]) -> RArr
     flat = flat_root(interp, a)
     steps = iter(strides)
     axes = tuple((None, ZERO) if constant(e) == 1 else (0, next(steps)) for e in shape)
-    return RArray(a.dtype, shape, root, flat, (flat_start(a),), axes)
+    return replace(a, shape=shape, storage=flat, start=(flat_start(a),), axes=axes)
 
 
 def _only_units(a: RArray, shape: tuple[Expr, ...]) -> bool:
@@ -429,9 +430,8 @@ def diagonal(interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any
         start = iadd(flat_start(value), iadd(imul(down, strides[-2]), imul(right, strides[-1])))
         axes = tuple((None, ZERO) if value.axes[k][0] is None else (0, strides[k]) for k in range(value.rank - 2))
         step = iadd(strides[-2], strides[-1])
-        return RArray(
-            value.dtype, (*value.shape[:-2], length), root, flat_root(interp, value), (start,), (*axes, (0, step))
-        )
+        shape = (*value.shape[:-2], length)
+        return replace(value, shape=shape, storage=flat_root(interp, value), start=(start,), axes=(*axes, (0, step)))
     return arrays.lazy(
         stage, value.dtype, (*value.shape[:-2], length),
         lambda i: arrays.element(value, [*i[:-1], iadd(down, i[-1]), iadd(right, i[-1])]), [value], cost=0,

@@ -39,6 +39,8 @@ def call_ufunc(
 ) -> Any:  # fmt: skip
     """A ufunc applied elementwise; with `out` it is written and returned. Static numbers are left to NumPy."""
     stage = interp.stage
+    if len(args) > ufunc.nargs:
+        type_error(f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments but {len(args)} were given")
     if len(args) > ufunc.nin:
         if out is not None:
             type_error("cannot specify 'out' as both a positional and keyword argument")
@@ -179,8 +181,7 @@ def _masked_store(interp: Interp, out: RArray, result: Any, where: Any) -> None:
     def body(at: tuple[Expr, ...]) -> None:
         def put() -> None:
             value = arrays.element(wide[1], at) if number is None else number
-            where_ = arrays.position(out, at)
-            stage.emit(Store(out.storage, where_, build.cast(value, out.dtype), stage.span))
+            arrays.put(stage, out, at, value)
 
         when(stage, stage.let(arrays.element(wide[0], at)), put)
 
