@@ -7,10 +7,11 @@ An elementwise result stays lazy until it is bound to a name, used twice, or han
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from wengert.analysis.affine import canonical, constant, iadd, imul, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Expr, Load, Loop, Reshape, Stmt, Store, Var, View
+from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, Load, Loop, Reshape, Stmt, Store, Var, View
 from wengert.ir.nodes import Buffer
 from wengert.ir.types import I64, DType
 
@@ -33,7 +34,36 @@ def element(array: RArray, index: Sequence[Expr]) -> Expr:
     """An element of an array as an expression (a load, or the lazy computation)."""
     if array.lazy is not None:
         return array.lazy(index)
+    if array.part:
+        return build.op(array.part, _whole_element(array, position(array, index)))
     return Load(array.storage, position(array, index), array.dtype)
+
+
+def _whole_element(array: RArray, at: tuple[Expr, ...]) -> Expr:
+    """The complex element that a part of a complex array belongs to."""
+    assert array.root is not None
+    return Load(array.storage, at, array.root.dtype)
+
+
+def put(stage: Stage, target: RArray, index: Sequence[Expr], value: Expr) -> None:
+    """target[index] = value, converted."""
+    at, value = position(target, index), build.cast(value, target.dtype)
+    if target.part:
+        old = stage.let(_whole_element(target, at))
+        real, imag = (value, build.op("imag", old)) if target.part == "real" else (build.op("real", old), value)
+        value = build.op("complex", real, imag)
+    stage.emit(Store(target.storage, at, value, stage.span))
+
+
+def add(stage: Stage, target: RArray, index: Sequence[Expr], value: Expr, op: AccumulateOp = "add") -> None:
+    """target[index] op= value, converted."""
+    at, value = position(target, index), build.cast(value, target.dtype)
+    if target.part:
+        if op != "add":
+            raise stage.refuse("extrema are accumulated in a part of a complex array", "use a real array")
+        zero = build.zero(target.dtype)
+        value = build.op("complex", *((value, zero) if target.part == "real" else (zero, value)))
+    stage.emit(Accumulate(target.storage, at, value, op, stage.span))
 
 
 def lazy(
@@ -84,16 +114,14 @@ def fill(stage: Stage, target: RArray, fn: Element) -> None:
     """target[index] = fn(index) for every index; the target's memory is not read by fn elsewhere."""
 
     def body(index: tuple[Expr, ...]) -> None:
-        value = fn(index)
-        stage.emit(Store(target.storage, position(target, index), build.cast(value, target.dtype), stage.span))
+        put(stage, target, index, fn(index))
 
     nest(stage, target.shape, body)
 
 
-def accumulate(stage: Stage, target: RArray, fn: Element, op: str = "add") -> None:
+def accumulate(stage: Stage, target: RArray, fn: Element, op: AccumulateOp = "add") -> None:
     def body(index: tuple[Expr, ...]) -> None:
-        value = build.cast(fn(index), target.dtype)
-        stage.emit(Accumulate(target.storage, position(target, index), value, op, stage.span))  # type: ignore[arg-type]
+        add(stage, target, index, fn(index), op)
 
     nest(stage, target.shape, body)
 
@@ -204,7 +232,7 @@ def broadcast(stage: Stage, array: RArray, shape: tuple[Expr, ...]) -> RArray:
     axes = tuple(
         (None, ZERO) if repeated[k] else array.axes[k - missing] for k in range(len(shape))
     )
-    return RArray(array.dtype, shape, array.root, array.storage, array.start, axes)
+    return replace(array, shape=shape, axes=axes)
 
 
 def assign(stage: Stage, target: RArray, value: RArray | RScalar | Expr) -> None:
@@ -246,7 +274,7 @@ def drop_axis(value: RArray, axis: int) -> RArray:
         return RArray(
             value.dtype, shape, None, lazy=lambda i: inner([*i[:axis], ZERO, *i[axis:]]), reads=value.reads, cost=value.cost
         )
-    return RArray(value.dtype, shape, value.root, value.storage, value.start, value.axes[:axis] + value.axes[axis + 1 :])
+    return replace(value, shape=shape, axes=value.axes[:axis] + value.axes[axis + 1 :])
 
 
 def copy(stage: Stage, array: RArray, hint: str = "t", dtype: DType | None = None) -> RArray:
@@ -264,6 +292,7 @@ def is_whole(array: RArray) -> bool:
     root = array.root
     return (
         array.lazy is None
+        and not array.part
         and root is not None
         and not root.is_ref
         and array.storage == root.name
@@ -275,14 +304,14 @@ def is_whole(array: RArray) -> bool:
 
 
 def _identity(array: RArray) -> bool:
-    return all(constant(s) == 0 for s in array.start) and all(
+    return not array.part and all(constant(s) == 0 for s in array.start) and all(
         a == k and constant(step) == 1 for k, (a, step) in enumerate(array.axes)
     ) and len(array.axes) == len(array.start)
 
 
 def as_storage(stage: Stage, array: RArray, hint: str = "v") -> str:
     """The name of a storage with exactly this array's elements (a view if need be), for library and function calls."""
-    array = stored(stage, array, hint)
+    array = copy(stage, array, hint) if array.part else stored(stage, array, hint)
     if is_whole(array):
         return array.storage
     assert array.root is not None
@@ -309,6 +338,9 @@ def reshape(stage: Stage, array: RArray, shape: tuple[Expr, ...], hint: str = "r
         return squeezed
     array = stored(stage, array, hint)
     assert array.root is not None
+    if array.part:
+        both = reshape(stage, replace(array, part="", dtype=array.root.dtype), shape, hint)
+        return replace(both, part=array.part, dtype=array.dtype)
     if not ((is_whole(array) and not array.root.strided) or (_identity(array) and array.storage in stage.reshaped)):
         array = copy(stage, array, hint)
     assert array.root is not None
@@ -334,4 +366,4 @@ def _unit_axes_only(array: RArray, shape: tuple[Expr, ...]) -> RArray | None:
         fn: Element = lambda i: inner([i[back[k]] if k in back else ZERO for k in range(rank)])  # noqa: E731
         return RArray(array.dtype, shape, None, lazy=fn, reads=array.reads, cost=array.cost)
     axes = tuple(array.axes[place[k]] if k in place else (None, ZERO) for k in range(len(shape)))
-    return RArray(array.dtype, shape, array.root, array.storage, array.start, axes)
+    return replace(array, shape=shape, axes=axes)

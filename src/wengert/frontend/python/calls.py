@@ -419,6 +419,9 @@ class Calls:
         """owner.name = value; `plain`: as object.__setattr__ does, whatever the class defines."""
         owner = self.resolve(owner)
         if isinstance(owner, RArray):
+            if name in ("real", "imag"):
+                self.in_part(owner, name, value)
+                return
             if name != "shape":
                 raise self.stage.refuse(f"assigning .{name} of an array is not supported", "make a new array")
             from .numpy_api import shape
@@ -453,6 +456,12 @@ class Calls:
                 self.externals.attribute(owner, name)
             self.changed_outside.append((owner, name))
         self.stage.write(owner.__dict__, name, self.settle(value, name))
+
+    def in_part(self: Interp, owner: RArray, name: str, value: Any) -> None:
+        part = self.get_attribute(owner, name)
+        if part.lazy is not None:
+            raise self.stage.refuse(f"assigning .{name} of this array is not supported", "make a complex array")
+        self.set_item(part, ..., value)
 
     def replace(self: Interp, old: RArray, new: RArray) -> None:
         """The array object changes (its shape was assigned): rebind the names that hold it."""

@@ -48,9 +48,14 @@ class Target:
     depth: int
     frame: Any
     flag: Root
+    live: frozenset[str] | None = None  # the frame's names that may be read on arrival, if known
 
     def kills(self, frame: Any) -> bool:
         return frame.depth > self.depth or (self.kind == "return" and frame is self.frame)
+
+    def forgets(self, frame: Any, name: Any) -> bool:
+        """Whether nothing reads this local of the frame on arrival."""
+        return self.kills(frame) or (frame is self.frame and self.live is not None and name not in self.live)
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,10 @@ class Control:
             del self.bodies[depth:]
         return Path(falls, frozenset(here.exits))
 
-    def target(self, kind: str) -> Target:
+    def target(self, kind: str, live: set[str] | None = None) -> Target:
         """A place to leave for, with its flag, owned by the current frame."""
         flag = self.stage.cell(BOOL, f"{kind}_taken", init=FALSE)
-        return Target(kind, self.frame.depth, self.frame, flag)
+        return Target(kind, self.frame.depth, self.frame, flag, None if live is None else frozenset(live))
 
     def leave(self, target: Target) -> None:
         """Exit to the target from here."""
@@ -288,7 +293,7 @@ class Control:
             return not path.exits
         if key == "$ret":
             return not any(t.kind == "return" and t.frame is frame for t in path.exits)
-        return all(t.kills(frame) for t in path.exits)
+        return all(t.forgets(frame, key) for t in path.exits)
 
     def _join(
         self, container: Any, key: Any, x: Any, y: Any, dead_a: bool, dead_b: bool, a: Trial, b: Trial,
@@ -750,7 +755,9 @@ def _same_value(a: Any, b: Any) -> bool:
     from .slots import equal_static
 
     if isinstance(a, RArray) and isinstance(b, RArray):
-        return a.lazy is None and b.lazy is None and (a.storage, a.shape, a.start, a.axes) == (b.storage, b.shape, b.start, b.axes)
+        return a.lazy is None and b.lazy is None and (
+            (a.storage, a.shape, a.start, a.axes, a.part) == (b.storage, b.shape, b.start, b.axes, b.part)
+        )
     if isinstance(a, RScalar) and isinstance(b, RScalar):
         return a.expr == b.expr and a.python == b.python
     if isinstance(a, tuple) and isinstance(b, tuple):

@@ -65,7 +65,7 @@ class Functions:
             match a:
                 case RScalar():
                     parts.append(("s", a.dtype, a.python, a.wild))
-                case RArray() if a.root is not None and not a.root.is_ref:
+                case RArray() if a.root is not None and not a.root.is_ref and not a.part:
                     if id(a.root) in roots:
                         return None, False
                     roots.add(id(a.root))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -307,7 +307,7 @@ def view(stage: Stage, array: RArray, entries: Sequence[Entry]) -> RArray:
                 shape_list.append(extent)
             case _:
                 raise AssertionError(e)
-    return RArray(array.dtype, tuple(shape_list), array.root, array.storage, tuple(start), tuple(axes))
+    return replace(array, shape=tuple(shape_list), start=tuple(start), axes=tuple(axes))
 
 
 def gather_map(stage: Stage, array: RArray, entries: Sequence[Entry]) -> tuple[Any, tuple[Expr, ...]]:
@@ -358,9 +358,8 @@ def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
         if isinstance(value, RArray):
             value = RScalar(stage.let(arrays.element(arrays.squeeze_to(value, 0), ())), False)
         expr = _convert(stage, numeric.as_scalar(value), array.dtype)
-        at = arrays.position(array, [e.at for e in entries if isinstance(e, _Int)])
         arrays.before_store(stage, array.root)
-        stage.emit(Store(array.storage, at, expr, stage.span))
+        arrays.put(stage, array, [e.at for e in entries if isinstance(e, _Int)], expr)
         return
     target = view(stage, array, entries)
     arrays.assign(stage, target, value if isinstance(value, RArray) else _convert(stage, numeric.as_scalar(value), array.dtype))
@@ -392,8 +391,10 @@ def _masked_fill(stage: Stage, array: RArray, mask: RArray, value: Expr) -> None
     value = build.cast(value, array.dtype)
 
     def body(index: tuple[Expr, ...]) -> None:
-        store = Store(array.storage, arrays.position(array, index), value, stage.span)
-        stage.emit(If(stage.let(arrays.element(mask, index)), (store,), (), stage.span))
+        cond = stage.let(arrays.element(mask, index))
+        with stage.block() as store:
+            arrays.put(stage, array, index, value)
+        stage.emit(If(cond, tuple(store), (), stage.span))
 
     arrays.nest(stage, array.shape, body)
 
@@ -418,12 +419,10 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
     arrays.before_store(stage, array.root)
 
     def body(index: tuple[Expr, ...]) -> None:
-        at = arrays.position(array, target(index))
-        item = build.cast(fn(index), array.dtype)
         if op is None:
-            stage.emit(Store(array.storage, at, item, stage.span))
+            arrays.put(stage, array, target(index), fn(index))
         else:
-            stage.emit(Accumulate(array.storage, at, item, op, stage.span))  # type: ignore[arg-type]
+            arrays.add(stage, array, target(index), fn(index), op)  # type: ignore[arg-type]
 
     if op is not None:
         arrays.nest(stage, shape, body)
@@ -496,7 +495,7 @@ def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
     fn = numeric.UFUNCS[function]
 
     def updated(i: Sequence[Expr]) -> Expr:
-        old = build.cast(Load(target.storage, arrays.position(target, i), target.dtype), inputs[0])
+        old = build.cast(arrays.element(target, i), inputs[0])
         return build.cast(fn(stage, [old, operand(i)]), target.dtype)
 
     arrays.fill(stage, target, updated)

@@ -110,6 +110,8 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
         case RArray():
             known = tuple(e if stage.visible(e) else None for e in value.shape)
             shape = value.shape if by_value and None not in known else None
+            if value.part and shape is None:
+                raise CannotJoin("a part of a complex array is carried on")
             return ArraySpec(value.dtype, value.rank, shape, known)
         case Choice():
             return ChoiceSpec(tuple(spec_of(stage, a, by_value) for a in value.alternatives))
@@ -316,7 +318,7 @@ class RefSlot(Slot):
 
 
 def _whole_ref(value: RArray) -> bool:
-    return all(s == ZERO for s in value.start) and all(a == (k, ONE) for k, a in enumerate(value.axes))
+    return not value.part and all(s == ZERO for s in value.start) and all(a == (k, ONE) for k, a in enumerate(value.axes))
 
 
 def _ref_target(stage: Stage, value: RArray) -> str:

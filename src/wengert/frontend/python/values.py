@@ -53,8 +53,8 @@ class RArray:
     """A runtime array: a strided view of a storage, or (`lazy`) an elementwise expression not yet stored.
 
     Element (i0, i1, ...) is element start[k] + sum of step*i over the view axes mapped to k of `storage`; `axes` holds
-    one (storage axis or None, step) pair per view axis. A lazy array gives its element from an index; `reads` are the
-    stored arrays it depends on.
+    one (storage axis or None, step) pair per view axis. With `part` ("real" or "imag") it is that part of a complex storage.
+    A lazy array gives its element from an index; `reads` are the stored arrays it depends on.
     """
 
     dtype: DType
@@ -66,6 +66,7 @@ class RArray:
     lazy: Element | None = None
     reads: tuple[RArray, ...] = ()
     cost: int = 0
+    part: str = ""
 
     @property
     def rank(self) -> int:
