@@ -13,7 +13,7 @@ N = Var("n", I64)
 
 
 def program(seed: int) -> Module:
-    """f(a: f64[n, n] inout, u: f64[n] inout, n) with nests of sequential loops that read and write a, u and a local c."""
+    """f(a: f64[n, n] inout, u: f64[n] inout, n) with sequential nests that read and write a, u and a local c."""
     rng = random.Random(seed)
     e = Emitter({"a", "u", "n"})
     a, u = Buffer("a", F64, (N, N), intent="inout"), Buffer("u", F64, (N,), intent="inout")

@@ -10,10 +10,10 @@ from wengert.ad.names import fresh_function, reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
-from wengert.ad.reverse.hoist import Hoisting
 from wengert.ad.reverse.kept import Kept
-from wengert.ad.reverse.plan import Place, Plan, Problem, Reserve, place, solve
+from wengert.ad.reverse.plan import Answers, Place, Plan, Problem, Reserve, place, solve
 from wengert.ad.reverse.regions import prepare
+from wengert.ad.reverse.sources import Sources
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.tape import Layout, Restorer
@@ -153,15 +153,16 @@ class _Planned:
         used = free_names(trial.region(self.p.root))
         demands = frozenset(used & set(self.p.definitions))
         snapshots = [s for n, s in self.p.snapshots.items() if n in used]
-        hoisting = Hoisting(self.p, self.kept)
-        kept = frozenset(s.name for s in snapshots if hoisting.keep(s))
-        copied = [s for s in snapshots if s.name not in kept]
+        sources = Sources(self.p, self.kept)
+        kept = frozenset(s.name for s in snapshots if sources.keep(s))
+        answers: Answers = {}
         while True:
+            copied = [*(s for s in snapshots if s.name not in kept), *sources.used_copies(answers)]
             extents = {n for s in copied for e in s.shape for n in names_in(e)}
             demands |= extents & set(self.p.definitions)
-            problem = Problem(self.p.definitions, demands, self.visible, hoisting.readable())
-            answers = solve(problem)
-            if hoisting.extend(answers):
+            problem = Problem(self.p.definitions, demands, self.visible, sources.readable())
+            before, answers = answers, solve(problem)
+            if sources.extend(answers) or sources.used_copies(answers) != sources.used_copies(before):
                 continue
             items = [d for n, d in self.p.definitions.items() if answers.get(n) == "stored"]
             places, sequential = place(self.p, [*items, *copied], self.shared_top)
@@ -169,7 +170,9 @@ class _Planned:
             if not more:
                 break
             demands |= more
-        plan = Plan(answers, problem.final, kept, hoisting.used(answers), places, sequential)
+        unchanged = frozenset(s.name for s in copied if self.kept.is_unwritten_after(s.storage, s.region, s.position))
+        hoisted = sources.used_boxes(answers)
+        plan = Plan(answers, problem.final, kept, hoisted, unchanged, places, sequential)
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
 
     def _needed_by(self, places: dict[str, Place]) -> set[str]:

@@ -93,6 +93,20 @@ class Kept:
         alloc = next((s for s in home.stmts if isinstance(s, Alloc) and s.buffer.name == storage), None)
         return None if alloc is None or not alloc.buffer.shape else alloc
 
+    def is_written_in(self, storage: str, region: Region, position: int) -> bool:
+        """Whether a statement of a region, or what is nested in it, may write (or rebind, or allocate) the storage."""
+        return any(_contains(region, position, w) for w in self.writes.get(self.p.aliases.of(storage), ()))
+
+    def after_last_write(self, storage: str, region: Region, position: int) -> int:
+        """The position after the last statement before `position` of a region that may write the storage."""
+        writes = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if region in w.region.ancestors()]
+        entries = [_entry(w.region, w.position, region) for w in writes]
+        return max((k + 1 for k in entries if k < position), default=0)
+
+    def is_unwritten_after(self, storage: str, region: Region, position: int) -> bool:
+        """Whether nothing in the rest of a region may write the storage."""
+        return self.after_last_write(storage, region, len(region.stmts)) <= position
+
     def _final_load(self, load: Load, region: Region, position: int) -> Load | None:
         storage, index = resolve(self.p, load.storage, load.index)
         if self._is_readable(storage) and self.is_final(storage, index, region, position):
@@ -131,7 +145,7 @@ class Kept:
         if len(writes) > MAX_WRITES:
             index = None
         home = self.p.home[full := self._base(storage)]
-        place = None if index is None else self._resolve_fully(storage, index)
+        place = None if index is None else self.resolve_fully(storage, index)
         for w in writes:
             if isinstance(w.stmt, Alloc) and w.stmt.buffer.name == full:
                 continue
@@ -144,7 +158,7 @@ class Kept:
         """Whether the write cannot touch the element at `place`."""
         if not isinstance(w.stmt, (Store, Accumulate)):
             return False
-        storage, index = self._resolve_fully(w.stmt.storage, w.stmt.index)
+        storage, index = self.resolve_fully(w.stmt.storage, w.stmt.index)
         if storage != place[0]:
             return False
         common, shift = meeting
@@ -217,7 +231,7 @@ class Kept:
             storage = self.p.bases[storage]
         return storage
 
-    def _resolve_fully(self, storage: str, index: Index) -> tuple[str, Index]:
+    def resolve_fully(self, storage: str, index: Index) -> tuple[str, Index]:
         """The element of the storage that a chain of views (not reshapes) is of."""
         while storage in self.p.views:
             storage, index = through_view(self.p, storage, index)
@@ -238,6 +252,10 @@ def _meetings(region: Region, position: int, home: Region, w: Write, direction: 
             return
         if r.loop is not None and r.loop.order != "any":
             yield r, direction
+
+
+def _contains(region: Region, position: int, w: Write) -> bool:
+    return region in w.region.ancestors() and _entry(w.region, w.position, region) == position
 
 
 def _entry(region: Region, position: int, common: Region) -> int:

@@ -170,6 +170,8 @@ class Plan:
     """Snapshots that need no copy."""
     hoisted: dict[str, Box]
     """Buffers below the top level that become parts of a buffer at the top level, to be read in the reverse sweep."""
+    unchanged: frozenset[str]
+    """Snapshots of what is not written in the rest of their region: if pushed, they need no copy before."""
     places: dict[str, Place]
     """Where what is stored goes."""
     sequential: set[Region] = field(default_factory=set[Region])

@@ -138,6 +138,13 @@ class Prepared:
     def is_active(self, storage: str) -> bool:
         return storage in self.activity.storages
 
+    def fresh(self, hint: str) -> str:
+        """A name that is not in use."""
+        e = Emitter(self.names)
+        name = e.fresh(hint)
+        self.names.add(name)
+        return name
+
     def is_shadowed(self, storage: str) -> bool:
         """Whether the storage's adjoint must exist from the forward sweep on, because refs may name it."""
         return self.is_active(storage) and self.aliases.is_rebindable(storage) and not self.is_mapped(storage)

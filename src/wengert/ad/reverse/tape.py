@@ -157,6 +157,8 @@ class Saver:
                 continue
             where = self.layout.places[item.name]
             if isinstance(where, Push):
+                if item.name in self.plan.unchanged:
+                    continue
                 self.e.emit(Alloc(Buffer(item.name, item.dtype, item.shape), False, self.e.span))
                 each(self.e, item.shape, lambda i, s=item: self.e.store(s.name, i, b.load(s.storage, i, s.dtype)))
             else:
@@ -171,13 +173,14 @@ class Saver:
         for item in self.layout.pushed(region):
             stack = self.stacks.of(item.dtype)
             if isinstance(item, Snapshot):
+                source = item.storage if item.name in self.plan.unchanged else item.name
                 base = self.e.let("base", b.extent(stack, 0))
                 self.e.resize(stack, self.e.let("size", product(item.shape)))
                 each(
                     self.e,
                     item.shape,
-                    lambda i, s=item, g=stack, o=base: self.e.store(
-                        g, (b.add(o, linear(i, s.shape)),), b.load(s.name, i, s.dtype)
+                    lambda i, s=item, g=stack, o=base, f=source: self.e.store(
+                        g, (b.add(o, linear(i, s.shape)),), b.load(f, i, s.dtype)
                     ),
                 )
             else:
@@ -222,8 +225,8 @@ class Restorer(Tapes):
             assert definition.value is not None
             return sweep.at(definition.value)
         load = self.plan.final[definition.name]
-        storage = self.parts[load.storage].name if load.storage in self.parts else load.storage
-        return Load(storage, sweep.shape(load.index), load.dtype)
+        held = self.parts.get(load.storage) or self.buffers.get(load.storage)
+        return Load(held.name if held else load.storage, sweep.shape(load.index), load.dtype)
 
     def _pop(self, sweep: Sweep, item: Item) -> None:
         e, stack = sweep.e, self.stacks.of(item.dtype)
