@@ -277,7 +277,7 @@ def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | N
         for _ in range(LEVELS):
             row = _row(g, step, rows, base)
             if row and rows:
-                noise = np.abs(row[0] - rows[0]) + inexact / step
+                noise = np.abs(row[0] - rows[0]) + 4 * inexact / step
                 contradicted = ~(np.abs(best - row[0]) <= 10 * (noise + error))
                 best[contradicted], error[contradicted] = row[0][contradicted], noise[contradicted]
             for order in range(1, len(row)):
@@ -289,6 +289,8 @@ def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | N
             rows = row
             step /= 2
             scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
+            if step < NEAR and np.all((inexact / step >= error)[known]):
+                break  # smaller steps only add noise
             if np.all(error[known] <= 1e-12 * scale):
                 if looked or step <= NEAR or _confirmed(g, best, error, inexact, known, base):
                     break

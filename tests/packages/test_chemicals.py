@@ -29,7 +29,7 @@ from chemicals.heat_capacity import Cpg_statistical_mechanics, Lastovka_Shaw
 from chemicals.iapws import iapws95_Ar, iapws95_P, iapws95_properties, iapws95_rho, iapws97_rho
 from chemicals.virial import BVirial_Pitzer_Curl, BVirial_Tsonopoulos_extended
 
-from derivatives import assert_derivatives
+from derivatives import Tolerances, assert_derivatives
 
 
 def ketone_virial(T, Tc, Pc, omega, dipole):
@@ -87,4 +87,5 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_chemicals(name: str) -> None:
     f, args = CASES[name]
-    assert_derivatives(f, *args, seeds=(0,))
+    iterates = name == "Rachford_Rice_solution of 5"  # to a tolerance of its own, which is all that differences see
+    assert_derivatives(f, *args, seeds=(0,), tolerances=Tolerances(derivative=1e-5 if iterates else 1e-6))
