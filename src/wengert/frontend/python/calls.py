@@ -10,6 +10,7 @@ import importlib
 import inspect
 import math
 import types
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from wengert.ir.nodes import ZERO, Extent
 from wengert.ir.types import I64
 
-from . import arrays
+from . import arrays, structs
 from .control import ExitNow
 from .externals import Held, Outside
 from .frame import Frame, PyRaise
@@ -236,10 +237,12 @@ class Calls:
             self.loops = loops
             self.stage.span = caller_span
         outer = frozenset(t for t in path.exits if t is not frame.returns)
+        result = frame.locals.get("$ret", None)
+        if not scope_of(frame.node).captured:
+            self.stage.forgotten.add(id(frame.locals))
         if frame.returns not in path.exits:
             self.bodies[-1].exits |= outer
             raise ExitNow
-        result = frame.locals.get("$ret", None)
         self.guard(outer)
         if isinstance(result, MaybeUnbound):
             result = result.value  # every path that gets here has returned
@@ -307,6 +310,10 @@ class Calls:
         if not isinstance(init, types.FunctionType) and not contains_runtime(args) and not contains_runtime(kwargs) and cls.__module__.split(".")[0] in _LIBRARIES:
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
         new = cls.__new__
+        if not isinstance(new, types.FunctionType) and new is not object.__new__:
+            raise self.stage.refuse(
+                f"a {cls.__module__}.{cls.__qualname__} is made of run-time data", "use arrays, numbers, lists and tuples"
+            )
         obj = self.call(new, [cls, *args], kwargs) if isinstance(new, types.FunctionType) else self.native(lambda: object.__new__(cls))
         if hasattr(obj, "__dict__"):
             self.stage.note_created(obj.__dict__)
@@ -358,6 +365,8 @@ class Calls:
                     return ATTRIBUTES[name](self, owner)
                 if name in METHODS or isinstance(owner, RScalar):
                     return BoundMethod(owner, name)
+                if hasattr(np.ndarray, name):
+                    raise self.stage.refuse(f"the attribute .{name} of an array is not supported", "use NumPy's functions")
                 raise PyRaise(AttributeError(f"'numpy.ndarray' object has no attribute '{name}'"))
             case RList() | np.ufunc() | list() | dict() | set():
                 if isinstance(owner, np.ufunc) and name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
@@ -470,25 +479,9 @@ class Calls:
                 if value is old:
                     self.stage.write(frame.locals, key, new)
 
-    def holders(self: Interp, root: Any) -> int:
-        """How many static locations hold an array in this memory."""
-        seen: set[int] = set()
-        count = 0
-        todo: list[Any] = [f.locals for f in self.frames]
-        while todo:
-            item = todo.pop()
-            if isinstance(item, RArray):
-                count += item.root is root
-                continue
-            if not isinstance(item, (dict, list, tuple)):
-                item = getattr(item, "__dict__", None) if self.stage.is_created(item) else None
-                if item is None:
-                    continue
-            if id(item) in seen:
-                continue
-            seen.add(id(item))
-            todo.extend(item.values() if isinstance(item, dict) else item)
-        return count
+    def holders(self: Interp, root: Any, more: Iterable[Any] = ()) -> int:
+        """How many static locations (and values about to be bound) hold an array in this memory."""
+        return sum(isinstance(item, RArray) and item.root is root for item in structs.held(self, more))
 
     # -- lists, comprehensions -------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wengert.errors import Problem, Unsupported
@@ -245,6 +245,7 @@ class Control:
                 return select(self.stage, cond, as_scalar(x), as_scalar(y))
         falls = self._join_sides(cond, a, b)
         self.boxes.remove(box)
+        self.stage.forgotten.add(id(box))
         if not falls:
             raise ExitNow
         return self.settled(box["value"])
@@ -266,6 +267,8 @@ class Control:
         stage = self.stage
         after: list[Callable[[], None]] = []
         for loc in list(dict.fromkeys([*a.writes, *b.writes])):
+            if loc[0] in stage.forgotten:
+                continue
             container, key, old, _ = a.writes.get(loc) or b.writes[loc]
             x = a.writes[loc][3] if loc in a.writes else old
             y = b.writes[loc][3] if loc in b.writes else old
@@ -316,9 +319,13 @@ class Control:
                     if self._reaches(x):
                         after.append(lambda: stage.put(container, key, x))
                         return
-                by_value = self._may_copy(x, y)
+                by_value = self._may_copy(x, a) and self._may_copy(y, b)
                 spec = widen(stage, spec_of(stage, x, by_value), spec_of(stage, y, by_value))
             slot = allocate(stage, spec, _hint(key))
+            if isinstance(slot, ArraySlot):
+                for v in (x, y):
+                    for place in stage.lent.get(v.root, ()) if isinstance(v, RArray) else ():
+                        stage.lend(slot.array.root, place)
             if not dead_a:
                 self._write_in(a, slot, x)
             if not dead_b:
@@ -379,12 +386,14 @@ class Control:
             case _:
                 return not hasattr(value, "tag") and not hasattr(value, "alternatives")
 
-    def _may_copy(self, x: Any, y: Any) -> bool:
-        """Whether arrays meeting at a branch may be copied into one: nobody else holds either of them."""
-        return all(
-            not isinstance(v, RArray) or (v.root is not None and v.root.fresh and not v.root.is_ref and self.holders(v.root) == 0)
-            for v in (x, y)
-        )
+    def _may_copy(self, value: Any, side: Trial) -> bool:
+        """Whether an array meeting another at a branch may be copied: nothing else holds it."""
+        if not isinstance(value, RArray):
+            return True
+        root = value.root
+        if root is None or not root.fresh or root.is_ref:
+            return False
+        return self.holders(root, [new for _, _, _, new in side.writes.values()]) <= 1
 
     # -- loops --------------------------------------------------------------------------------------------
 
@@ -452,8 +461,16 @@ class Control:
         for container, key, spec in wanted:
             if spec is None:
                 continue
+            if isinstance(spec, ArraySpec) and (node, key) in stage.decisions.by_reference:
+                spec = replace(spec, shape=None)
             slot = allocate(stage, spec, _hint(key))
             slots[(id(container), key)] = (container, key, slot, spec)
+            if isinstance(slot, ArraySlot):
+                slot.place = (node, key)
+                before = container.get(key) if key is not _WHOLE else None
+                if isinstance(before, RArray) and not self._ours(before):
+                    stage.lend(slot.array.root, slot.place)
+                    stage.lend(before.root, slot.place)
             value = tuple(container) if key is _WHOLE else container.get(key, MISSING)
             if runs and container is locals_ and key not in live_head:
                 continue
@@ -496,13 +513,23 @@ class Control:
         parts = self._parts_after(body)
         exits = path.exits
         outer = frozenset(t for t in exits if t is not leaving and t is not ending)
+        sure = runs and not exits
+        for root in stored:
+            if root in stage.lent and (root.is_ref or stage.in_scope(root.name)):
+                stage.reclaim(root)
         # What the body wrote decides what is carried.
+        bound = [
+            new for loc, (container, key, _, new) in body.writes.items()
+            if not (container is locals_ and key not in live_head and key not in live_after and loc not in slots)
+        ]
         for loc, (container, key, old, new) in body.writes.items():
             if stage.created_since(container, serial) or self._dead_local(container, live_head, live_after, key, loc in slots):
                 continue
             if loc in slots:
                 spec = slots[loc][3]
-                better = self._carry_spec(spec, parts.get(loc, new), slots[loc][2], stored, old_of(container, key))
+                if isinstance(slots[loc][2], ArraySlot) and self._kept_elsewhere(slots, loc, body):
+                    stage.decisions.by_reference.add((node, key))
+                better = self._carry_spec(spec, parts.get(loc, new), slots[loc][2], stored, old_of(container, key), bound, sure)
                 if better != spec and better is not None:
                     retry.append((container, key, better))
             elif key is _WHOLE and len(old) != len(new):
@@ -540,11 +567,23 @@ class Control:
             value = slot.read(stage)
             stage.put(container, key, list(value) if key is _WHOLE else value)
         for (_, name), (container, key, old, new) in body.writes.items():
-            if container is locals_ and (id(container), key) not in slots and new is not MISSING:
+            if container is locals_ and (id(container), key) not in slots and new is not MISSING and not _same_value(new, old):
                 stage.put(locals_, key, Poison(
                     f"{key!r} is assigned in this loop and its last value is not kept", "assign it before the loop too", stage.span))
         self.loop_left = leaving if leaving in exits else None
         return Path(True, outer)
+
+    def _kept_elsewhere(self, slots: dict[Any, Any], loc: Any, body: Trial) -> bool:
+        """Whether the memory of an array's slot, about to be overwritten, goes on under another name by identity."""
+        mine = slots[loc][2].array.root
+        new = body.writes[loc][3]
+        if isinstance(new, RArray) and new.root is mine:
+            return False
+        return any(
+            other != loc and not (other in slots and isinstance(slots[other][2], ArraySlot))
+            and any(isinstance(v, RArray) and v.root is mine for v in structs.parts_of(self, value))
+            for other, (_, _, _, value) in body.writes.items()
+        )
 
     def _parts_after(self, body: Trial) -> dict[tuple[int, Any], Any]:
         """What the body's writes leave, lists, dicts and instances as their parts."""
@@ -637,7 +676,8 @@ class Control:
         return Path(falls, frozenset(exits | {ending}))
 
     def _carry_spec(
-        self, have: Spec | None, value: Any, slot: Slot | None = None, stored: set[Root] | None = None, initial: Any = None
+        self, have: Spec | None, value: Any, slot: Slot | None = None, stored: set[Root] | None = None, initial: Any = None,
+        bound: list[Any] | None = None, sure: bool = False,
     ) -> Any:
         """The description of a carried location that also covers `value`."""
         stage = self.stage
@@ -645,7 +685,7 @@ class Control:
             return have
         by_value = True
         if isinstance(value, RArray) and slot is not None and stored is not None:
-            by_value = self._carry_by_value(value, slot, stored, initial)
+            by_value = self._carry_by_value(value, slot, stored, initial, bound or [], sure)
             if by_value and isinstance(have, ArraySpec) and have.shape is not None:
                 same = len(have.shape) == value.rank and value.dtype is have.dtype and all(
                     stage.same(m, n) for m, n in zip(have.shape, value.shape, strict=True)
@@ -662,23 +702,36 @@ class Control:
                 raise PreferUnroll(self.short) from None
             raise stage.refuse(f"a variable of this loop changes its kind: {problem}", "keep its kind the same") from None
 
-    def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root], initial: Any) -> bool:
-        """Whether copying at the back edge cannot be told from rebinding."""
+    def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root], initial: Any, bound: list[Any], sure: bool) -> bool:
+        """Whether copying at the back edge cannot be told from rebinding: here for sure, and after the loop unless the
+        memory involved is written (`lent`), which starts staging again. `bound`: what the body binds that lives on;
+        `sure`: the body runs to its end at least once."""
         if not isinstance(slot, ArraySlot):
             return not isinstance(slot, RefSlot)
-        mine = slot.array.root
+        stage, mine, root = self.stage, slot.array.root, value.root
         assert mine is not None
-        root = value.root
         if root is None or root is mine:
             return True
-        if root.is_ref:
+        if root.is_ref or slot.place in stage.decisions.by_reference:
             return False
-        made_here = root.fresh and not self.stage.in_scope(root.name)
-        if mine not in stored:
-            return made_here or root not in stored
-        before = initial.root if isinstance(initial, RArray) else None
-        ours = before is None or (before.fresh and not before.is_ref and self.holders(before) <= 1)
-        return ours and made_here and self.holders(root) <= 1
+        if mine in stored and not self._ours(initial):
+            return False
+        exclusive = (
+            root.fresh and not stage.in_scope(root.name) and root not in stage.lent and self.holders(root, bound) <= 1
+        )
+        if not exclusive:
+            if mine in stored or root in stored:
+                return False
+            stage.lend(mine, slot.place)
+            stage.lend(root, slot.place)
+        elif sure:
+            stage.lent.pop(mine, None)
+        return True
+
+    def _ours(self, initial: Any) -> bool:
+        """Whether nothing else holds the array that a location holds before a loop."""
+        root = initial.root if isinstance(initial, RArray) else None
+        return root is None or (root.fresh and not root.is_ref and root not in self.stage.lent and self.holders(root) <= 1)
 
     def _dead_local(self, container: Any, live_head: set[str], live_after: set[str], key: Any, carried: bool) -> bool:
         if container is not self.frame.locals or carried:

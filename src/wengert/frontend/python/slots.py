@@ -274,6 +274,7 @@ class ArraySlot(Slot):
     def __init__(self, stage: Stage, spec: ArraySpec, hint: str) -> None:
         assert spec.shape is not None
         self.array = stage.alloc(spec.dtype, spec.shape, hint)
+        self.place: Any = None  # the loop and location it belongs to
 
     def read(self, stage: Stage) -> RArray:
         return self.array

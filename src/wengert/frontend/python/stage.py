@@ -61,6 +61,7 @@ class Decisions:
     unrolled: set[Any] = field(default_factory=set)
     growable: dict[Any, Any] = field(default_factory=dict)
     static_extents: set[tuple[int, int]] = field(default_factory=set)
+    by_reference: set[Any] = field(default_factory=set)  # (loop, location): arrays held by identity
     alias_arrays: bool = False
     restarts: int = 0
 
@@ -84,6 +85,7 @@ class Snapshot:
     stored_as: dict[int, RArray]
     pending: dict[int, RArray]
     copied: set[Root]
+    lent: dict[Root, tuple[Any, ...]]
 
 
 _WHOLE = "<contents>"  # journal key of a list's whole contents
@@ -119,6 +121,7 @@ class Stage:
         self.representatives: dict[str, Expr] = {}
         self.created: dict[int, int] = {}
         self.made: list[set[int]] = []
+        self.forgotten: set[int] = set()  # ids of containers that nothing reads any more: locals of functions that ended
         self.opened: list[tuple[dict[int, RArray], dict[int, RArray]]] = []
         self.owner: dict[str, list[Stmt]] = {}
         self.safe_indices: dict[str, Expr] = {}
@@ -133,6 +136,7 @@ class Stage:
         self.ref_targets: dict[str, set[Root]] = {}
         self.stored_refs: set[str] = set()
         self.copied: set[Root] = set()
+        self.lent: dict[Root, tuple[Any, ...]] = {}
         self.copy_log: list[set[Root]] = []
 
     # -- names and emission ------------------------------------------------------------------------------
@@ -288,7 +292,7 @@ class Stage:
         """What `restore` needs to abandon everything staged from here on."""
         return Snapshot(
             len(self.blocks), len(self.blocks[-1]), len(self.journal), len(self.escapes), dict(self.stored_as), dict(self.pending),
-            set(self.copied),
+            set(self.copied), dict(self.lent),
         )
 
     def restore(self, snap: Snapshot) -> None:
@@ -300,7 +304,7 @@ class Stage:
         del self.blocks[-1][snap.position :]
         del self.escapes[snap.escapes :]
         self.stored_as, self.pending = dict(snap.stored_as), dict(snap.pending)
-        self.copied = set(snap.copied)
+        self.copied, self.lent = set(snap.copied), dict(snap.lent)
 
     def open(self, into: list[Stmt] | None = None, made: set[int] | None = None) -> None:
         """Begin a block and a journal of its own; `close` ends both."""
@@ -468,6 +472,8 @@ class Stage:
             item = todo.pop()
             if item in self.copied and not self.replaying:
                 raise self.refuse_copied()
+            if item in self.lent and not self.replaying:
+                self.reclaim(item)
             item.stores += 1
             for log in self.store_log:
                 log.add(item)
@@ -476,6 +482,15 @@ class Stage:
                 targets = self.ref_targets.get(item.name, set()) - seen
                 seen |= targets
                 todo.extend(targets)
+
+    def lend(self, root: Root, place: Any) -> None:
+        """Record that this memory and a copy are taken for the same array by the loop location `place`."""
+        self.lent[root] = tuple(dict.fromkeys((*self.lent.get(root, ()), place)))
+
+    def reclaim(self, root: Root) -> None:
+        """Lent memory is written: start again with the places that took it held by identity."""
+        self.decisions.by_reference.update(self.lent[root])
+        raise Restage
 
     def refuse_copied(self) -> Unsupported:
         return self.refuse("an array is changed in place after it was put into a growing list", "append a copy of it")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .stage import _WHOLE, Stage
-from .values import Closure, RArray
+from .values import Choice, Closure, MaybeUnbound, RArray
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -101,13 +101,25 @@ def build(stage: Stage, kind: type, keys: tuple[Any, ...], values: list[Any], sh
 
 def holders(interp: Interp, value: Any) -> int:
     """How many static locations hold an object."""
-    seen: set[int] = set()
-    count = 0
-    todo: list[Any] = [*(f.locals for f in interp.frames), *interp.boxes]
+    return sum(item is value for item in held(interp))
+
+
+def held(interp: Interp, more: Iterable[Any] = ()) -> Iterator[Any]:
+    """What the program's locations (and `more`) hold, once per location."""
+    places = [*(f.locals for f in interp.frames), *interp.boxes]
+    return _walk(interp, [*more, *(v for place in places for v in place.values())], {id(place) for place in places})
+
+
+def parts_of(interp: Interp, value: Any) -> Iterator[Any]:
+    """A value and everything reached from it."""
+    return _walk(interp, [value], set())
+
+
+def _walk(interp: Interp, todo: list[Any], seen: set[int]) -> Iterator[Any]:
     while todo:
         item = todo.pop()
-        count += item is value
-        if id(item) in seen or isinstance(item, RArray):
+        yield item
+        if isinstance(item, RArray) or id(item) in seen:
             continue
         seen.add(id(item))
         match item:
@@ -115,21 +127,25 @@ def holders(interp: Interp, value: Any) -> int:
                 todo.extend(item.values())
             case list() | tuple():
                 todo.extend(item)
+            case Choice(alternatives=alternatives):
+                todo.extend(alternatives)
+            case MaybeUnbound(value=inner):
+                todo.append(inner)
             case Closure():
                 todo.extend([*item.defaults, *item.kw_defaults.values()])
                 frame = item.frame
-                while frame is not None:
-                    todo.append(frame.locals)
+                while frame is not None and id(frame.locals) not in seen:
+                    seen.add(id(frame.locals))
+                    todo.extend(frame.locals.values())
                     frame = frame.parent
             case types.MethodType():
                 todo.append(item.__self__)
             case functools.partial():
                 todo.extend([*item.args, *item.keywords.values()])
             case _ if hasattr(item, "__dict__") and is_struct(interp.stage, item):
-                todo.append(item.__dict__)
+                todo.extend(item.__dict__.values())
             case _:
                 pass
-    return count
 
 
 def any_shared(value: Any) -> bool:
