@@ -199,6 +199,20 @@ def dtypes_stay(f, i, b):
     )  # fmt: skip
 
 
+@program(M, V)
+def iterated(m, v):
+    total = 0.0
+    for i, j in np.ndindex(m.shape):
+        total += m[i, j] * i
+    out = np.zeros(12)
+    for (k,), x in np.ndenumerate(v):
+        out[k] = x * k
+    np.put(v, [1, 3], [9.0, 8.0])
+    np.putmask(m, m > 50, -1.0)
+    np.place(v, v > 8.5, 0.0)
+    return total, out
+
+
 @pytest.mark.parametrize(("f", "args"), PROGRAMS, ids=[f.__name__ for f, _ in PROGRAMS])
 def test_program(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
     mine, theirs = copy.deepcopy(args), copy.deepcopy(args)

@@ -357,6 +357,11 @@ def dict_(interp: Interp, *args: Any, **kwargs: Any) -> Any:
     return interp.stage.note_created(made)
 
 
+@handles(slice)
+def slice_(interp: Interp, *args: Any) -> slice:
+    return interp.native(lambda: slice(*args))  # type: ignore[no-any-return]
+
+
 @handles(enumerate)
 def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
     it = interp.iterable(values)
@@ -526,6 +531,8 @@ def call_method(interp: Interp, owner: Any, name: str, args: list[Any], kwargs: 
         case RScalar() if owner.python:
             return _number_method(interp, owner, name)
         case RScalar():
+            if name not in METHODS and hasattr(type_of(owner), name):
+                raise interp.stage.refuse(f"the method .{name} of a NumPy number is not supported", "use NumPy's functions")
             if name not in METHODS:
                 raise PyRaise(AttributeError(f"'numpy.{owner.dtype.numpy.name}' object has no attribute '{name}'"))
             return interp.handled(METHODS[name], [owner, *args], kwargs)
@@ -551,6 +558,8 @@ def _number_method(interp: Interp, owner: RScalar, name: str) -> Any:
             return RScalar(interp.stage.let(build.op("conj", owner.expr)), True) if owner.dtype.is_complex else owner
         case "is_integer":
             return RScalar(interp.stage.let(build.eq(build.op("floor", owner.expr), owner.expr)), True)
+        case _ if hasattr(type_of(owner), name):
+            raise interp.stage.refuse(f"the method .{name} of a number is not supported", "write it with operators")
         case _:
             raise PyRaise(AttributeError(f"'{type_of(owner).__name__}' object has no attribute '{name}'"))
 

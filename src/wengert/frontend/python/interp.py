@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import Unsupported
+from wengert.errors import Unsupported, WengertError, exception_name
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail, Var
 from wengert.ir.types import I64
 
 from . import arrays, builtin, index, mathlib, numeric, numpy_api, subclasses
 from .calls import Calls
-from .control import Body, Control, Target
+from .control import Body, Control, ExitNow, Target
 from .externals import Externals, Held
 from .frame import Frame, PyRaise
 from .functions import Functions, Staging
 from .lists import Lists
 from .slots import MAX_KINDS
 from .source import scope_of
-from .stage import Stage
+from .stage import NeedLeafStatic, NeedStatic, Restage, Stage
 from .statements import Statements
 from .subclasses import SubArray
 from .values import (
@@ -264,7 +265,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
             other = b if isinstance(a, RList) else a
             if symbol == "+" and not isinstance(other, RArray) and not (isinstance(other, RScalar) and not other.python):
                 return self.list_concatenation(a, b)
-            if isinstance(other, RScalar) and other.python or not _staged_number(other):
+            if (isinstance(other, RScalar) and other.python) or not _staged_number(other):
                 raise self.stage.refuse(f"{symbol} of a list that grows at run time", "use np.array(list)")
         if _staged_number(a) or _staged_number(b):
             if isinstance(a, (list, tuple)) and isinstance(b, RScalar) and b.python and symbol == "*":
@@ -448,7 +449,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
             raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
         if isinstance(container, dict):
             item = self.static_key(item)
-        if contains_runtime(item) and not isinstance(item, Closure) or (isinstance(container, (list, tuple)) and contains_runtime(container)):
+        if (contains_runtime(item) and not isinstance(item, Closure)) or (isinstance(container, (list, tuple)) and contains_runtime(container)):
             found: Any = False
             for candidate in self.static_iterable(container):
                 same = self.relation("==", item, candidate)
@@ -508,6 +509,9 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         owner, key = self.resolve(owner), self.resolve(key)
         if isinstance(owner, Choice):
             return self.over_choice(lambda o: self.get_item(o, key), owner)
+        inner = _choice_in(key) if isinstance(owner, RArray) else None
+        if inner is not None:
+            return self.over_choice(lambda c: self.get_item(owner, _replaced(key, inner, c)), inner)
         key = subclasses.array_of(key)
         match owner:
             case SubArray() if subclasses.defined(self, owner, "__getitem__") is None:
@@ -622,13 +626,19 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         """Run Python itself on static values; its exceptions are the program's."""
         try:
             return run()
+        except (WengertError, PyRaise, Restage, NeedStatic, NeedLeafStatic, ExitNow):
+            raise
         except Exception as error:
+            if _STAGED.search(str(error)):
+                raise self.stage.refuse(
+                    "Python itself meets a run-time value here", "use arrays, numbers and loops instead"
+                ) from error
             raise PyRaise(error) from error
 
     def fail(self, error: PyRaise) -> None:
         """Emit the failure of a program path."""
         template, args = self.error_text(error)
-        self.stage.emit(Fail(error.kind.__name__, template, args, self.stage.span))
+        self.stage.emit(Fail(exception_name(error.kind), template, args, self.stage.span))
 
     def error_text(self, error: PyRaise) -> tuple[str, tuple[Expr, ...]]:
         if error.message is not None:
@@ -684,6 +694,26 @@ class Interp(Control, Statements, Calls, Functions, Lists):
 
 
 _comprehensions: dict[ast.AST, ast.FunctionDef] = {}
+_STAGED = re.compile(r"\b(RScalar|RArray|RList|RRange|RIter|Choice|MaybeUnbound|Poison|BoundMethod|Closure)\b")
+
+
+def _choice_in(key: Any) -> Choice | None:
+    """A value of several possible kinds in an index."""
+    if isinstance(key, Choice):
+        return key
+    parts = key if isinstance(key, tuple) else (key.start, key.stop, key.step) if isinstance(key, slice) else ()
+    return next((found for p in parts if (found := _choice_in(p)) is not None), None)
+
+
+def _replaced(key: Any, old: Choice, new: Any) -> Any:
+    """The index with `new` in place of `old`."""
+    if key is old:
+        return new
+    if isinstance(key, tuple):
+        return tuple(_replaced(k, old, new) for k in key)
+    if isinstance(key, slice):
+        return slice(*(_replaced(k, old, new) for k in (key.start, key.stop, key.step)))
+    return key
 
 
 def _staged_number(value: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, If, Load, Loop, Store, Var
+from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, If, Load, Loop, Var
 from wengert.ir.types import BOOL, I64, DType
 
 from .. import arrays, numeric

@@ -204,14 +204,6 @@ def det(interp: Interp, a: Any) -> Any:
     return scalar(interp.stage, arrays.element(target, ()), "det") if target.rank == 0 else target
 
 
-@handles(np.linalg.slogdet)
-def slogdet(interp: Interp, a: Any) -> SlogdetResult:
-    """Sign and logarithm of the determinant, through the determinant itself (which may overflow where NumPy's does not)."""
-    raise interp.stage.refuse(
-        "slogdet is not supported", "use the logarithms of the diagonal of a Cholesky factor, or np.log(np.linalg.det(a))"
-    )
-
-
 @handles(np.linalg.eigh)
 def eigh(interp: Interp, a: Any, UPLO: Any = "L") -> EighResult:
     stage = interp.stage

@@ -268,6 +268,23 @@ handles(np.linalg.vecdot)(vecdot)
 handles(np.linalg.matmul)(matmul)
 
 
+def _matrix_by_vector(interp: Interp, a: Any, x: Any) -> Any:
+    column = insert_axis(interp.stage, (v := array(interp, x)), v.rank)
+    product = matmul(interp, a, column)
+    return arrays.drop_axis(product, product.rank - 1)
+
+
+def _vector_by_matrix(interp: Interp, x: Any, a: Any) -> Any:
+    """The vector is conjugated, as NumPy has it."""
+    v = array(interp, x)
+    v = numeric.ufunc(interp.stage, np.conjugate, v) if v.dtype.is_complex else v  # type: ignore[assignment]
+    product = matmul(interp, insert_axis(interp.stage, v, v.rank - 1), a)
+    return arrays.drop_axis(product, product.rank - 2)
+
+
+GENERALISED = {"matmul": matmul, "vecdot": vecdot, "matvec": _matrix_by_vector, "vecmat": _vector_by_matrix}
+
+
 @handles(np.outer, np.linalg.outer)
 def outer(interp: Interp, a: Any, b: Any, out: Any = None) -> Any:
     x, y = (flat(interp.stage, array(interp, v)) for v in (a, b))

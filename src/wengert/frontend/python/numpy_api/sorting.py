@@ -17,6 +17,7 @@ from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    add_to,
     array,
     axes_of,
     axis_of,
@@ -24,6 +25,7 @@ from .common import (
     element0,
     fix,
     flat,
+    given,
     hint_of,
     insert_axis,
     number_dtype,
@@ -164,8 +166,10 @@ _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 def _quantiles(
-    interp: Interp, a: Any, q: Any, scale: float, axis: Any, out: Any, method_: Any, keepdims: Any, message: str
-) -> Any:
+    interp: Interp, a: Any, q: Any, scale: float, axis: Any, out: Any, method_: Any, keepdims: Any, message: str,
+    skip_nan: bool = False,
+) -> Any:  # fmt: skip
+    """Quantiles of each group, NaN if it has a NaN; with `skip_nan` of what is not NaN, NaN if there is nothing else."""
     stage = interp.stage
     if method_ not in _METHODS:
         raise stage.refuse(f"quantiles with method={method_!r}", f"use one of {', '.join(_METHODS)}")
@@ -190,15 +194,31 @@ def _quantiles(
     arrays.nest(stage, fractions.shape, check)
     stage.fail_if(stage.load_cell(bad, "outside"), "ValueError", message)
     k = fractions.rank
+    valid = _valid_counts(stage, ordered) if skip_nan else None
 
     def at(i: Sequence[Expr]) -> Expr:
         f = build.div(build.cast(arrays.element(fractions, i[:k]), F64), build.const(scale, F64))
-        return _quantile(stage, lambda p: arrays.element(ordered, [*i[k:], p]), n, f, method_, dtype)
+        read = lambda p: arrays.element(ordered, [*i[k:], p])  # noqa: E731
+        if valid is None:
+            return _quantile(stage, read, n, f, method_, dtype)
+        # Without any valid element the first one, a NaN, is taken.
+        count = stage.let(build.max_(arrays.element(valid, i[k:]), ONE), "n")
+        return _quantile(stage, read, count, f, method_, dtype)
 
     result = arrays.lazy(stage, dtype, (*fractions.shape, *value.shape[:-1]), at, [ordered, fractions], cost=8)
     if not isinstance(where, RArray):
         result = fix(stage, result, 0, ZERO)
     return written(interp, _keep(interp, result, axes, keepdims, result.rank - value.rank + 1), out, "quantile")
+
+
+def _valid_counts(stage: Stage, ordered: RArray) -> RArray:
+    """How many elements of each sorted group are not NaN."""
+    counts = stage.alloc(I64, ordered.shape[:-1], "valid", zero=True)
+    arrays.nest(
+        stage, ordered.shape,
+        lambda i: add_to(stage, counts, i[:-1], build.cast(build.not_(build.op("isnan", arrays.element(ordered, i))), I64)),
+    )  # fmt: skip
+    return counts
 
 
 def _as_vector(interp: Interp, value: Any) -> RArray:
@@ -251,6 +271,33 @@ def percentile(
 ) -> Any:  # fmt: skip
     only_default(interp, "percentile", weights=(weights, None))
     return _quantiles(interp, a, q, 100.0, axis, out, method, keepdims, "Percentiles must be in the range [0, 100]")
+
+
+@handles(np.nanquantile)
+def nanquantile(
+    interp: Interp, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False,
+    method: Any = "linear", keepdims: Any = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    only_default(interp, "nanquantile", weights=(weights, None))
+    keep = bool(keepdims) if given(keepdims) else False
+    return _quantiles(interp, a, q, 1.0, axis, out, method, keep, "Quantiles must be in the range [0, 1]", True)
+
+
+@handles(np.nanpercentile)
+def nanpercentile(
+    interp: Interp, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False,
+    method: Any = "linear", keepdims: Any = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    only_default(interp, "nanpercentile", weights=(weights, None))
+    keep = bool(keepdims) if given(keepdims) else False
+    return _quantiles(interp, a, q, 100.0, axis, out, method, keep, "Percentiles must be in the range [0, 100]", True)
+
+
+@handles(np.nanmedian)
+def nanmedian(
+    interp: Interp, a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False
+) -> Any:
+    return nanquantile(interp, a, 0.5, axis, out, keepdims=keepdims)
 
 
 # -- searching -------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.errors import WengertError
 from wengert.ir import build
-from wengert.ir.nodes import Expr, Store
+from wengert.ir.nodes import Expr
 from wengert.ir.types import BOOL, DType
 
 from .. import arrays, index, numeric
@@ -47,13 +48,16 @@ def call_ufunc(
         args, out = args[: ufunc.nin], args[ufunc.nin]
     if len(args) < ufunc.nin:
         type_error(f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments but {len(args)} were given")
-    if ufunc in (np.matmul, np.vecdot):
-        from .products import matmul, vecdot
+    if ufunc.signature is not None:
+        from .products import GENERALISED
 
+        if ufunc.__name__ not in GENERALISED:
+            raise stage.refuse(f"numpy.{ufunc.__name__} is not supported", "write it with np.matmul or np.einsum")
         only_default(interp, ufunc.__name__, axes=(axes, None), axis=(axis, None), keepdims=(keepdims, None))
-        product = (matmul if ufunc is np.matmul else vecdot)(interp, *args)
-        return write_out(interp, ufunc, product, out, where)
-    only_default(interp, ufunc.__name__, signature=(signature, None), sig=(sig, None), casting=(casting, "same_kind"))
+        return write_out(interp, ufunc, GENERALISED[ufunc.__name__](interp, *args), out, where)
+    only_default(interp, ufunc.__name__, signature=(signature, None), sig=(sig, None))
+    if casting not in ("same_kind", "unsafe"):
+        raise stage.refuse(f"{ufunc.__name__}(casting={casting!r})", "call it without casting")
     if all(plain_number(a) for a in args) and out is None and where is True:
         return native(interp, ufunc, args, dtype)
     operands = [numbers(interp, a) for a in args]
@@ -63,9 +67,11 @@ def call_ufunc(
     register_special(ufunc)
     try:
         result = numeric.ufunc(stage, ufunc, *operands, dtype=kind)
+    except WengertError:
+        raise
     except TypeError as error:
         type_error(str(error))
-    return write_out(interp, ufunc, result, out, where)
+    return write_out(interp, ufunc, result, out, where, casting)
 
 
 def plain_number(value: Any) -> bool:
@@ -121,7 +127,9 @@ def apply(stage: Stage, fn: numeric.ElementFn, dtype: DType, operands: Sequence[
 # -- results ---------------------------------------------------------------------------------------------------
 
 
-def write_out(interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = True) -> Any:
+def write_out(
+    interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = True, casting: str = "same_kind"
+) -> Any:
     """The result itself, or `out` with the result written into it (where the mask holds)."""
     stage = interp.stage
     out = interp.resolve(out)
@@ -140,7 +148,7 @@ def write_out(interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = Tr
         return result
     if not isinstance(out, RArray):
         type_error("return arrays must be of ArrayType")
-    check_cast(ufunc, result if isinstance(result, RArray) else numeric.as_scalar(result), out)
+    check_cast(ufunc, result if isinstance(result, RArray) else numeric.as_scalar(result), out, casting)
     index.require_writable(stage, out)
     if not masked:
         arrays.assign(stage, out, result if isinstance(result, RArray) else numeric.as_scalar(result))
@@ -149,13 +157,13 @@ def write_out(interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = Tr
     return out
 
 
-def check_cast(function: Any, result: Any, out: RArray) -> None:
-    """Raise TypeError unless the result may be stored into `out` ("same_kind")."""
-    if not np.can_cast(result.dtype.numpy, out.dtype.numpy, "same_kind"):
+def check_cast(function: Any, result: Any, out: RArray, casting: Any) -> None:
+    """Raise TypeError unless the result may be stored into `out`."""
+    if not np.can_cast(result.dtype.numpy, out.dtype.numpy, casting):
         name = getattr(function, "__name__", str(function))
         type_error(
             f"Cannot cast ufunc '{name}' output from {result.dtype.numpy!r} to {out.dtype.numpy!r} "
-            "with casting rule 'same_kind'"
+            f"with casting rule '{casting}'"
         )
 
 

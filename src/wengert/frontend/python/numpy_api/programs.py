@@ -1,0 +1,162 @@
+"""NumPy functions written as ordinary programs: they are staged like the user's own code (see `programmed`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+def apply_along_axis(func1d: Any, axis: int, arr: Array, *args: Any, **kwargs: Any) -> Array:
+    """The function of every vector along an axis; its result takes the axis's place."""
+    lines = np.moveaxis(np.asarray(arr), axis, -1)
+    rest = lines.shape[:-1]
+    flat = lines.reshape(-1, lines.shape[-1])
+    if flat.shape[0] == 0:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    first = np.asarray(func1d(flat[0], *args, **kwargs))
+    out = np.empty((flat.shape[0], *first.shape), dtype=first.dtype)
+    out[0] = first
+    for k in range(1, flat.shape[0]):
+        out[k] = func1d(flat[k], *args, **kwargs)
+    full = out.reshape(rest + first.shape)
+    count = np.ndim(first)
+    place = axis if axis >= 0 else axis + np.ndim(lines)
+    sources = tuple(range(np.ndim(full) - count, np.ndim(full)))
+    targets = tuple(range(place, place + count))
+    return np.moveaxis(full, sources, targets)
+
+
+def vectorized(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A function of numbers applied elementwise; the dtype is that of its first result."""
+    wide = np.broadcast_arrays(*args)
+    shape = wide[0].shape
+    flat = [np.ravel(w) for w in wide]
+    if flat[0].shape[0] == 0:
+        raise ValueError("cannot call `vectorize` on size 0 inputs unless `otypes` is set")
+    first = np.asarray(function(*[f[0] for f in flat], **kwargs))
+    out = np.empty(flat[0].shape[0], dtype=first.dtype)
+    out[0] = first
+    for k in range(1, out.shape[0]):
+        out[k] = function(*[f[k] for f in flat], **kwargs)
+    return out.reshape(shape)
+
+
+def unique(
+    ar: Array, return_index: bool, return_inverse: bool, return_counts: bool, equal_nan: bool
+) -> Any:
+    """Sorted distinct elements, with where they are, how to rebuild the array, how many there are."""
+    flat = np.ravel(np.asarray(ar))
+    n = flat.shape[0]
+    order = np.argsort(flat, kind="stable")
+    ordered = flat[order]
+    new = np.ones(n, dtype=bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    if equal_nan and np.issubdtype(flat.dtype, np.inexact):
+        new[1:] &= ~(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
+    values = ordered[new]
+    result = [values]
+    if return_index:
+        result.append(order[new])
+    if return_inverse:
+        inverse = np.empty(n, dtype=np.int64)
+        inverse[order] = np.cumsum(new) - 1
+        result.append(inverse.reshape(np.shape(ar)))
+    if return_counts:
+        starts = np.append(np.nonzero(new)[0], n)
+        result.append(np.diff(starts))
+    return result[0] if len(result) == 1 else tuple(result)
+
+
+def isin(element: Array, test_elements: Array, invert: bool) -> Array:
+    """Whether each element is among the others."""
+    x = np.asarray(element)
+    known = np.sort(np.ravel(np.asarray(test_elements)))
+    if known.shape[0] == 0:
+        return np.full(x.shape, invert)
+    place = np.minimum(np.searchsorted(known, x), known.shape[0] - 1)
+    found = known[place] == x
+    return ~found if invert else found
+
+
+def setdiff1d(ar1: Array, ar2: Array, assume_unique: bool) -> Array:
+    first = np.ravel(np.asarray(ar1)) if assume_unique else np.unique(ar1)
+    return first[np.isin(first, ar2, invert=True)]
+
+
+def union1d(ar1: Array, ar2: Array) -> Array:
+    return np.unique(np.concatenate((ar1, ar2), axis=None))
+
+
+def intersect1d(ar1: Array, ar2: Array) -> Array:
+    first = np.unique(ar1)
+    return first[np.isin(first, ar2)]
+
+
+def lexsort(keys: Any) -> Array:
+    """Indices that sort by the last key, then by the one before, and so on."""
+    order = np.argsort(keys[0], kind="stable")
+    for key in keys[1:]:
+        order = order[np.argsort(key[order], kind="stable")]
+    return order
+
+
+def insert(arr: Array, index: int, values: Array, axis: int) -> Array:
+    """One position, values broadcast into it."""
+    n = arr.shape[axis]
+    at = index + n if index < 0 else index
+    if at < 0 or at > n:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")
+    moved = np.moveaxis(arr, axis, 0)
+    piece = np.asarray(values)
+    if np.ndim(piece) < np.ndim(arr):
+        piece = np.broadcast_to(piece, moved.shape[1:])[None] if np.ndim(piece) != 1 or np.ndim(arr) != 1 else piece
+    else:
+        piece = np.moveaxis(piece, axis, 0)
+    joined = np.concatenate((moved[:at], piece.astype(arr.dtype), moved[at:]), axis=0)
+    return np.moveaxis(joined, 0, axis)
+
+
+def delete(arr: Array, index: int, axis: int) -> Array:
+    """All but one position."""
+    n = arr.shape[axis]
+    at = index + n if index < 0 else index
+    if at < 0 or at >= n:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")
+    moved = np.moveaxis(arr, axis, 0)
+    return np.moveaxis(np.concatenate((moved[:at], moved[at + 1 :]), axis=0), 0, axis)
+
+
+def slogdet(a: Array) -> tuple[Any, Any]:
+    """Sign and logarithm of the modulus of the determinant, by elimination with row exchanges."""
+    lu = np.array(a)
+    n = lu.shape[0]
+    sign = lu.dtype.type(1)
+    logarithm = np.abs(lu.dtype.type(0))
+    for k in range(n):
+        p = k + np.argmax(np.abs(lu[k:, k]))
+        if p != k:
+            for j in range(n):
+                kept = lu[k, j]
+                lu[k, j] = lu[p, j]
+                lu[p, j] = kept
+            sign = -sign
+        pivot = lu[k, k]
+        size = np.abs(pivot)
+        if size == 0:
+            return lu.dtype.type(0), -np.abs(lu.dtype.type(np.inf))
+        sign = sign * (pivot / size)
+        logarithm = logarithm + np.log(size)
+        for i in range(k + 1, n):
+            factor = lu[i, k] / pivot
+            for j in range(k + 1, n):
+                lu[i, j] -= factor * lu[k, j]
+    return sign, logarithm
+
+
+def tensorsolve(a: Array, b: Array) -> Array:
+    shape = a.shape[np.ndim(b) :]
+    matrix = a.reshape(b.size, -1)
+    return np.linalg.solve(matrix, np.ravel(b)).reshape(shape)
