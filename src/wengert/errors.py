@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import importlib
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from wengert.ir.nodes import Span
 
@@ -51,6 +56,29 @@ class NotDifferentiable(WengertError, TypeError):
     def __init__(self, what: str, span: Span | None, reason: str, way_out: str) -> None:
         self.problem = Problem(span, f"{what}: {reason}", way_out, "not-differentiable")
         super().__init__(str(self.problem))
+
+
+def exception_class(name: str) -> type[Exception] | None:
+    """The exception that a `Fail` names: a builtin or NumPy's by its name, any other as "module:qualified.name"."""
+    module, colon, path = name.partition(":")
+    if not colon:
+        homes: tuple[Any, ...] = (builtins, np.linalg, np.exceptions)
+        found: Any = next((getattr(home, name) for home in homes if hasattr(home, name)), None)
+    else:
+        try:
+            found = importlib.import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError):
+            return None
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def exception_name(kind: type[BaseException]) -> str:
+    """The name by which `exception_class` finds an exception."""
+    if exception_class(kind.__name__) is kind:
+        return kind.__name__
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 class CompilerNotFound(WengertError, RuntimeError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias, TypeGuard
 
 import numpy as np
 
+from ..errors import exception_class
 from .libops import LIBOPS
 from .nodes import Buffer, Growable, Param, Scalar, Span
 
@@ -165,8 +165,8 @@ def lib(op: str, attrs: Mapping[str, object], outs: tuple[Array, ...], ins: tupl
 
 def failure(exception: str, message: str, args: tuple[Any, ...], span: Span | None) -> Exception:
     """The exception of a `Fail`, with the attribute `span` and, if that is known, a note."""
-    kind = np.linalg.LinAlgError if exception == "LinAlgError" else getattr(builtins, exception, None)
-    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+    kind = exception_class(exception)
+    if kind is None:
         raise IllegalIR(f"unknown exception {exception}")
     first, *rest = message.split("{}")
     error = kind(first + "".join(f"{a}{text}" for a, text in zip(args, rest, strict=True)))

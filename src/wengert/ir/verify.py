@@ -7,13 +7,13 @@ which the interpreter checks.
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias, assert_never
 
 import numpy as np
 
+from ..errors import exception_class
 from .libops import LIBOPS
 from .nodes import (
     Accumulate,
@@ -272,7 +272,7 @@ class _FunctionChecker:
                     self._expr(a, None, "")
                 if message.count("{}") != len(args):
                     self.report(f"{message!r} does not show {len(args)} values")
-                if exception != "LinAlgError" and not hasattr(builtins, exception):
+                if exception_class(exception) is None:
                     self.report(f"unknown exception {exception}")
             case _:
                 self._storage_statement(stmt)

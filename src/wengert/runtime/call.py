@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import contextlib
 import ctypes
 import importlib
 import os
@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from ..backend.c import emit
-from ..errors import WengertError
+from ..errors import WengertError, exception_class
 from ..ir.nodes import Module, Span
 from ..ir.types import DType
 from . import compile as compiling
@@ -146,12 +146,11 @@ def _raise(exception: str, message: str, shown: tuple[Any, ...], where: tuple[An
     """Raise the exception that a program recorded."""
     first, *rest = message.split("{}")
     text = first + "".join(f"{a}{part}" for a, part in zip(shown, rest, strict=False))
-    homes: tuple[Any, ...] = (builtins, np.linalg, np.exceptions)
-    kind: Any = next((getattr(home, exception) for home in homes if hasattr(home, exception)), None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        error = kind(text)
-    else:
-        error = RuntimeError(f"{exception}: {text}")
+    error: Exception = RuntimeError(f"{exception}: {text}")
+    kind = exception_class(exception)
+    if kind is not None:
+        with contextlib.suppress(TypeError):  # a constructor that takes something else than a message
+            error = kind(text)
     if where and where[1]:
         span = Span(*where)
         error.span = span  # pyright: ignore[reportAttributeAccessIssue]
