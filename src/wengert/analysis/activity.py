@@ -92,11 +92,6 @@ class Flow:
         named = frozenset(s for s in inexact if aliases.of(s) in active)
         return Activity(frozenset(active - set(aliases.parent)), named)
 
-    def depends(self, function: str, output: str, source: str) -> bool:
-        """Whether the storage `output` may depend on the name `source`."""
-        reached = _reach(self.edges[function], self._nodes(function, [source]))
-        return bool(reached & set(self._nodes(function, [output])))
-
     def _nodes(self, function: str, names: Iterable[str]) -> list[str]:
         return [node for n in names if (node := self._node(function, n)) is not None]
 
