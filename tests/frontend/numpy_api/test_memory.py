@@ -174,29 +174,106 @@ def built_in_lists(v):
 @program(np.zeros((9, 0)), np.zeros(0), np.zeros((0, 10)))
 def empty(a, b, c):
     return (
-        a.sum(axis=1), a.sum(axis=0), b.sum(), c.mean(axis=1), np.concatenate([b, b]), np.cumsum(b), np.diff(b),
-        c @ np.ones((10, 2)), a @ np.ones((0, 3)), np.sort(b), np.where(b > 0, b, 1.0), np.prod(b), np.all(b), np.any(b),
-        c.max(axis=1), np.outer(b, b), np.repeat(b, 3), np.tile(b, 2), np.pad(b, 1), np.linalg.norm(b), np.array([]),
-        np.flip(b), b.reshape(0, 4), np.nonzero(b)[0], np.stack([b, b]), c.T.shape, a.size,
-    )  # fmt: skip
+        a.sum(axis=1),
+        a.sum(axis=0),
+        b.sum(),
+        c.mean(axis=1),
+        np.concatenate([b, b]),
+        np.cumsum(b),
+        np.diff(b),
+        c @ np.ones((10, 2)),
+        a @ np.ones((0, 3)),
+        np.sort(b),
+        np.where(b > 0, b, 1.0),
+        np.prod(b),
+        np.all(b),
+        np.any(b),
+        c.max(axis=1),
+        np.outer(b, b),
+        np.repeat(b, 3),
+        np.tile(b, 2),
+        np.pad(b, 1),
+        np.linalg.norm(b),
+        np.array([]),
+        np.flip(b),
+        b.reshape(0, 4),
+        np.nonzero(b)[0],
+        np.stack([b, b]),
+        c.T.shape,
+        a.size,
+    )
 
 
 @program(np.array(2.5), np.array(3))
 def rank_zero(a, i):
     b = a + 1
     c = np.sin(a) * i
-    return b, c, a.sum(), np.max(a), a.reshape(1), a.ravel(), a.copy(), a.item(), np.array([a, a]), a.shape, np.ones(4) * a, a.T
+    return (
+        b,
+        c,
+        a.sum(),
+        np.max(a),
+        a.reshape(1),
+        a.ravel(),
+        a.copy(),
+        a.item(),
+        np.array([a, a]),
+        a.shape,
+        np.ones(4) * a,
+        a.T,
+    )
 
 
 @program(V.astype(np.float32), V.astype(np.int32), V > 4)
 def dtypes_stay(f, i, b):
     return (
-        f + 1, f * 2.5, f * np.float64(2), f.mean(), f.std(), np.sum(f), i + 1, i / 2, i // 2, i**2, i * f, i.sum(), b + b,
-        b * 2, b.sum(), b.mean(), np.where(b, f, 0), np.where(b, i, f), np.concatenate([f, i]), f @ f, i @ i, np.cumsum(f),
-        np.cumsum(i), np.diff(i), np.abs(i), np.sqrt(i), np.sqrt(f), np.maximum(f, 0), np.clip(i, 1, 3), -i, ~b, f > i,
-        np.dot(f, i), np.outer(f, f), np.median(f), np.linalg.norm(f), np.interp(f, f, f), np.float32(2) * f[0], f[0] * 2,
-        i[0] + np.int8(3), np.full_like(f, 3), np.round(f, 1), np.exp(f), np.stack([i, i]), np.prod(i[1:4]), f.astype(int),
-    )  # fmt: skip
+        f + 1,
+        f * 2.5,
+        f * np.float64(2),
+        f.mean(),
+        f.std(),
+        np.sum(f),
+        i + 1,
+        i / 2,
+        i // 2,
+        i**2,
+        i * f,
+        i.sum(),
+        b + b,
+        b * 2,
+        b.sum(),
+        b.mean(),
+        np.where(b, f, 0),
+        np.where(b, i, f),
+        np.concatenate([f, i]),
+        f @ f,
+        i @ i,
+        np.cumsum(f),
+        np.cumsum(i),
+        np.diff(i),
+        np.abs(i),
+        np.sqrt(i),
+        np.sqrt(f),
+        np.maximum(f, 0),
+        np.clip(i, 1, 3),
+        -i,
+        ~b,
+        f > i,
+        np.dot(f, i),
+        np.outer(f, f),
+        np.median(f),
+        np.linalg.norm(f),
+        np.interp(f, f, f),
+        np.float32(2) * f[0],
+        f[0] * 2,
+        i[0] + np.int8(3),
+        np.full_like(f, 3),
+        np.round(f, 1),
+        np.exp(f),
+        np.stack([i, i]),
+        np.prod(i[1:4]),
+        f.astype(int),
+    )
 
 
 @program(M, V)

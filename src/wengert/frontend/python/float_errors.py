@@ -42,10 +42,15 @@ class ErrorState:
 def errstate(interp: Interp, *, call: Any = None, **kinds: Any) -> ErrorState:
     """The state to switch to: "all" stands for every kind."""
     if "all" in kinds:
-        kinds = {**dict.fromkeys((*KINDS, "over", "under"), kinds["all"]), **{k: v for k, v in kinds.items() if k != "all"}}
+        kinds = {
+            **dict.fromkeys((*KINDS, "over", "under"), kinds["all"]),
+            **{k: v for k, v in kinds.items() if k != "all"},
+        }
     for kind, action in kinds.items():
         if action in ("call", "log") or (action == "raise" and kind not in KINDS):
-            raise interp.stage.refuse(f"np.errstate({kind}={action!r})", "test the values, or np.isfinite of the results")
+            raise interp.stage.refuse(
+                f"np.errstate({kind}={action!r})", "test the values, or np.isfinite of the results"
+            )
     return ErrorState({k: v for k, v in kinds.items() if k in KINDS and v is not None})
 
 

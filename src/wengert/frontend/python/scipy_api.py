@@ -106,10 +106,14 @@ def norm(
 
 
 @handles(scipy.linalg.eigh)
-def eigh(interp: Interp, a: Any, b: Any = None, *, lower: Any = True, eigvals_only: Any = False, overwrite_a: Any = False,
-         overwrite_b: Any = False, type: Any = 1, check_finite: Any = True, subset_by_index: Any = None,
-         subset_by_value: Any = None, driver: Any = None) -> Any:  # fmt: skip
-    only_default(interp, "eigh", b=(b, None), subset_by_index=(subset_by_index, None), subset_by_value=(subset_by_value, None))
+def eigh(
+    interp: Interp, a: Any, b: Any = None, *, lower: Any = True, eigvals_only: Any = False, overwrite_a: Any = False,
+    overwrite_b: Any = False, type: Any = 1, check_finite: Any = True, subset_by_index: Any = None,
+    subset_by_value: Any = None, driver: Any = None,
+) -> Any:  # fmt: skip
+    only_default(
+        interp, "eigh", b=(b, None), subset_by_index=(subset_by_index, None), subset_by_value=(subset_by_value, None)
+    )
     values, vectors = linalg.eigh(interp, a, "L" if lower else "U")
     return values if eigvals_only else (values, vectors)
 
@@ -155,8 +159,12 @@ def solve_triangular(
     zero = build.zero(kind)
     if not unit_diagonal:
         bad = stage.cell(build.BOOL, "singular", init=build.const(False, build.BOOL))
-        arrays.nest(stage, (n,), lambda i: add_to_cell(stage, bad, build.eq(arrays.element(matrix, (*i, *i)), zero), "max"))
-        stage.fail_if(stage.load_cell(bad, "singular"), "LinAlgError", "A singular matrix detected: zero on the diagonal")
+        arrays.nest(
+            stage, (n,), lambda i: add_to_cell(stage, bad, build.eq(arrays.element(matrix, (*i, *i)), zero), "max")
+        )
+        stage.fail_if(
+            stage.load_cell(bad, "singular"), "LinAlgError", "A singular matrix detected: zero on the diagonal"
+        )
     target = stage.alloc(kind, right.shape, hint_of(interp, "solution"))
 
     def entry(i: Expr, k: Expr) -> Expr:
@@ -171,7 +179,7 @@ def solve_triangular(
             cell = stage.cell(kind, "rest", init=stage.let(arrays.element(right, (i, j))))
 
             def subtract(k: Expr) -> None:
-                        add_to_cell(stage, cell, build.neg(build.mul(entry(i, k), arrays.element(target, (k, j)))))
+                add_to_cell(stage, cell, build.neg(build.mul(entry(i, k), arrays.element(target, (k, j)))))
 
             loop(stage, first, last, subtract, "k")
             rest = stage.load_cell(cell, "rest")
@@ -204,4 +212,3 @@ def block_diag(interp: Interp, *arrs: Any) -> RArray:
 @handles(scipy.integrate.trapezoid)
 def trapezoid(interp: Interp, y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     return scans.trapezoid(interp, y, x, dx, axis)
-

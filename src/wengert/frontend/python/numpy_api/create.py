@@ -200,7 +200,9 @@ def _sequence_dtype(leaves: Sequence[Any]) -> DType:
 
 
 @handles(np.asarray, np.asanyarray, np.ascontiguousarray)
-def asarray(interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, like: Any = None, **other: Any) -> RArray:
+def asarray(
+    interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, like: Any = None, **other: Any
+) -> RArray:
     only_default(interp, "asarray", like=(None if isinstance(like, (RArray, np.ndarray)) else like, None))
     only_default(interp, "asarray", **{k: (v, None) for k, v in other.items()})
     _check_order(interp, order)
@@ -323,7 +325,14 @@ def _like(interp: Interp, a: Any, dtype: Any, shape: Any) -> tuple[DType, tuple[
 
 @handles(np.zeros_like)
 def zeros_like(
-    interp: Interp, a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    interp: Interp,
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> RArray:
     kind, extents = _like(interp, a, dtype, shape)
     return interp.stage.alloc(kind, extents, hint_of(interp, "zeros"), zero=True)
@@ -340,7 +349,14 @@ def empty_like(
 
 @handles(np.ones_like)
 def ones_like(
-    interp: Interp, a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    interp: Interp,
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> RArray:
     kind, extents = _like(interp, a, dtype, shape)
     return filled(interp.stage, kind, extents, build.one(kind))

@@ -76,9 +76,13 @@ def _parse(interp: Interp, operands: tuple[Any, ...]) -> tuple[list[str], list[R
     terms = left.split(",")
     if len(terms) != len(values):
         problem = "fewer" if len(terms) > len(values) else "more"
-        raise ValueError(f"{problem} operands provided to einstein sum function than specified in the subscripts string")
+        raise ValueError(
+            f"{problem} operands provided to einstein sum function than specified in the subscripts string"
+        )
     free = [c for c in reversed(LETTERS) if c not in subscripts]
-    dots = max((v.rank - len(t.replace("...", "")) for t, v in zip(terms, values, strict=True) if "..." in t), default=0)
+    dots = max(
+        (v.rank - len(t.replace("...", "")) for t, v in zip(terms, values, strict=True) if "..." in t), default=0
+    )
     wild = "".join(free[:dots])
     for k, (t, v) in enumerate(zip(terms, values, strict=True)):
         missing = v.rank - len(t.replace("...", ""))
@@ -99,7 +103,9 @@ def _parse(interp: Interp, operands: tuple[Any, ...]) -> tuple[list[str], list[R
         result = wild + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in wild))
     for c in result:
         if c not in "".join(terms):
-            raise ValueError(f"einstein sum subscripts string included output subscript '{c}' which never appeared in an input")
+            raise ValueError(
+                f"einstein sum subscripts string included output subscript '{c}' which never appeared in an input"
+            )
         if result.count(c) > 1:
             raise ValueError(f"einstein sum subscripts string includes output subscript '{c}' multiple times")
     return terms, values, result
@@ -147,5 +153,3 @@ def _as_matrix_product(interp: Interp, terms: list[str], values: list[RArray], r
     a = a if t0 == result[0] + k else permute(interp.stage, a, (1, 0))
     b = b if t1 == k + result[1] else permute(interp.stage, b, (1, 0))
     return matrix_product(interp, a, b, kind)
-
-

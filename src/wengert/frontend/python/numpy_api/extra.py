@@ -52,7 +52,9 @@ def programmed(interp: Interp, program: Any, *args: Any, **kwargs: Any) -> Any:
 @handles(np.apply_along_axis)
 def apply_along_axis(interp: Interp, func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     value = stored(interp, arr)
-    return programmed(interp, programs.apply_along_axis, func1d, axis_of(interp, axis, value.rank), value, *args, **kwargs)
+    return programmed(
+        interp, programs.apply_along_axis, func1d, axis_of(interp, axis, value.rank), value, *args, **kwargs
+    )
 
 
 class Vectorized:
@@ -67,9 +69,7 @@ def vectorize(
     interp: Interp, pyfunc: Any, otypes: Any = None, doc: Any = None, excluded: Any = None, cache: Any = False,
     signature: Any = None,
 ) -> Vectorized:  # fmt: skip
-    only_default(
-        interp, "vectorize", otypes=(otypes, None), excluded=(excluded, None), signature=(signature, None)
-    )
+    only_default(interp, "vectorize", otypes=(otypes, None), excluded=(excluded, None), signature=(signature, None))
     return Vectorized(pyfunc)
 
 
@@ -102,7 +102,13 @@ def unique(
 
 @handles(np.isin)
 def isin(
-    interp: Interp, element: Any, test_elements: Any, assume_unique: Any = False, invert: Any = False, *, kind: Any = None
+    interp: Interp,
+    element: Any,
+    test_elements: Any,
+    assume_unique: Any = False,
+    invert: Any = False,
+    *,
+    kind: Any = None,
 ) -> Any:
     return programmed(interp, programs.isin, array(interp, element), array(interp, test_elements), bool(invert))
 
@@ -262,9 +268,7 @@ def _unravelled(stage: Stage, shape: tuple[Expr, ...], i: Expr) -> tuple[Expr, .
 @handles(np.ndindex)
 def ndindex(interp: Interp, *shape: Any) -> RIter:
     extents = shape_of(interp, shape[0] if len(shape) == 1 else shape)
-    return RIter(
-        arrays.size(extents), lambda i: tuple(RScalar(e, True) for e in _unravelled(interp.stage, extents, i))
-    )
+    return RIter(arrays.size(extents), lambda i: tuple(RScalar(e, True) for e in _unravelled(interp.stage, extents, i)))
 
 
 @handles(np.ndenumerate)
@@ -355,5 +359,3 @@ def _logaddexp2(stage: Stage, a: list[Expr]) -> Expr:
     tail = build.op("log1p", build.op("exp2", build.neg(gap)))
     both = build.add(larger, build.div(tail, build.const(math.log(2), x.dtype)))
     return build.select(build.eq(x, y), build.add(x, build.one(x.dtype)), both)
-
-

@@ -33,7 +33,7 @@ from .common import (
 from .ranges import linspace
 from .reduce import extremum, sum_
 from .scans import diff, neighbours
-from .sorting import check_increasing, search
+from .searching import check_increasing, search
 
 if TYPE_CHECKING:
     from ..interp import Interp
@@ -170,7 +170,8 @@ def _outer_edges(interp: Interp, data: RArray, range_: Any) -> tuple[Any, Any]:
     half = build.const(0.5, wide)
     moved = [build.sub(build.cast(exprs[0], wide), half), build.add(build.cast(exprs[1], wide), half)]
     return tuple(  # type: ignore[return-value]
-        RScalar(stage.let(build.select(same, m, build.cast(e, wide))), python) for m, e in zip(moved, exprs, strict=True)
+        RScalar(stage.let(build.select(same, m, build.cast(e, wide))), python)
+        for m, e in zip(moved, exprs, strict=True)
     )
 
 

@@ -85,7 +85,8 @@ def _with_diagonal(interp: Interp, value: RArray, k: Any) -> RArray:
     consume(stage, value)
     loop(
         stage, ZERO, value.shape[0],
-        lambda i: store(stage, target, (iadd(i, down), iadd(i, right)), arrays.element(value, (i,))), "i", parallel=True,
+        lambda i: store(stage, target, (iadd(i, down), iadd(i, right)), arrays.element(value, (i,))),
+        "i", parallel=True,
     )  # fmt: skip
     return target
 

@@ -245,14 +245,12 @@ def real_if_close(interp: Interp, a: Any, tol: Any = 100) -> Any:
 @handles(np.astype)
 @method("astype")
 def astype(
-    interp: Interp, a: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True, *,
-    device: Any = None,
+    interp: Interp, a: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True,
+    *, device: Any = None,
 ) -> Any:  # fmt: skip
     want = dtype_of(interp, dtype)
     if not np.can_cast(a.dtype.numpy, want.numpy, casting):
-        type_error(
-            f"Cannot cast array data from {a.dtype.numpy!r} to {want.numpy!r} according to the rule '{casting}'"
-        )
+        type_error(f"Cannot cast array data from {a.dtype.numpy!r} to {want.numpy!r} according to the rule '{casting}'")
     if isinstance(a, RScalar):
         return scalar(interp.stage, build.cast(a.expr, want))
     if a.dtype is want:

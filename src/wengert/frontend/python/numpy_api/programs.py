@@ -44,9 +44,7 @@ def vectorized(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return out.reshape(shape)
 
 
-def unique(
-    ar: Array, return_index: bool, return_inverse: bool, return_counts: bool, equal_nan: bool
-) -> Any:
+def unique(ar: Array, return_index: bool, return_inverse: bool, return_counts: bool, equal_nan: bool) -> Any:
     """Sorted distinct elements, with where they are, how to rebuild the array, how many there are."""
     flat = np.ravel(np.asarray(ar))
     n = flat.shape[0]

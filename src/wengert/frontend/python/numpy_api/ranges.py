@@ -66,7 +66,9 @@ def arange(interp: Interp, *args: Any, dtype: Any = None, device: Any = None, li
             raise ZeroDivisionError("division by zero")
         return create.from_range(interp, RRange(first, last, known, stride), want)
     if any(e.dtype.is_complex for e in exprs) or want.is_complex or want is BOOL:
-        raise interp.stage.refuse("arange of complex or boolean numbers is not supported", "use a real arange and convert")
+        raise interp.stage.refuse(
+            "arange of complex or boolean numbers is not supported", "use a real arange and convert"
+        )
     return _float_range(interp, [build.cast(e, F64) for e in exprs], want)
 
 
@@ -303,7 +305,9 @@ def _dense(interp: Interp, axes: Sequence[RArray], dtype: DType) -> RArray:
     shape = tuple(a.shape[0] for a in axes)
     target = stage.alloc(dtype, (Const(len(axes), I64), *shape), hint_of(interp, "grid"))
     for k, axis in enumerate(axes):
-        arrays.fill(stage, fix(stage, target, 0, Const(k, I64)), lambda i, k=k, axis=axis: arrays.element(axis, (i[k],)))
+        arrays.fill(
+            stage, fix(stage, target, 0, Const(k, I64)), lambda i, k=k, axis=axis: arrays.element(axis, (i[k],))
+        )
     return target
 
 
@@ -314,7 +318,9 @@ def _joined(interp: Interp, key: Any, columns: bool) -> RArray:
     parts: list[RArray] = []
     for p in key if isinstance(key, tuple) else (key,):
         if isinstance(p, str):
-            raise interp.stage.refuse("np.r_ with a string directive is not supported", "use np.concatenate or np.stack")
+            raise interp.stage.refuse(
+                "np.r_ with a string directive is not supported", "use np.concatenate or np.stack"
+            )
         a = _axis(interp, p, None) if isinstance(p, slice) else array(interp, p)
         while a.rank < (2 if columns else 1):
             a = insert_axis(interp.stage, a, a.rank)

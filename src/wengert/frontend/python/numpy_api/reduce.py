@@ -138,7 +138,9 @@ def fold(
     def group(at: tuple[Expr, ...]) -> None:
         outer = at if not keepdims else tuple(i for k, i in enumerate(at) if k not in axes)
         full = lambda i: full_index(a.rank, axes, outer, i)  # noqa: E731
-        start = build.cast(arrays.element(a, full([ZERO] * len(inner))), dtype) if init is None else build.cast(init, dtype)
+        start = (
+            build.cast(arrays.element(a, full([ZERO] * len(inner))), dtype) if init is None else build.cast(init, dtype)
+        )
         cell = stage.cell(dtype, "acc", init=stage.let(start))
 
         def step(i: tuple[Expr, ...]) -> None:
@@ -296,7 +298,14 @@ def _mean_dtype(interp: Interp, dtype: Any, kind: DType) -> DType:
 @handles(np.mean)
 @method("mean")
 def mean(
-    interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+    interp: Interp,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
 ) -> Any:
     value = array(interp, a)
     axes = axes_of(interp, axis, value.rank)
@@ -353,8 +362,8 @@ def _correction(interp: Interp, ddof: Any, correction: Any, mean_given: Any) -> 
 @handles(np.var)
 @method("var")
 def var(
-    interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
-    where: Any = True, mean: Any = NO_VALUE, correction: Any = NO_VALUE,
+    interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False,
+    *, where: Any = True, mean: Any = NO_VALUE, correction: Any = NO_VALUE,
 ) -> Any:  # fmt: skip
     less = _correction(interp, ddof, correction, mean)
     return written(interp, variance(interp, a, axis, dtype, less, bool(keepdims), where, False), out, "var")
@@ -363,8 +372,8 @@ def var(
 @handles(np.std)
 @method("std")
 def std(
-    interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
-    where: Any = True, mean: Any = NO_VALUE, correction: Any = NO_VALUE,
+    interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False,
+    *, where: Any = True, mean: Any = NO_VALUE, correction: Any = NO_VALUE,
 ) -> Any:  # fmt: skip
     less = _correction(interp, ddof, correction, mean)
     return written(interp, variance(interp, a, axis, dtype, less, bool(keepdims), where, True), out, "std")
@@ -385,7 +394,10 @@ def extremum(
     mask = mask_of(interp, where, value.shape)
     start = initial_of(interp, initial, None, value.dtype)
     if mask is not None and start is None:
-        raise ValueError(f"reduction operation '{name}' does not have an identity, so to use a where mask one has to specify 'initial'")
+        raise ValueError(
+            f"reduction operation '{name}' does not have an identity, "
+            "so to use a where mask one has to specify 'initial'"
+        )
     if start is None:
         require_elements(interp, value, axes, name)
     total = accumulated(interp, value, axes, bool(keepdims), value.dtype, op, start, None, mask, op)
@@ -395,7 +407,13 @@ def extremum(
 @handles(np.max, np.amax)
 @method("max")
 def max_(
-    interp: Interp, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
+    interp: Interp,
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = NO_VALUE,
+    where: Any = True,
 ) -> Any:
     return extremum(interp, a, axis, out, keepdims, initial, where, "max")
 
@@ -403,7 +421,13 @@ def max_(
 @handles(np.min, np.amin)
 @method("min")
 def min_(
-    interp: Interp, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
+    interp: Interp,
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = NO_VALUE,
+    where: Any = True,
 ) -> Any:
     return extremum(interp, a, axis, out, keepdims, initial, where, "min")
 

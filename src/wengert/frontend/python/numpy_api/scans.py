@@ -244,7 +244,10 @@ def _derivative(interp: Interp, f: RArray, axis: int, h: Any, order: int) -> RAr
     n = f.shape[axis]
     least = Const(order + 1, I64)
     if not stage.nonnegative(isub(n, least)):
-        message = "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+        message = (
+            "Shape of array too small to calculate a numerical gradient, "
+            "at least (edge_order + 1) elements are required."
+        )
         if constant(n) is not None:
             raise ValueError(message)
         stage.fail_if(stage.let(build.lt(n, least)), "ValueError", message)
@@ -264,10 +267,11 @@ def _derivative(interp: Interp, f: RArray, axis: int, h: Any, order: int) -> RAr
     last = isub(n, ONE)
     for place, forward in ((ZERO, True), (last, False)):
         edge = part(stage, target, axis, place, ONE)
-        arrays.fill(
-            stage, edge,
-            lambda i, place=place, forward=forward: _edge(stage, lambda k: at(i, k), place, step, uniform, order, forward, f.dtype),
-        )  # fmt: skip
+
+        def value(i: Sequence[Expr], place: Expr = place, forward: bool = forward) -> Expr:
+            return _edge(stage, lambda k: at(i, k), place, step, uniform, order, forward, f.dtype)
+
+        arrays.fill(stage, edge, value)
     return target
 
 

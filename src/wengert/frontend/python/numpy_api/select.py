@@ -83,7 +83,10 @@ def piecewise(interp: Interp, x: Any, condlist: Any, funclist: Any, *args: Any, 
         *functions, otherwise = functions
         default = interp.call(otherwise, [value, *args], kw) if not numeric.is_number(otherwise) else otherwise
     elif len(functions) != len(conditions):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions "
+            "are expected"
+        )
     else:
         default = RScalar(default, False)
     result = default
@@ -201,7 +204,9 @@ def put_along_axis(interp: Interp, arr: Any, indices: Any, values: Any, axis: An
     place = axis_of(interp, axis, value.rank)
     picks = arrays.stored(stage, array(interp, indices))
     content = numbers(interp, values)
-    content = arrays.copy(stage, content) if isinstance(content, RArray) else RScalar(numeric.as_scalar(content).expr, False)
+    content = (
+        arrays.copy(stage, content) if isinstance(content, RArray) else RScalar(numeric.as_scalar(content).expr, False)
+    )
     index.require_writable(stage, value)
     checked = index.checked_indices(stage, picks, value.shape[place], place)
     wide = arrays.broadcast(stage, content, picks.shape) if isinstance(content, RArray) else content
@@ -272,9 +277,7 @@ def clip_method(interp: Interp, a: Any, min: Any = None, max: Any = None, out: A
 
 
 @handles(np.isclose)
-def isclose(
-    interp: Interp, a: Any, b: Any, rtol: Any = 1.0e-5, atol: Any = 1.0e-8, equal_nan: Any = False
-) -> Any:
+def isclose(interp: Interp, a: Any, b: Any, rtol: Any = 1.0e-5, atol: Any = 1.0e-8, equal_nan: Any = False) -> Any:
     operands = [numbers(interp, v) for v in (a, b, rtol, atol)]
     kind = numeric.result_type([*operands, 1.0])
 
@@ -329,9 +332,7 @@ def array_equal(interp: Interp, a1: Any, a2: Any, equal_nan: Any = False) -> Any
 
 
 @handles(np.nan_to_num)
-def nan_to_num(
-    interp: Interp, x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
-) -> Any:
+def nan_to_num(interp: Interp, x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     value = numbers(interp, x)
     dtype = value.dtype if isinstance(value, RArray) else numeric.as_scalar(value).dtype
     if not dtype.is_inexact:
@@ -368,4 +369,3 @@ def _signed_infinity(positive: bool) -> Callable[..., Any]:
 
 handles(np.isposinf)(_signed_infinity(True))
 handles(np.isneginf)(_signed_infinity(False))
-

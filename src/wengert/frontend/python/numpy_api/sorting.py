@@ -1,4 +1,4 @@
-"""Order: sort, argsort, medians and quantiles, searching in sorted data."""
+"""Order: sort, argsort, medians and quantiles."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.analysis.affine import iadd, isub
+from wengert.analysis.affine import isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Const, Expr, LibCall, Loop, Var
+from wengert.ir.nodes import ONE, ZERO, Const, Expr, LibCall
 from wengert.ir.types import BOOL, F32, F64, I64, DType
 
 from .. import arrays, index, numeric
 from ..registry import handles, method
 from ..stage import Stage
-from ..values import RArray, RScalar
+from ..values import RArray
 from .common import (
     add_to,
     array,
@@ -28,16 +28,10 @@ from .common import (
     given,
     hint_of,
     insert_axis,
-    number_dtype,
     numbers,
     only_default,
-    peek,
     permute,
     require_nonempty,
-    scalar,
-    stored,
-    type_error,
-    when,
 )
 from .reduce import written
 
@@ -152,9 +146,7 @@ def median(
     half = build.const(0.5, calc)
 
     def at(i: Sequence[Expr]) -> Expr:
-        p, q, last = (
-            stage.let(build.cast(arrays.element(ordered, [*i, k]), calc)) for k in (low, high, isub(n, ONE))
-        )
+        p, q, last = (stage.let(build.cast(arrays.element(ordered, [*i, k]), calc)) for k in (low, high, isub(n, ONE)))
         middle = build.select(build.eq(low, high), p, build.mul(build.add(p, q), half))
         return build.cast(build.select(build.op("isnan", last), last, middle), dtype)
 
@@ -169,7 +161,7 @@ def _quantiles(
     interp: Interp, a: Any, q: Any, scale: float, axis: Any, out: Any, method_: Any, keepdims: Any, message: str,
     skip_nan: bool = False,
 ) -> Any:  # fmt: skip
-    """Quantiles of each group, NaN if it has a NaN; with `skip_nan` of what is not NaN, NaN if there is nothing else."""
+    """Quantiles of each group, NaN if it has a NaN; with `skip_nan` of what is not NaN (NaN of nothing)."""
     stage = interp.stage
     if method_ not in _METHODS:
         raise stage.refuse(f"quantiles with method={method_!r}", f"use one of {', '.join(_METHODS)}")
@@ -214,10 +206,12 @@ def _quantiles(
 def _valid_counts(stage: Stage, ordered: RArray) -> RArray:
     """How many elements of each sorted group are not NaN."""
     counts = stage.alloc(I64, ordered.shape[:-1], "valid", zero=True)
-    arrays.nest(
-        stage, ordered.shape,
-        lambda i: add_to(stage, counts, i[:-1], build.cast(build.not_(build.op("isnan", arrays.element(ordered, i))), I64)),
-    )  # fmt: skip
+
+    def count(i: tuple[Expr, ...]) -> None:
+        there = build.not_(build.op("isnan", arrays.element(ordered, i)))
+        add_to(stage, counts, i[:-1], build.cast(there, I64))
+
+    arrays.nest(stage, ordered.shape, count)
     return counts
 
 
@@ -298,157 +292,3 @@ def nanmedian(
     interp: Interp, a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False
 ) -> Any:
     return nanquantile(interp, a, 0.5, axis, out, keepdims=keepdims)
-
-
-# -- searching -------------------------------------------------------------------------------------------------
-
-
-def search(
-    stage: Stage, read: Callable[[Expr], Expr], n: Expr, before: Callable[[Expr], Expr], hint: str = "place"
-) -> Expr:
-    """The number of leading elements for which `before` holds (it must hold for a prefix): binary search."""
-    low, high = stage.cell(I64, "low", init=ZERO), stage.cell(I64, "high", init=n)
-    with stage.block() as body:
-        lo, hi = stage.load_cell(low, "low"), stage.load_cell(high, "high")
-        middle = stage.let(build.op("floordiv", build.add(lo, hi), Const(2, I64)), "middle")
-        go_right = stage.let(before(stage.let(read(middle))))
-        when(
-            stage, go_right,
-            lambda: stage.store_cell(low, build.add(middle, ONE)), lambda: stage.store_cell(high, middle),
-        )  # fmt: skip
-    cond = build.lt(peek(low), peek(high))
-    stage.emit(Loop(stage.fresh("turn"), ZERO, None, tuple(body), cond=cond, span=stage.span))
-    found = stage.load_cell(low, hint)
-    assert isinstance(found, Var)
-    stage.facts.assume(found, 0, n)
-    return found
-
-
-def precedes(x: Expr, key: Expr) -> Expr:
-    """x < key in sorting order: NaN comes last."""
-    less = build.lt(x, key)
-    if not x.dtype.is_float:
-        return less
-    return build.or_(less, build.and_(build.op("isnan", key), build.not_(build.op("isnan", x))))
-
-
-@handles(np.searchsorted)
-def searchsorted(interp: Interp, a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-    stage = interp.stage
-    if side not in ("left", "right"):
-        raise ValueError(f"search side must be 'left' or 'right' (got {side!r})")
-    if sorter is not None:
-        a = index.getitem(stage, array(interp, a), array(interp, sorter))
-    data = stored(interp, a)
-    if data.rank != 1:
-        raise ValueError("object too deep for desired array")
-    keys = numbers(interp, v)
-    kind = DType.of(np.promote_types(data.dtype.numpy, number_dtype(keys).numpy))
-    if kind.is_complex:
-        raise stage.refuse("searchsorted of complex numbers is not supported", "search among real numbers")
-    n = data.shape[0]
-
-    def find(key: Expr) -> Expr:
-        key = stage.let(build.cast(key, kind), "key")
-        read = lambda k: build.cast(arrays.element(data, (k,)), kind)  # noqa: E731
-        if side == "left":
-            return search(stage, read, n, lambda x: precedes(x, key))
-        return search(stage, read, n, lambda x: build.not_(precedes(key, x)))
-
-    if not isinstance(keys, RArray):
-        return RScalar(find(numeric.as_scalar(keys).expr), False)
-    target = stage.alloc(I64, keys.shape, hint_of(interp, "place"))
-    from .common import consume, store
-
-    consume(stage, keys)
-    arrays.nest(stage, keys.shape, lambda i: store(stage, target, i, find(arrays.element(keys, i))))
-    if stage.less(ZERO, n):
-        stage.safe_indices[target.storage] = iadd(n, ONE)
-    return target
-
-
-@method("searchsorted")
-def searchsorted_method(interp: Interp, a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-    return searchsorted(interp, a, v, side, sorter)
-
-
-@handles(np.digitize)
-def digitize(interp: Interp, x: Any, bins: Any, right: Any = False) -> Any:
-    """np.digitize of increasing bins; whether they increase is checked, decreasing ones are refused."""
-    edges = stored(interp, bins)
-    if edges.rank != 1:
-        raise ValueError("object too deep for desired array")
-    check_increasing(interp, edges, "bins must be monotonically increasing (decreasing bins are not supported)")
-    if number_dtype(numbers(interp, x)).is_complex:
-        type_error("x may not be complex")
-    return searchsorted(interp, edges, x, side="left" if right else "right")
-
-
-def check_increasing(interp: Interp, edges: RArray, message: str) -> None:
-    """Raise ValueError here unless a vector is non-decreasing."""
-    from .common import add_to_cell
-    from .scans import neighbours
-
-    stage = interp.stage
-    bad = stage.cell(BOOL, "unsorted", init=build.const(False, BOOL))
-    right, left = neighbours(interp, edges, 0)
-
-    def check(i: tuple[Expr, ...]) -> None:
-        add_to_cell(stage, bad, build.gt(arrays.element(left, i), arrays.element(right, i)), "max")
-
-    arrays.nest(stage, right.shape, check)
-    stage.fail_if(stage.load_cell(bad, "unsorted"), "ValueError", message)
-
-
-@handles(np.interp)
-def interp_(
-    interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
-) -> Any:
-    """np.interp: piecewise linear, constant outside unless `left` or `right` are given."""
-    stage = interp.stage
-    only_default(interp, "interp", period=(period, None))
-    xs, ys = (stored(interp, v) for v in (xp, fp))
-    if xs.rank != 1 or ys.rank != 1:
-        raise ValueError("object too deep for desired array")
-    n = xs.shape[0]
-    from .common import consume, require_equal
-
-    require_equal(stage, n, ys.shape[0], "fp and xp are not of the same length.")
-    require_nonempty(stage, n, "array of sample points is empty")
-    kind = ys.dtype if ys.dtype.is_complex else F64
-    kind = kind.complex if kind.is_complex else F64
-    at = lambda v, k, t: build.cast(arrays.element(v, (k,)), t)  # noqa: E731
-    last = isub(n, ONE)
-    ends = [
-        build.cast(numeric.as_scalar(numbers(interp, e)).expr, kind) if e is not None else None for e in (left, right)
-    ]
-    lower, upper = (stage.let(e if e is not None else at(ys, k, kind)) for e, k in zip(ends, (ZERO, last), strict=True))
-
-    def value(key: Expr) -> Expr:
-        key = stage.let(build.cast(key, F64), "x")
-        place = search(stage, lambda k: at(xs, k, F64), n, lambda p: build.not_(build.lt(key, p)))
-        j = stage.let(build.max_(build.sub(place, ONE), ZERO), "j")
-        after = stage.let(build.min_(iadd(j, ONE), last), "after")
-        x0, x1 = stage.let(at(xs, j, F64)), stage.let(at(xs, after, F64))
-        y0, y1 = stage.let(at(ys, j, kind)), stage.let(at(ys, after, kind))
-        width = build.sub(x1, x0)
-        width = stage.let(build.select(build.eq(width, build.zero(F64)), build.one(F64), width))
-        slope = build.div(build.sub(y1, y0), build.cast(width, kind))
-        inside = build.add(build.mul(slope, build.cast(build.sub(key, x0), kind)), y0)
-        inside = build.select(build.eq(key, x0), y0, inside)
-        result = build.select(build.ge(build.sub(place, ONE), last), at(ys, last, kind), inside)
-        result = build.select(build.gt(key, at(xs, last, F64)), upper, result)
-        result = build.select(build.eq(place, ZERO), lower, result)
-        return build.select(build.op("isnan", key), build.cast(key, kind), result)
-
-    keys = numbers(interp, x)
-    if not isinstance(keys, RArray):
-        return scalar(stage, value(numeric.as_scalar(keys).expr), hint_of(interp, "y"))
-    target = stage.alloc(kind, keys.shape, hint_of(interp, "y"))
-    consume(stage, keys)
-    from .common import store
-
-    arrays.nest(stage, keys.shape, lambda i: store(stage, target, i, value(arrays.element(keys, i))))
-    return target
-
-

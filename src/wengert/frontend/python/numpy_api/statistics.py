@@ -74,7 +74,12 @@ def average(
     if load.rank != value.rank:
         if axis is None or isinstance(axis, (tuple, list)) or load.rank != 1:
             raise stage.refuse("average with weights of another shape", "broadcast the weights first")
-        require_equal(stage, load.shape[0], value.shape[axes[0]], "Shape of weights must be consistent with shape of a along specified axis.")
+        require_equal(
+            stage,
+            load.shape[0],
+            value.shape[axes[0]],
+            "Shape of weights must be consistent with shape of a along specified axis.",
+        )
         for k in range(value.rank):
             if k != axes[0]:
                 load = insert_axis(stage, load, k)
@@ -101,8 +106,8 @@ def _any(interp: Interp, a: RArray) -> RScalar:
 
 @handles(np.cov)
 def cov(
-    interp: Interp, m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None, fweights: Any = None,
-    aweights: Any = None, *, dtype: Any = None,
+    interp: Interp, m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None,
+    fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
     """The covariance matrix of the rows: of the observations less their mean."""
     only_default(interp, "cov", fweights=(fweights, None), aweights=(aweights, None))
@@ -127,9 +132,7 @@ def cov(
     divisor = stage.let(build.cast(build.max_(freedom, build.zero(F64)), kind), "freedom")
     # NumPy multiplies by the reciprocal.
     factor = stage.let(build.div(build.one(kind), divisor), "factor")
-    result = arrays.lazy(
-        stage, kind, product.shape, lambda i: build.mul(arrays.element(product, i), factor), [product]
-    )
+    result = arrays.lazy(stage, kind, product.shape, lambda i: build.mul(arrays.element(product, i), factor), [product])
     if constant(value.shape[0]) == 1:
         return arrays.reshape(stage, result, ())
     return result
@@ -209,7 +212,14 @@ def nanprod(interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: An
 
 @handles(np.nanmean)
 def nanmean(
-    interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+    interp: Interp,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
 ) -> Any:
     only_default(interp, "nanmean", where=(where, True))
     value, mask = _valid(interp, a)
@@ -219,7 +229,13 @@ def nanmean(
 
 def _nan_spread(root: bool) -> Callable[..., Any]:
     def handler(
-        interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False
+        interp: Interp,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = False,
     ) -> Any:
         value, mask = _valid(interp, a)
         keep = bool(keepdims) if given(keepdims) else False
@@ -368,5 +384,3 @@ def correlate(interp: Interp, a: Any, v: Any, mode: Any = "valid") -> RArray:
 
         return flip(stage, turned, 0)
     return _slide(interp, x, y, mode, flipped=False)
-
-

@@ -41,13 +41,19 @@ def call_ufunc(
     """A ufunc applied elementwise; with `out` it is written and returned. Static numbers are left to NumPy."""
     stage = interp.stage
     if len(args) > ufunc.nargs:
-        type_error(f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments but {len(args)} were given")
+        type_error(
+            f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments "
+            f"but {len(args)} were given"
+        )
     if len(args) > ufunc.nin:
         if out is not None:
             type_error("cannot specify 'out' as both a positional and keyword argument")
         args, out = args[: ufunc.nin], args[ufunc.nin]
     if len(args) < ufunc.nin:
-        type_error(f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments but {len(args)} were given")
+        type_error(
+            f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments "
+            f"but {len(args)} were given"
+        )
     if ufunc.signature is not None:
         from .products import GENERALISED
 
@@ -127,9 +133,7 @@ def apply(stage: Stage, fn: numeric.ElementFn, dtype: DType, operands: Sequence[
 # -- results ---------------------------------------------------------------------------------------------------
 
 
-def write_out(
-    interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = True, casting: str = "same_kind"
-) -> Any:
+def write_out(interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = True, casting: str = "same_kind") -> Any:
     """The result itself, or `out` with the result written into it (where the mask holds)."""
     stage = interp.stage
     out = interp.resolve(out)
@@ -235,7 +239,9 @@ def _reduce(
         if given(initial):
             options["initial"] = initial
         return named[ufunc](interp, a, **options)
-    only_default(interp, f"{ufunc.__name__}.reduce", dtype=(dtype, None), where=(where, True), initial=(initial, np._NoValue))
+    only_default(
+        interp, f"{ufunc.__name__}.reduce", dtype=(dtype, None), where=(where, True), initial=(initial, np._NoValue)
+    )
     value = array(interp, a)
     place = axis_of(interp, axis, value.rank)
     if ufunc.identity is None:
@@ -347,5 +353,3 @@ def register_special(ufunc: np.ufunc) -> None:
     """Make a ufunc of scipy.special known, if it is one."""
     if ufunc not in numeric.UFUNCS and ufunc.__name__ in _SPECIAL and ufunc in _special():
         numeric.UFUNCS[ufunc] = _special()[ufunc]
-
-
