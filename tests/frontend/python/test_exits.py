@@ -79,7 +79,14 @@ def tuple_of_numbers(x):
     return p[0] * p[1]
 
 
-PROGRAMS = [returned_inside_try, perhaps_returned_inside_try, inside_a_loop, nested, finally_after_return, tuple_of_numbers]
+PROGRAMS = [
+    returned_inside_try,
+    perhaps_returned_inside_try,
+    inside_a_loop,
+    nested,
+    finally_after_return,
+    tuple_of_numbers,
+]
 
 
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
@@ -88,3 +95,21 @@ def test_values_at_joins(f: Any, x: float) -> None:
     assert wg.compile(f)(x) == pytest.approx(f(x), rel=1e-14)
     if x < 10.0:
         assert_derivatives(f, x, seeds=(0,))
+
+
+def read_by_the_handler(x):
+    try:
+        for _ in range(4):
+            y = x
+            z = sqrt(x - 0.5)
+            x = x - z * z / 2 - 0.4
+            y = 2.0 * z
+        z = 1.0
+    except ValueError:
+        return y * x + 1.0
+    return y * z
+
+
+def test_values_read_by_a_handler() -> None:
+    for x in (0.6, 1.2, 2.3, 8.0):
+        assert_derivatives(read_by_the_handler, x, seeds=(0,))

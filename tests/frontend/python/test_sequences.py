@@ -9,6 +9,7 @@ import pytest
 
 import wengert as wg
 from derivatives import assert_derivatives
+from wengert.errors import Unsupported
 
 LETTERS = "CDEFGH"
 WEIGHTS = [1.0, 2.5, -0.5, 4.0]
@@ -95,3 +96,37 @@ def divide_by_nothing(x, scale):
 def test_none_is_no_number() -> None:
     with pytest.raises(TypeError, match="unsupported operand"):
         wg.compile(divide_by_nothing)(1.0, None)
+
+
+GUESSES = [0.1 * k * k - 2.0 for k in range(40)]
+
+
+def first_guess(x):
+    found = 0.0
+    for guess in GUESSES:
+        found = guess * x
+        if found > 3.0:
+            break
+    return found * x
+
+
+def static_guesses(x):
+    total = 0.0
+    for guess in [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 10.5, 20.25]:
+        label = f"{guess}"
+        total += x * len(label)
+    return total * x
+
+
+def test_loops_over_longer_lists_of_floats() -> None:
+    for f in (first_guess, static_guesses):
+        assert_derivatives(f, 0.7, seeds=(0,))
+
+
+def text_of_data(x):
+    return x * len(f"{x}")
+
+
+def test_text_of_run_time_data_is_refused() -> None:
+    with pytest.raises(Unsupported, match="run-time value"):
+        wg.compile(text_of_data)(1.5)

@@ -694,7 +694,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
 
 
 _comprehensions: dict[ast.AST, ast.FunctionDef] = {}
-_STAGED = re.compile(r"\b(RScalar|RArray|RList|RRange|RIter|Choice|MaybeUnbound|Poison|BoundMethod|Closure)\b")
+_STAGED = re.compile(r"\b(RScalar|RArray|RList|RRange|RIter|RuntimeString|Choice|MaybeUnbound|Poison|BoundMethod|Closure)\b")
 
 
 def _choice_in(key: Any) -> Choice | None:

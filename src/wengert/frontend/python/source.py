@@ -169,10 +169,12 @@ def assigned(node: ast.AST) -> frozenset[str]:
 
 @dataclass
 class Liveness:
-    """For each loop of a function: the names that may be read at its head before being written, and after it."""
+    """For each loop of a function: the names that may be read at its head before being written, and after it. For each
+    try: those that may be read once an exception has left its body."""
 
     head: dict[ast.AST, set[str]] = field(default_factory=dict)
     after: dict[ast.AST, set[str]] = field(default_factory=dict)
+    caught: dict[ast.AST, set[str]] = field(default_factory=dict)
 
 
 _liveness: dict[ast.AST, Liveness] = {}
@@ -238,6 +240,7 @@ def _stmt(
             caught: set[str] = set()
             for h in handlers:
                 caught |= _block(h.body, set(end), out, always, on_break, on_continue) | _uses(h.type)
+            out.caught.setdefault(s, set()).update((caught if handlers else end) | always)
             normal = _block(orelse, set(end), out, always, on_break, on_continue) | caught
             before = _block(body, set(normal), out, always | frozenset(caught), on_break, on_continue)
             return before | caught
@@ -254,9 +257,9 @@ def _stmt(
         case ast.Assign(targets=targets, value=value):
             killed = {n for t in targets for n in _plain_targets(t)}
             extra = {u for t in targets for u in _uses(t)}
-            return (live - killed) | extra | _uses(value)
+            return (live - killed) | extra | _uses(value) | always
         case ast.AnnAssign(target=target, value=value) if value is not None:
-            return (live - set(_plain_targets(target))) | _uses(target) | _uses(value)
+            return (live - set(_plain_targets(target))) | _uses(target) | _uses(value) | always
         case ast.FunctionDef() | ast.ClassDef():
             return (live - {s.name}) | set(names_used(s))
         case _:

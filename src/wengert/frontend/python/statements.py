@@ -14,14 +14,14 @@ from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ONE, ZERO, Const, Expr, Load, Var
-from wengert.ir.types import I64
+from wengert.ir.types import F64, I64
 
 from . import arrays, index, numeric
 from .control import ExitNow, Path, PreferUnroll, Target
 from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .source import assigned, liveness_of, names_used, scope_of
-from .stage import NeedStatic, Stage
+from .stage import NeedLeafStatic, NeedStatic, Restage, Stage
 from .subclasses import SubArray, array_of, defined, like
 from .values import MISSING, REPORTED, Choice, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .interp import Interp
 
 MAX_UNROLL = 4096
+FEW = 16  # a list of floats longer than this is looped over at run time
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,7 +342,37 @@ class Statements:
             iterable = [iterable.get(Const(k, I64)) for k in range(n)]
         if isinstance(iterable, (RRange, RIter)):
             return self.runtime_for(node, iterable)
+        if len(iterable) > FEW and node not in self.stage.unrolled and all(_is_float(v) for v in iterable):
+            done = self.attempt_rolled(node, iterable)
+            if done is not None:
+                return done
         return self.unrolled_for(node, iterable)
+
+    def attempt_rolled(self: Interp, node: ast.For, items: list[Any]) -> bool | None:
+        """Loop over a longer list of floats as over an array, if the body allows it."""
+        stage = self.stage
+        snap, opened, bodies, problems = stage.snapshot(), len(stage.opened), len(self.bodies), len(stage.problems)
+        frames, loops, handlers = len(self.frames), len(self.loops), len(self.handlers)
+        array = self.as_array(list(items))
+
+        def element(i: Expr) -> RScalar:
+            return RScalar(index.getitem(stage, array, RScalar(i, True)).expr, True)
+
+        try:
+            falls = self.runtime_for(node, RIter(array.shape[0], element, items))
+        except (Restage, NeedStatic, NeedLeafStatic, PreferUnroll, ExitNow, PyRaise):
+            raise
+        except Exception as error:
+            if not isinstance(error, Unsupported) and len(stage.problems) == problems:
+                raise
+            falls = None  # what fails after a first problem is not news
+        if falls is None or len(stage.problems) > problems:
+            stage.restore(snap)
+            del stage.opened[opened:], self.bodies[bodies:], self.frames[frames:], self.loops[loops:], self.handlers[handlers:]
+            del stage.problems[problems:]
+            stage.unrolled.add(node)
+            return None
+        return falls
 
     def _tiny(self: Interp, r: RRange) -> bool:
         n = constant(self.range_length(r)) if r.step is not None and constant(isub(r.stop, r.start)) is not None else None
@@ -602,7 +633,7 @@ class Statements:
     def exec_try(self: Interp, node: ast.Try) -> bool:
         kinds = [self._caught_kinds(h) for h in node.handlers]
         which = self.stage.cell(I64, "handler", init=Const(-1, I64))
-        handler = Handler(kinds, self.target("raise"), which, {})
+        handler = Handler(kinds, self.target("raise", liveness_of(self.frame.node).caught.get(node)), which, {})
         frames, loops = len(self.frames), len(self.loops)
 
         def escape(cond: Expr, exception: str, message: str, args: tuple[Expr, ...]) -> bool:
@@ -699,6 +730,10 @@ class Statements:
         if path.falls:
             self.guard(path.exits)
         return path.falls
+
+
+def _is_float(value: Any) -> bool:
+    return type(value) is float or (isinstance(value, RScalar) and value.python and value.dtype is F64)
 
 
 def _harmless(manager: Any) -> bool:
