@@ -433,9 +433,9 @@ class Calls:
                 return
             if name != "shape":
                 raise self.stage.refuse(f"assigning .{name} of an array is not supported", "make a new array")
-            from .numpy_api import shape
+            from .numpy_api import reshaping
 
-            self.replace(owner, shape.reshape(self, owner, value))
+            self.replace(owner, reshaping.reshape(self, owner, value))
             return
         if isinstance(owner, Closure):
             owner.attributes[name] = value
