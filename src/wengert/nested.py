@@ -103,6 +103,15 @@ def _passed(interp: Interp, values: Sequence[Any]) -> list[str | Expr]:
     return [_pass(interp, v) for v in values if isinstance(v, (RScalar, RArray))]
 
 
+def _spared(interp: Interp, built: Staging, values: list[Any]) -> list[Any]:
+    """The arguments of an inner derivative: what the function changes is copied, so the program's arrays stay as they are."""
+    if built.written_captured:
+        raise interp.stage.refuse(
+            "the function that is differentiated changes an array it captures", "pass the array as an argument"
+        )
+    return [arrays.copy(interp.stage, v) if k in built.written else v for k, v in enumerate(values)]
+
+
 def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A gradient inside a program."""
     if kwargs:
@@ -116,7 +125,7 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
     places, names = _wrt_names(interp, built, [wrt] if not many else list(wrt))  # type: ignore[list-item, arg-type]
     reverse = ad.vjp(_as_root(interp, built), built.name, names, [built.outs[0].name])
     name = _adopt(interp, reverse, len(built.outs))
-    passed = _passed(interp, values)
+    passed = _passed(interp, _spared(interp, built, values))
     value = stage.cell(built.outs[0].dtype, "value")
     seed: str | Expr = stage.cell(built.outs[0].dtype, "seed", build.const(1, built.outs[0].dtype)).name
     extra = reverse.root.params[len(built.params) :]
@@ -173,7 +182,7 @@ def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
     _, names = _wrt_names(interp, built, active)
     forward = ad.jvp(_as_root(interp, built), built.name, names)
     name = _adopt(interp, forward, len(built.outs))
-    passed = _passed(interp, values)
+    passed = _passed(interp, _spared(interp, built, values))
     outs = [stage.alloc(b.dtype, b.shape, "r") for b in built.outs]
     moved: list[str | Expr] = []
     for k in active:

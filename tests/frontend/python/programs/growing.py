@@ -1,0 +1,214 @@
+"""Lists whose length is known at run time only."""
+
+import numpy as np
+
+
+def pairs(x, n):
+    out = []
+    for i in range(n):
+        if x * i > 0.5:
+            out.append((x * i, i))
+    s = 0.0
+    for v, k in out:
+        s += v * k
+    return s + out[-1][0] * len(out)
+
+
+def arrays_in_list(x, n):
+    hist = []
+    for i in range(n):
+        x = x * 1.1
+        hist.append(x)
+    return np.array(hist).sum(axis=0) * hist[0]
+
+
+def aliased_hist(x, n):
+    hist = []
+    for i in range(n):
+        x *= 1.1
+        hist.append(x)
+    return np.array(hist).sum(axis=0)
+
+
+def copied_hist(x, n):
+    hist = []
+    for i in range(n):
+        x *= 1.1
+        hist.append(x.copy())
+    x[0] = 0
+    return np.array(hist).sum(axis=0)
+
+
+def late_store(x, n):
+    hist = []
+    a = x * 2
+    for i in range(n):
+        hist.append(a)
+    a[0] = 5.0
+    return np.array(hist).sum(axis=0)
+
+
+def pop_arrays(x, n):
+    st = [x]
+    t = 0.0
+    while st:
+        a = st.pop()
+        t += a.sum()
+        if a[0] > 0.1:
+            st.append(a * 0.5)
+            st.append(a * 0.3)
+    return t
+
+
+def slices_of_list(x, n):
+    out = [x]
+    for i in range(n):
+        out.append(out[-1] * 0.9 + x * i)
+    tail = out[1:]
+    tail.append(x)
+    both = out + tail
+    both2 = [1.0] + out[::-1]
+    return sum(tail) + 2 * sum(out[-3:]) + sum(both) * len(both) + both2[1] + max(out)
+
+
+def widen(x, n):
+    out = [0]
+    for i in range(n):
+        out.append(i)
+    out[0] = x * 2.5
+    return out[0] + sum(out)
+
+
+def iter_list(x, n):
+    out = []
+    for i in range(n):
+        out += [x * i, x + i]
+    s = 0.0
+    for k, v in enumerate(out):
+        s += v * k
+    for a, b in zip(out, out[1:]):
+        s += a * b
+    ys = [v * 2 for v in out if v > 1]
+    return s + sum(ys) + len(ys)
+
+
+def nested_grow(x, n):
+    rows = []
+    for i in range(n):
+        row = []
+        for j in range(i):
+            row.append(x * j)
+        rows.append(sum(row))
+    return sum(r * k for k, r in enumerate(rows))
+
+
+def clear_pop(x, n):
+    buf = []
+    t = 0.0
+    for i in range(n):
+        buf.append(x**i)
+        if len(buf) == 3:
+            t += buf[0] * buf[1] * buf[2]
+            buf.clear()
+        elif i % 4 == 3:
+            t -= buf.pop()
+    return t + len(buf)
+
+
+def deque_like(x, n):
+    q = [x]
+    head = 0
+    while head < len(q):
+        v = q[head]
+        head += 1
+        if v < 4:
+            q.append(v * 2 + 0.1)
+            q.append(v * 3)
+    return sum(q)
+
+
+def mixed_ret(x, n):
+    out = []
+    for i in range(n):
+        if i % 2:
+            out.append(x * i)
+    return out
+
+
+def comp(x):
+    return sum(v**2 for v in x if v > 0.3) + len([1 for v in x if v < 0.5])
+
+
+def func_list(x, n):
+    def add(lst, v):
+        lst.append(v)
+        return len(lst)
+
+    out = []
+    k = 0
+    for i in range(n):
+        if x * i > 0.3:
+            k += add(out, x * i)
+    return sum(out) * k
+
+
+def alias_list(x, n):
+    a = []
+    b = a
+    for i in range(n):
+        if i != 2:
+            a.append(x * i)
+            b.append(1.0)
+    return sum(a) + 2 * sum(b)
+
+
+def elem_change(x, n):
+    hist = []
+    for i in range(n):
+        hist.append(x * i)
+    h = hist[1]
+    h[0] = 7.0
+    return hist[1] * 1.0
+
+
+def dict_lists(x, n):
+    d = {"a": [], "b": []}
+    for i in range(n):
+        d["a" if i % 2 else "b"].append(x * i) if False else d["a"].append(x * i)
+        if i > 1:
+            d["b"].append(x)
+    return sum(d["a"]) * sum(d["b"])
+
+
+def self_list(x, n):
+    class_ = []
+    for i in range(n):
+        class_.append([x, i])
+    return class_[0][0] + len(class_)
+
+
+def A(n=6, s=0):
+    return np.random.default_rng(s).random(n) + 0.05
+
+
+X = (0.7, 5)
+CASES = {
+    pairs: [X],
+    arrays_in_list: [(A(), 4)],
+    copied_hist: [(A(), 4)],
+    pop_arrays: [(A(), 3)],
+    slices_of_list: [X],
+    widen: [X],
+    iter_list: [X],
+    nested_grow: [X],
+    clear_pop: [(0.7, 9)],
+    deque_like: [(0.7, 1)],
+    mixed_ret: [X],
+    comp: [(A(),)],
+    func_list: [X],
+    alias_list: [X],
+    dict_lists: [X],
+}
+
+# Programs whose meaning cannot be kept: refused, with a way out.
+REFUSED = {aliased_hist: (A(), 4), late_store: (A(), 3), elem_change: (A(), 4), self_list: (0.7, 5)}

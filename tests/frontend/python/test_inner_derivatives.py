@@ -1,0 +1,58 @@
+"""Derivatives inside programs leave the program's arrays alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+
+def cubes(y):
+    y[:2] = y[:2] ** 3
+    return np.sum(y)
+
+
+def outer(y):
+    slopes = wg.grad(cubes)(y)
+    return np.sum(slopes * y)
+
+
+def outer_jvp(y):
+    value, slope = wg.jvp(cubes, (y,), (y * 2.0,))
+    return value + slope + np.sum(y)
+
+
+SHARED = np.array([1.0, 2.0])
+
+
+def captures(y):
+    SHARED[0] = y[0]
+    return np.sum(SHARED * y[:2])
+
+
+@pytest.mark.parametrize("f", [outer, outer_jvp])
+def test_arguments_stay(f) -> None:
+    y = np.array([0.5, 0.7, -0.3])
+    before = y.copy()
+    gradient = wg.grad(f)(y)
+    np.testing.assert_array_equal(y, before)
+    a, b, c = y
+    cube = np.array([9 * a**2, 9 * b**2, 1.0])
+    expected = cube if f is outer else np.array([3 * a**2 + 18 * a**2 + 1, 3 * b**2 + 18 * b**2 + 1, 4.0])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+
+
+def test_gradient_of_a_gradient() -> None:
+    y = np.array([0.5, 0.7, -0.3])
+    direction = np.array([0.3, 0.2, 0.5])
+    expected = 6 * y * direction * [1, 1, 0]
+    gradient = wg.grad(cubes)
+    np.testing.assert_allclose(wg.jvp(gradient, (y,), (direction,))[1], expected, rtol=1e-12)
+    (found,) = wg.vjp(gradient, y)[1](direction)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_a_captured_array_is_not_changed() -> None:
+    with pytest.raises(wg.Unsupported, match="captures"):
+        wg.jvp(wg.grad(captures), (np.array([0.5, 0.7]),), (np.ones(2),))
