@@ -64,7 +64,7 @@ class Calls:
                 kwargs.update(value)
             else:
                 kwargs[k.arg] = value
-        self.call_node = node
+        self.call_node, self.name_hint = node, hint
         return self.call(fn, args, kwargs)
 
     def super_object(self: Interp) -> Any:
@@ -457,6 +457,8 @@ class Calls:
             return
         if not plain and dataclasses.is_dataclass(cls) and getattr(cls, "__dataclass_params__").frozen:
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
+        if isinstance(raw, types.MemberDescriptorType):
+            raise self.stage.refuse(f"the class {cls.__name__} keeps its attributes in __slots__", "leave __slots__ out")
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
         if id(owner) in self.externals.outside:

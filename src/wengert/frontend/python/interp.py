@@ -74,6 +74,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         self.sources: dict[types.CodeType, types.FunctionType] = {}
         self.comprehensions = _comprehensions
         self.call_node: ast.AST | None = None
+        self.name_hint = "t"  # what the value of the expression at hand will be called
         self.current_list_node: ast.AST | None = None
 
     def call_method(self, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -102,6 +103,7 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 return self.load_name(name)
             case ast.BinOp(left=left, op=op, right=right):
                 a, b = self.eval(left), self.eval(right)
+                self.name_hint = hint
                 return self.binary(_SYMBOLS[type(op)], a, b)
             case ast.UnaryOp(op=op, operand=operand):
                 return self.unary(op, self.eval(operand))

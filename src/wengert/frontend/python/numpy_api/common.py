@@ -200,8 +200,7 @@ def scalar(stage: Stage, expr: Expr, hint: str = "t") -> RScalar:
 
 def hint_of(interp: Interp, default: str) -> str:
     """The name the result will be bound to, if the interpreter knows it."""
-    name = getattr(interp, "name_hint", "t")
-    return default if name == "t" else name
+    return default if interp.name_hint == "t" else interp.name_hint
 
 
 def consume(stage: Stage, *used: RArray) -> None:
