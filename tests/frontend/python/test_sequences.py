@@ -130,3 +130,19 @@ def text_of_data(x):
 def test_text_of_run_time_data_is_refused() -> None:
     with pytest.raises(Unsupported, match="run-time value"):
         wg.compile(text_of_data)(1.5)
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+def slotted(x):
+    return Slotted(x).value * x
+
+
+def test_slots_are_refused() -> None:
+    with pytest.raises(Unsupported, match="__slots__"):
+        wg.compile(slotted)(1.5)
