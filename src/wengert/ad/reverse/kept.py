@@ -9,12 +9,13 @@ So the columns of an in-place factorisation are final once the outer loop has pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from wengert.ad.reverse.regions import Prepared, Region
-from wengert.analysis.affine import Facts
+from wengert.analysis.affine import Facts, constant, isub
 from wengert.ir import build as b
 from wengert.ir.nodes import Accumulate, Alloc, Buffer, Call, Expr, Load, Loop, Reshape, Stmt, Store, Var
 from wengert.ir.types import I64
@@ -52,7 +53,7 @@ class Kept:
                 for target in () if k in region.inner else p.flow.aliases.targets(stmt):
                     self.writes.setdefault(p.aliases.of(target), []).append(Write(stmt, region, k))
         self.contiguous = _must_be_contiguous(p)
-        self._below: dict[Region, frozenset[str]] = {}
+        self._situations: dict[tuple[Region, Region, Meeting], tuple[Facts, dict[str, Expr]]] = {}
         self._operations: dict[str, Expr | None] = {}
 
     # -- questions
@@ -161,47 +162,49 @@ class Kept:
         storage, index = self.resolve_fully(w.stmt.storage, w.stmt.index)
         if storage != place[0]:
             return False
+        facts, renamed = self._situation(region, w.region, meeting)
+        pairs: list[tuple[Expr, Expr]] = []
+        for mine, other in zip(place[1], index, strict=True):
+            x, y = self._inlined(mine), self._elsewhere(other, renamed, meeting)
+            distance = constant(isub(x, y))
+            if distance is not None and distance != 0:
+                return True
+            pairs.append((x, y))
+        return any(facts.less(x, y) or facts.less(y, x) for x, y in pairs)
+
+    def _situation(self, region: Region, other: Region, meeting: Meeting) -> tuple[Facts, dict[str, Expr]]:
+        """What is known about the loop variables around a point and a write, and other names for what has another value
+        at the write."""
+        key = region, other, meeting
+        if key not in self._situations:
+            common, shift = meeting
+            facts, renamed = Facts(), dict[str, Expr]()
+            for name in sorted(self.p.nonnegative):
+                facts.assume(Var(name, I64), 0)
+            for r in region.loops():
+                if r.loop is not None:
+                    _assume(facts, r.loop, r.loop.var, self._inlined)
+            for r in other.loops():
+                if r.loop is not None and common in r.ancestors() and (shift or r is not common):
+                    name = f"{r.loop.var}'"
+                    bound = partial(self._elsewhere, renamed=renamed, meeting=meeting)
+                    _assume(facts, r.loop, name, bound, shift if r is common else 0)
+                    renamed[r.loop.var] = Var(name, I64)
+            self._situations[key] = facts, renamed
+        return self._situations[key]
+
+    def _elsewhere(self, e: Expr, renamed: dict[str, Expr], meeting: Meeting) -> Expr:
+        """An integer atom at the write: lets that may have another value there than at the point get other names, those
+        defined below the common region, or in it if the iterations differ."""
         common, shift = meeting
-        facts = Facts()
-        for name in sorted(self.p.nonnegative):
-            facts.assume(Var(name, I64), 0)
-        for r in region.loops():
-            if r.loop is not None:
-                self._assume(facts, r.loop, r.loop.var, {})
-        varying = self._defined_below(common)
-        if not shift:  # what the common region itself defines is the same for both
-            varying -= {d for d in varying if self.p.definitions[d].region is common}
-        renamed: dict[str, Expr] = {name: Var(f"{name}'", I64) for name in varying}
-        for r in w.region.loops():
-            if r.loop is None or common not in r.ancestors() or (r is common and not shift):
+        e = self._inlined(e)
+        for name in names_in(e) - renamed.keys():
+            definition = self.p.definitions.get(name)
+            if definition is None or common not in definition.region.ancestors():
                 continue
-            fresh = f"{r.loop.var}'"
-            self._assume(facts, r.loop, fresh, renamed, shift if r is common else 0)
-            renamed[r.loop.var] = Var(fresh, I64)
-        mine = [self._inlined(i) for i in place[1]]
-        other = [substitute(self._inlined(i), renamed) for i in index]
-        return any(facts.less(x, y) or facts.less(y, x) for x, y in zip(mine, other, strict=True))
-
-    def _assume(self, facts: Facts, loop: Loop, name: str, renamed: dict[str, Expr], shift: int = 0) -> None:
-        """Bounds of a loop variable inside the loop; with a shift, of iterations after (1) or before (-1) that of the
-        loop's own variable."""
-        start = substitute(self._inlined(loop.start), renamed)
-        stop = None if loop.stop is None else substitute(self._inlined(loop.stop), renamed)
-        last = None if stop is None else b.sub(stop, 1) if loop.step > 0 else b.add(stop, 1)
-        other = b.add(Var(loop.var, I64), shift * loop.step)
-        first, last = (other if shift > 0 else start), (other if shift < 0 else last)
-        low, high = (first, last) if loop.step > 0 else (last, first)
-        facts.assume(Var(name, I64), low, high)
-
-    def _defined_below(self, region: Region) -> frozenset[str]:
-        """The lets of a region and of those in it."""
-        if not self._below:
-            found: dict[Region, set[str]] = {r: set() for r in self.p.root.tree()}
-            for d in self.p.definitions.values():
-                for r in d.region.ancestors():
-                    found[r].add(d.name)
-            self._below = {r: frozenset(names) for r, names in found.items()}
-        return self._below[region]
+            if shift or definition.region is not common:
+                renamed[name] = Var(f"{name}'", I64)
+        return substitute(e, renamed)
 
     def _inlined(self, e: Expr) -> Expr:
         """An integer atom with lets replaced by their integer operations."""
@@ -252,6 +255,18 @@ def _meetings(region: Region, position: int, home: Region, w: Write, direction: 
             return
         if r.loop is not None and r.loop.order != "any":
             yield r, direction
+
+
+def _assume(facts: Facts, loop: Loop, name: str, bound: Callable[[Expr], Expr], shift: int = 0) -> None:
+    """Bounds of a loop variable, called `name`, inside the loop; with a shift, of iterations after (1) or before (-1)
+    the one in which the loop's own variable has its value."""
+    start = bound(loop.start)
+    stop = None if loop.stop is None else bound(loop.stop)
+    last = None if stop is None else b.sub(stop, 1) if loop.step > 0 else b.add(stop, 1)
+    other = b.add(Var(loop.var, I64), shift * loop.step)
+    first, last = (other if shift > 0 else start), (other if shift < 0 else last)
+    low, high = (first, last) if loop.step > 0 else (last, first)
+    facts.assume(Var(name, I64), low, high)
 
 
 def _contains(region: Region, position: int, w: Write) -> bool:

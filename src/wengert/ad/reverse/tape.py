@@ -46,12 +46,16 @@ class Layout:
         self.items: dict[str, Item] = {n: d for n, d in p.definitions.items() if n in plan.places}
         self.items |= {n: s for n, s in p.snapshots.items() if n in plan.places}
         self.by_region: dict[Region, list[Item]] = {}
+        self.taken: dict[tuple[Region, int], list[Snapshot]] = {}
+        """Snapshots by the point they are taken at."""
         self.boxes: dict[int, list[tuple[Item, Box]]] = {}
         """By the statement of the root region before which they are allocated."""
         self.reserves: dict[Region, list[tuple[StackKey, Item, Reserve]]] = {}
         """By the body of the loop before which they are reserved."""
         for name, item in self.items.items():
             self.by_region.setdefault(item.region, []).append(item)
+            if isinstance(item, Snapshot):
+                self.taken.setdefault((item.region, item.position), []).append(item)
             match plan.places[name]:
                 case Box(anchor=position) as where:
                     self.boxes.setdefault(position, []).append((item, where))
@@ -152,9 +156,7 @@ class Saver:
 
     def snapshots(self, region: Region, position: int) -> None:
         """Before statement `position` of a region: copy what is needed of buffers as they are now."""
-        for item in self.layout.by_region.get(region, ()):
-            if not (isinstance(item, Snapshot) and item.position == position):
-                continue
+        for item in self.layout.taken.get((region, position), ()):
             where = self.layout.places[item.name]
             if isinstance(where, Push):
                 if item.name in self.plan.unchanged:

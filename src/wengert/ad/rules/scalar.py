@@ -15,6 +15,7 @@ or is a product with what a choice made zero (forward).
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
@@ -112,7 +113,10 @@ def scaled(e: Emitter, name: str, partial: Expr, d: Expr, guard_all: bool = Fals
     if b.is_const(partial, -1):
         return b.neg(d)
     if isinstance(partial, Const):
-        return b.zero(d.dtype) if partial.value == 0 else b.mul(partial, d)
+        if partial.value == 0:
+            return b.zero(d.dtype)
+        product = b.mul(partial, d)
+        return product if cmath.isfinite(partial.value) else b.select(b.ne(d, 0), product, 0)
     if isinstance(partial, Select) and isinstance(partial.then, Const) and isinstance(partial.orelse, Const):
         return b.select(partial.cond, scaled(e, name, partial.then, d), scaled(e, name, partial.orelse, d))
     if guard_all or _is_guarded(name, d):
