@@ -115,8 +115,7 @@ def scaled(e: Emitter, name: str, partial: Expr, d: Expr, guard_all: bool = Fals
     if isinstance(partial, Const):
         if partial.value == 0:
             return b.zero(d.dtype)
-        product = b.mul(partial, d)
-        return product if cmath.isfinite(partial.value) else b.select(b.ne(d, 0), product, 0)
+        return b.mul(partial if cmath.isfinite(partial.value) else b.select(b.ne(d, 0), partial, 0), d)
     if isinstance(partial, Select) and isinstance(partial.then, Const) and isinstance(partial.orelse, Const):
         return b.select(partial.cond, scaled(e, name, partial.then, d), scaled(e, name, partial.orelse, d))
     if guard_all or _is_guarded(name, d):

@@ -249,7 +249,7 @@ class Functions:
         own = {b.name for b in building.outs}
         params: list[Param] = []
         named: list[Any] = []
-        written = {n for s in statements(body) for n in writes(s)}
+        written = {n for s in statements(body) for n in self.written_by(s)}
         for f in formals:
             if isinstance(f, RScalar):
                 assert isinstance(f.expr, Var)
@@ -278,6 +278,15 @@ class Functions:
         building.params = (*scalars, *params, *storages, *building.outs)
         body = map_statements(body, lambda s: (self.completed(s, building),))
         stage.functions[building.name] = Function(building.name, building.params, body, (), stage.span)
+
+    def written_by(self: Interp, s: Stmt) -> set[str]:
+        """The storages a statement may change; of a function called, those it is known to change."""
+        called = self.stage.functions.get(s.function) if isinstance(s, Call) else None
+        if called is None:
+            return set(writes(s))
+        assert isinstance(s, Call)
+        pairs = zip(called.params, s.args, strict=True)
+        return {a for p, a in pairs if isinstance(a, str) and not (isinstance(p, Buffer) and p.intent == "in")}
 
     def completed(self: Interp, s: Stmt, building: Staging) -> Stmt:
         """A recursive call with what turned out to be captured."""
@@ -393,8 +402,7 @@ class Functions:
             stage.note_store(args[k].root)
         outs = [stage.alloc(b.dtype, b.shape, "r") for b in done.outs]
         for n in done.written_captured:
-            for log in stage.store_log:
-                log.add(stage.roots[n])
+            stage.note_store(stage.roots[n])
         names = [o.storage for o in outs]
         if done.complete:
             stage.emit(Call(done.name, self.all_args(done, passed, names), stage.span))
