@@ -146,3 +146,27 @@ def slotted(x):
 def test_slots_are_refused() -> None:
     with pytest.raises(Unsupported, match="__slots__"):
         wg.compile(slotted)(1.5)
+
+
+def bounded(x, low):
+    limit = None
+    if x > 1.0:
+        limit = low
+    if x > 2.0 and limit < x:
+        return x * limit
+    return x
+
+
+def masked_number(x):
+    y = np.sin(x)
+    return np.sum(y[y > 0.5] * 3.0) + x
+
+
+def test_none_does_not_order() -> None:
+    assert_derivatives(bounded, 2.5, 1.5, seeds=(0,))
+    assert_derivatives(bounded, 0.5, 1.5, seeds=(0,))
+
+
+def test_mask_of_a_numpy_scalar() -> None:
+    for x in (0.2, 1.2):
+        assert_derivatives(masked_number, x, seeds=(0,))

@@ -14,7 +14,7 @@ import numpy as np
 from wengert.errors import Unsupported, WengertError, exception_name
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Fail, Var
-from wengert.ir.types import I64
+from wengert.ir.types import BOOL, I64
 
 from . import arrays, builtin, index, mathlib, numeric, numpy_api, subclasses
 from .calls import Calls
@@ -200,13 +200,14 @@ class Interp(Control, Statements, Calls, Functions, Lists):
             return getattr(builtins, name)
         raise PyRaise(NameError(f"name '{name}' is not defined"))
 
-    def use(self, value: Any, name: str) -> Any:
-        """A value read from a location: checks that it is bound and usable, resolves choices that are decided."""
+    def use(self, value: Any, name: str, missing: tuple[str, str] | None = None) -> Any:
+        """A value read from a location: checks that it is bound and usable, resolves choices that are decided. `missing`:
+        the exception and message if it is not bound, for what is not a local variable."""
         if isinstance(value, MaybeUnbound):
-            self.stage.fail_if(
-                self.stage.let(build.not_(value.flag)), "UnboundLocalError",
-                f"cannot access local variable '{name}' where it is not associated with a value",
+            kind, message = missing or (
+                "UnboundLocalError", f"cannot access local variable '{name}' where it is not associated with a value"
             )
+            self.stage.fail_if(self.stage.let(build.not_(value.flag)), kind, message.replace("{", "{{").replace("}", "}}"))
             value = value.value
         if value is REPORTED:
             raise Unsupported([])
@@ -415,6 +416,9 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 return numeric.binary(self.stage, symbol, a, b)
             if symbol in ("==", "!="):
                 return symbol == "!="
+            if a is None or b is None:
+                kinds = [builtin.type_of(v).__name__ for v in (a, b)]
+                raise PyRaise(TypeError(f"'{symbol}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"))
         if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)) and (contains_runtime(a) or contains_runtime(b)):
             if symbol not in ("==", "!=") or type(a) is not type(b):
                 raise self.stage.refuse("ordering sequences of run-time numbers is not supported", "compare their elements")
@@ -451,6 +455,9 @@ class Interp(Control, Statements, Calls, Functions, Lists):
             raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
         if isinstance(container, dict):
             item = self.static_key(item)
+            if isinstance(container.get(item), MaybeUnbound):
+                return RScalar(container[item].flag, True)
+            return self.native(lambda: item in container)
         if (contains_runtime(item) and not isinstance(item, Closure)) or (isinstance(container, (list, tuple)) and contains_runtime(container)):
             found: Any = False
             for candidate in self.static_iterable(container):
@@ -522,6 +529,8 @@ class Interp(Control, Statements, Calls, Functions, Lists):
                 return index.getitem(self.stage, owner, key)
             case RList():
                 return self.list_item(owner, key)
+            case RScalar():
+                return self.item_of_number(owner, key)
             case RRange():
                 at = index.normalise(self.stage, index.as_index(key), self.range_length(owner))
                 return RScalar(build.add(owner.start, build.mul(at, owner.step_expr)), True, owner.wild)
@@ -546,7 +555,18 @@ class Interp(Control, Statements, Calls, Functions, Lists):
         result = self.native(lambda: owner[key])
         if isinstance(result, list) and isinstance(key, slice):
             self.stage.note_created(result)
-        return self.use(result, "item")
+        return self.use(result, "item", ("KeyError", repr(key)))
+
+    def item_of_number(self, owner: RScalar, key: Any) -> Any:
+        """A NumPy scalar takes a mask of one bool, Ellipsis or an empty tuple as index."""
+        if owner.python:
+            raise PyRaise(TypeError(f"'{builtin.type_of(owner).__name__}' object is not subscriptable"))
+        if key == () or key is Ellipsis:
+            return owner if key == () else self.as_array(owner)
+        if isinstance(key, (bool, np.bool_)) or (isinstance(key, RScalar) and key.dtype is BOOL):
+            array, mask = (self.call(np.reshape, [self.as_array(v), (1,)], {}) for v in (owner, key))
+            return self.get_item(array, mask)
+        raise PyRaise(IndexError("invalid index to scalar variable."))
 
     def selected(self, owner: Any, key: RScalar) -> Any:
         """The element of a static sequence at a position computed from run-time data."""
