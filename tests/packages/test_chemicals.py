@@ -29,6 +29,7 @@ from chemicals.heat_capacity import Cpg_statistical_mechanics, Lastovka_Shaw
 from chemicals.iapws import iapws95_Ar, iapws95_P, iapws95_properties, iapws95_rho, iapws97_rho
 from chemicals.virial import BVirial_Pitzer_Curl, BVirial_Tsonopoulos_extended
 
+import wengert as wg
 from derivatives import Tolerances, assert_derivatives
 
 
@@ -145,7 +146,8 @@ def test_a_secant_iteration_is_differentiated_as_written() -> None:
     """It stops when the value has converged, which its derivative has not: differences tell something else."""
     zs, ks = [0.2, 0.2, 0.25, 0.15, 0.2], [1.685, 0.742, 0.532, 1.3, 0.9]
     dzs, dks = [0.1, -0.1, 0.6, -0.5, 0.3], [0.4, 1.3, 0.9, -0.7, -1.2]
-    expected = Rachford_Rice_solution([Dual(*p) for p in zip(zs, dzs, strict=True)], [Dual(*p) for p in zip(ks, dks, strict=True)])
+    duals = [[Dual(*p) for p in zip(x, d, strict=True)] for x, d in ((zs, dzs), (ks, dks))]
+    expected = Rachford_Rice_solution(*duals)
     value, tangent = wg.jvp(Rachford_Rice_solution, (zs, ks), (dzs, dks))
     assert value[0] == float(expected[0])
     assert tangent[0] == pytest.approx(expected[0].slope, rel=1e-13)

@@ -1,10 +1,11 @@
 """Instances of subclasses of numpy.ndarray made by the program.
 
-Such an instance is a static object of a *shadow* class, which has the methods of the real one but not its memory layout: its
-attributes live in `__dict__` like those of any instance, and the array itself is the attribute `$array`. Operators and
-methods that the class defines are staged; everything else works on the array. NumPy decides by rules of its own which of
-its functions give an instance back: where they are known here the result is one, made by `__array_finalize__`, and
-elsewhere it is *unsure*, which matters only where an instance and a plain array differ, and is refused there.
+Such an instance is a static object of a *shadow* class, which has the methods of the real one but not its memory
+layout: its attributes live in `__dict__` like those of any instance, and the array itself is the attribute `$array`.
+Operators and methods that the class defines are staged; everything else works on the array. NumPy decides by rules of
+its own which of its functions give an instance back: where they are known here the result is one, made by
+`__array_finalize__`, and elsewhere it is *unsure*, which matters only where an instance and a plain array differ, and
+is refused there.
 """
 
 from __future__ import annotations
@@ -147,7 +148,9 @@ def call_method(interp: Interp, value: SubArray, name: str, args: list[Any], kwa
 def view(interp: Interp, value: Any, type: Any = None, dtype: Any = None) -> Any:
     """array.view(Class)."""
     if dtype is not None or not is_array_class(type):
-        raise interp.stage.refuse("reinterpreting the memory of an array is not supported", "use .astype, .real and .imag")
+        raise interp.stage.refuse(
+            "reinterpreting the memory of an array is not supported", "use .astype, .real and .imag"
+        )
     array = array_of(value)
     return array if type is np.ndarray else make(interp, type, array, value)
 
@@ -158,7 +161,8 @@ def is_array_class(value: Any) -> bool:
 
 @handles(np.ndarray.__new__)
 def new(
-    interp: Interp, cls: Any, shape: Any, dtype: Any = float, buffer: Any = None, offset: Any = 0, strides: Any = None, order: Any = None
+    interp: Interp, cls: Any, shape: Any, dtype: Any = float, buffer: Any = None, offset: Any = 0, strides: Any = None,
+    order: Any = None,
 ) -> Any:
     """ndarray.__new__ of a class, on new memory or that of an array."""
     if strides is not None or order not in (None, "C") or offset not in (0, None):
@@ -174,5 +178,6 @@ def new(
 
 
 __all__ = [
-    "ARRAY", "SubArray", "array_of", "attribute", "call_method", "call_numpy", "check_sure", "defined", "like", "make", "source_of", "view",
+    "ARRAY", "SubArray", "array_of", "attribute", "call_method", "call_numpy", "check_sure", "defined", "like", "make",
+    "source_of", "view",
 ]
