@@ -23,8 +23,12 @@
                 const int64_t middle = start + width < n ? start + width : n;                                        \
                 const int64_t end = middle + width < n ? middle + width : n;                                         \
                 int64_t i = start, j = middle, k = start;                                                            \
-                while (i < middle && j < end)                                                                        \
-                    to[k++] = wg_before_##suffix(from[j].key, from[i].key) ? from[j++] : from[i++];                  \
+                while (i < middle && j < end) { /* without branches: which side comes next is anyone's guess */      \
+                    const bool right = wg_before_##suffix(from[j].key, from[i].key);                                 \
+                    to[k++] = *(right ? from + j : from + i);                                                        \
+                    j += right;                                                                                      \
+                    i += !right;                                                                                     \
+                }                                                                                                    \
                 while (i < middle) to[k++] = from[i++];                                                              \
                 while (j < end) to[k++] = from[j++];                                                                 \
             }                                                                                                        \
@@ -49,5 +53,5 @@ WG_SORT_OF(u8, uint8_t, a < b)
 WG_SORT_OF(u16, uint16_t, a < b)
 WG_SORT_OF(u32, uint32_t, a < b)
 WG_SORT_OF(u64, uint64_t, a < b)
-WG_SORT_OF(f32, float, a < b || (b != b && a == a))
-WG_SORT_OF(f64, double, a < b || (b != b && a == a))
+WG_SORT_OF(f32, float, !(b <= a) & (a == a))
+WG_SORT_OF(f64, double, !(b <= a) & (a == a))
