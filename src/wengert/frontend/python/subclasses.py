@@ -166,7 +166,7 @@ def new(
 ) -> Any:
     """ndarray.__new__ of a class, on new memory or that of an array."""
     if strides is not None or order not in (None, "C") or offset not in (0, None):
-        raise interp.stage.refuse("ndarray.__new__ with a layout is not supported", "make the array with NumPy functions")
+        raise interp.stage.refuse("ndarray.__new__ with a layout is not supported", "use NumPy functions")
     buffer = array_of(buffer)
     if buffer is None:
         array = interp.call(np.empty, [shape, dtype], {})
