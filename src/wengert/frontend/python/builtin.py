@@ -19,11 +19,12 @@ from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 from . import arrays, index, numeric
 from .frame import PyRaise
+from .lists import sure_keys
 from .registry import HANDLERS, METHODS, handles
 from .statements import RIter
 from .subclasses import SubArray, check_sure
 from .subclasses import call_method as call_instance_method
-from .values import BoundMethod, Choice, Closure, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
+from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -38,6 +39,8 @@ def len_(interp: Interp, value: Any) -> Any:
     method = getattr(type(value), "__len__", None)
     if isinstance(method, types.FunctionType):
         return interp.call(method, [value], {})
+    if isinstance(value, dict):
+        sure_keys(interp.stage, value)
     return interp.native(lambda: len(value))
 
 
@@ -130,6 +133,8 @@ def all_(interp: Interp, values: Any) -> Any:
 
 
 def _quantify(interp: Interp, values: Any, some: bool) -> Any:
+    if isinstance(values, RList) and not values.parts:
+        values = interp.as_array(values)
     if isinstance(values, RArray):
         return interp.call(np.any if some else np.all, [values], {})
     result: Expr | bool = not some
@@ -298,11 +303,14 @@ def callable_(interp: Interp, value: Any) -> bool:
 
 
 @handles(hasattr)
-def hasattr_(interp: Interp, owner: Any, name: str) -> bool:
+def hasattr_(interp: Interp, owner: Any, name: str) -> Any:
     if isinstance(owner, RArray):
         return hasattr(np.ndarray, name)
     if isinstance(owner, RScalar):
         return hasattr(type_of(owner), name)
+    present = getattr(owner, "__dict__", {}).get(name)
+    if isinstance(present, MaybeUnbound):
+        return RScalar(present.flag, True)
     try:
         interp.get_attribute(owner, name)
     except PyRaise as error:
@@ -314,8 +322,12 @@ def hasattr_(interp: Interp, owner: Any, name: str) -> bool:
 
 @handles(getattr)
 def getattr_(interp: Interp, owner: Any, name: str, *default: Any) -> Any:
-    if default and not hasattr_(interp, owner, name):
-        return default[0]
+    if default:
+        present = hasattr_(interp, owner, name)
+        if isinstance(present, RScalar):
+            return interp.conditional(present.expr, lambda: owner.__dict__[name].value, lambda: default[0])
+        if not present:
+            return default[0]
     return interp.get_attribute(owner, name)
 
 

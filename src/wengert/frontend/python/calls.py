@@ -409,7 +409,7 @@ class Calls:
             return owner.__dict__[name]
         attributes = getattr(owner, "__dict__", None)
         if attributes is not None and name in attributes:
-            return self.use(attributes[name], name)
+            return self.use(attributes[name], name, _no_attribute(owner, name))
         source: Outside | None = self.externals.outside.get(id(owner))
         if source is not None and name in getattr(source.original, "__dict__", {}):
             return self.use(self.externals.attribute(owner, name), name)
@@ -534,6 +534,8 @@ class Calls:
             arguments = ast.arguments([], [ast.arg(result)], None, [], [], None, [])
             cached = _located(node, ast.FunctionDef("<comprehension>", arguments, body, []))
             self.comprehensions[node] = cached
+        if node in self.stage.decisions.static_lists:
+            self.stage.unrolled.update(n for n in ast.walk(cached) if isinstance(n, ast.For))
         outer = self.frame
         frame = Frame("<comprehension>", cached, outer.source, outer.globals, len(self.frames), None, outer, outer.cls)
         frame.locals[result] = value
@@ -581,6 +583,10 @@ def _lookup(fn: Any) -> Any:
         importlib.import_module("wengert.frontend.python.scipy_api")
         handler = HANDLERS.get(fn)
     return handler
+
+
+def _no_attribute(owner: Any, name: str) -> tuple[str, str]:
+    return "AttributeError", f"'{type(owner).__name__}' object has no attribute '{name}'"
 
 
 def _located(at: ast.AST, node: Any) -> Any:

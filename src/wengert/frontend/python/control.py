@@ -603,7 +603,7 @@ class Control:
             case ChoiceSpec(alternatives):
                 return any(
                     isinstance(a, StaticSpec) and structs.is_struct(self.stage, a.value)
-                    and self.stage.created_since(structs.container_of(a.value), serial) or isinstance(a, StructSpec)
+                    and self.stage.created_since(structs.container_of(a.value), serial)
                     for a in alternatives
                 )
             case UnboundSpec(inner):

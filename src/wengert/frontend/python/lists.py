@@ -19,7 +19,7 @@ from .frame import PyRaise
 from .numeric import as_scalar, is_number, join_dtype
 from .slots import rebuild_tuple
 from .stage import Restage, Stage
-from .values import Poison, RArray, RList, RScalar, contains_runtime
+from .values import MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -182,6 +182,14 @@ class Lists:
             self.stage.facts.assume(n, 0)
         return n
 
+    def make_static(self: Interp, items: RList) -> None:
+        """A comprehension whose elements staging needs one by one: restart with its loops unrolled, once."""
+        node, decisions = self.stage.grow_nodes[items.storage], self.stage.decisions
+        if isinstance(node, (ast.ListComp, ast.GeneratorExp)) and node not in decisions.static_lists:
+            decisions.static_lists.add(node)
+            decisions.growable.pop(node, None)
+            raise Restage
+
     def list_resized(self: Interp, items: RList) -> None:
         """Refuse a change of length under a loop over the same list."""
         if any(i is not None and i.storage == items.storage for i in self.iterated):
@@ -331,6 +339,14 @@ class Lists:
                 key = self.static_key(args[0])
                 if key in items:
                     value = items[key]
+                    if isinstance(value, MaybeUnbound) and name != "pop":
+                        default = args[1] if len(args) > 1 else None
+                        found = self.conditional(value.flag, lambda: value.value, lambda: default)
+                        if name == "setdefault":
+                            self.stage.write(items, key, found)
+                        return found
+                    if isinstance(value, MaybeUnbound):
+                        sure_keys(self.stage, items)
                     if name == "pop":
                         self.stage.delete(items, key)
                     return self.use(value, str(key))
@@ -342,6 +358,7 @@ class Lists:
                 return value
             case "update":
                 for source in [*args, kwargs]:
+                    sure_keys(self.stage, dict(source))
                     for k, v in dict(source).items():
                         self.stage.write(items, k, v)
                 return None
@@ -350,11 +367,22 @@ class Lists:
                     self.stage.delete(items, k)
                 return None
             case "items" | "keys" | "values":
+                sure_keys(self.stage, items)
                 return list(getattr(items, name)())
             case "copy":
+                sure_keys(self.stage, items)
                 return self.stage.note_created(dict(items))
             case _:
                 return self.native(lambda: getattr(items, name)(*args, **kwargs))
+
+
+def sure_keys(stage: Stage, items: dict[Any, Any]) -> None:
+    """Refuse a dict of which run-time data decide whether a key is in it."""
+    for key, value in items.items():
+        if isinstance(value, MaybeUnbound):
+            raise stage.refuse(
+                f"run-time data decide whether the key {key!r} is in this dict", "give every key a value beforehand"
+            )
 
 
 def flat(shape: tuple[Expr, ...], at: tuple[Expr, ...] | list[Expr]) -> Expr:

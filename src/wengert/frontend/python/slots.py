@@ -379,6 +379,7 @@ class ChoiceSlot(Slot):
     def __init__(self, stage: Stage, spec: ChoiceSpec, hint: str) -> None:
         self.specs = spec.alternatives
         self.tag = stage.cell(I64, f"{hint}_kind")
+        self.joins_parts = any(isinstance(a, StructSpec) for a in spec.alternatives)
         self.hint = hint
         self.parts = [allocate(stage, a, hint) for a in spec.alternatives]
 
@@ -387,6 +388,7 @@ class ChoiceSlot(Slot):
         return Choice(tag, tuple(p.read(stage) for p in self.parts))
 
     def write(self, stage: Stage, value: Any) -> None:
+        value = structs.struct_of(stage, value) if self.joins_parts else value
         if isinstance(value, Choice):
             places = [self._place(stage, a) for a in value.alternatives]
             tag: Expr = build.i64(places[-1])

@@ -61,6 +61,7 @@ class Decisions:
     unrolled: set[Any] = field(default_factory=set)
     growable: dict[Any, Any] = field(default_factory=dict)
     static_extents: set[tuple[int, int]] = field(default_factory=set)
+    static_lists: set[Any] = field(default_factory=set)  # comprehensions whose loops are unrolled
     by_reference: set[Any] = field(default_factory=set)  # (loop, location): arrays held by identity
     alias_arrays: bool = False
     restarts: int = 0

@@ -20,6 +20,7 @@ from . import arrays, index, numeric
 from .control import ExitNow, Path, PreferUnroll, Target
 from .externals import Held
 from .frame import USER_ERRORS, PyRaise
+from .lists import sure_keys
 from .source import assigned, liveness_of, names_used, scope_of
 from .stage import NeedLeafStatic, NeedStatic, Restage, Stage
 from .subclasses import SubArray, array_of, defined, like
@@ -575,13 +576,20 @@ class Statements:
         value = self.resolve(value)
         match value:
             case list() | tuple() | dict() | set() | frozenset() | str() | range():
+                if isinstance(value, dict):
+                    sure_keys(self.stage, value)
                 return list(value)
             case RArray() | RList() | RRange() | RIter() | SubArray() if defined(self, value, "__iter__") is None:
                 it = self.iterable(value)
                 if isinstance(it, RRange):
                     n = self.stage.static_int(self.range_length(it), "the number of elements")
                     return [RScalar(iadd(it.start, imul(it.step_expr, Const(k, I64))), True) for k in range(n)]
-                n = self.stage.static_int(it.length, "the number of elements")
+                try:
+                    n = self.stage.static_int(it.length, "the number of elements")
+                except Unsupported:
+                    if isinstance(value, RList):
+                        self.make_static(value)
+                    raise
                 return [it.get(Const(k, I64)) for k in range(n)]
             case _:
                 method = getattr(type(value), "__iter__", None)

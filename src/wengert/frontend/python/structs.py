@@ -55,6 +55,11 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
         if all(p is v for p, v in zip(parts, value, strict=True)):
             return value
         return tuple(parts) if type(value) is tuple else type(value)(*parts)
+    if isinstance(value, Choice) and depth < MAX_DEPTH:
+        alternatives = [struct_of(stage, v, writes, depth + 1) for v in value.alternatives]
+        if all(p is v for p, v in zip(alternatives, value.alternatives, strict=True)):
+            return value
+        return Choice(value.tag, tuple(alternatives))
     if depth >= MAX_DEPTH or not is_struct(stage, value):
         return value
     interp: Interp = stage.interp
