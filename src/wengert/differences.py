@@ -270,7 +270,7 @@ def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | N
         inexact = 4 * np.finfo(base.dtype).eps * np.abs(base) if base.size else np.zeros(0)
     known = np.isfinite(base)
     rows: list[Vector] = []
-    looked = False
+    suspicious = False
     step = FIRST_STEP
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -289,12 +289,14 @@ def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | N
             rows = row
             step /= 2
             scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
-            if step < NEAR and np.all((inexact / step >= error)[known]):
-                break  # smaller steps only add noise
-            if np.all(error[known] <= 1e-12 * scale):
-                if looked or step <= NEAR or _confirmed(g, best, error, inexact, known, base):
+            good = np.all(error[known] <= 1e-12 * scale)
+            useless = np.all((inexact / step >= error)[known])  # smaller steps only add noise
+            if good or useless:
+                if step <= NEAR:
                     break
-                looked = True
+                if not suspicious and _confirmed(g, best, error, inexact, known, base):
+                    break
+                suspicious = True
     return Estimate(best, error)
 
 
