@@ -18,11 +18,12 @@ from wengert.ir.types import BOOL, I64
 
 from . import arrays, builtin, index, mathlib, numeric, numpy_api, subclasses
 from .calls import Calls
-from .control import Body, Control, ExitNow, Target
+from .control import Body, ExitNow, Target
 from .externals import Externals, Held
 from .frame import Frame, PyRaise
 from .functions import Functions, Staging
 from .lists import Lists
+from .loops import Loops
 from .slots import MAX_KINDS
 from .source import scope_of
 from .stage import NeedLeafStatic, NeedStatic, Restage, Stage
@@ -44,7 +45,7 @@ from .values import (
 )
 
 
-class Interp(Control, Statements, Calls, Functions, Lists):
+class Interp(Loops, Statements, Calls, Functions, Lists):
     """Evaluates one call. `externals` wraps what exists before it."""
 
     def __init__(self, stage: Stage) -> None:

@@ -1,0 +1,465 @@
+"""Loops at run time: what an iteration hands on to the next, and in which memory.
+
+A loop's body is staged, rolled back, and staged again with what it was seen to change in slots, until nothing more is
+found (a fixpoint). Arrays are handed on by value where nobody can tell, else by identity.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from wengert.analysis.affine import constant
+from wengert.ir import build
+from wengert.ir.nodes import Cast, Expr, Let, Load, Loop, Op, Select, Stmt, Var
+from wengert.ir.types import BOOL, I64
+
+from . import arrays, structs
+from .control import Control, Path, PreferUnroll, Target, hint_of, same_value, total
+from .slots import (
+    ArraySlot,
+    ArraySpec,
+    CannotJoin,
+    ChoiceSpec,
+    RefSlot,
+    Slot,
+    Spec,
+    StaticSpec,
+    UnboundSpec,
+    allocate,
+    spec_of,
+    widen,
+)
+from .stage import _WHOLE, Trial
+from .values import MISSING, Poison, RArray, Root
+
+
+class Loops(Control):
+    """Mixed into the interpreter."""
+
+    def loop(
+        self,
+        node: ast.AST,
+        start: Expr,
+        stop: Expr | None,
+        step: int,
+        enter: Callable[[Expr], None],
+        test: Callable[[], Expr | None] | None,
+        run: Callable[[], bool],
+        live_head: set[str],
+        live_after: set[str],
+        assigned: frozenset[str],
+    ) -> Path:
+        """A loop at run time. `enter(index)` binds the target, `test` stages the condition of a while."""
+        self._flush()
+        stage, short = self.stage, self.short
+        for _ in range(24):
+            snap, opened, bodies = stage.snapshot(), len(stage.opened), len(self.bodies)
+            try:
+                done = self._try_loop(node, start, stop, step, enter, test, run, live_head, live_after, assigned)
+                self.short = short
+            except BaseException:
+                self.short = short
+                stage.restore(snap)
+                del stage.opened[opened:]
+                del self.bodies[bodies:]
+                raise
+            if done is not None:
+                return done
+            stage.restore(snap)
+            del stage.opened[opened:]
+        raise stage.refuse("the variables of this loop do not settle", "keep each variable's type the same in every iteration")
+
+    def _try_loop(
+        self, node: ast.AST, start: Expr, stop: Expr | None, step: int, enter: Callable[[Expr], None],
+        test: Callable[[], Expr | None] | None, run: Callable[[], bool], live_head: set[str], live_after: set[str],
+        assigned: frozenset[str],
+    ) -> Path | None:
+        stage = self.stage
+        locals_ = self.frame.locals
+        hints: dict[tuple[Any, Any], Spec] = self.carried.setdefault(node, {})
+        serial = stage.serial
+        slots: dict[tuple[int, Any], tuple[Any, Any, Slot, Spec]] = {}
+        runs = stop is not None and stage.facts.less(start, stop) if step > 0 else stop is not None and stage.facts.less(stop, start)
+        wanted: list[tuple[Any, Any, Spec]] = []
+        for (owner, key), spec in list(hints.items()):
+            container = locals_ if owner == "local" else self.containers.get(owner)
+            if container is None:
+                continue
+            if runs and container is locals_ and key not in live_head:
+                wanted.append((container, key, spec))  # its value before the loop is never seen again
+                continue
+            old = structs.struct_of(stage, tuple(container) if key is _WHOLE else container.get(key, MISSING))
+            wanted.append((container, key, spec if old is MISSING else self._carry_spec(spec, old)))
+        for name in sorted(assigned):
+            if ("local", name) in hints or (name not in live_head and name not in live_after):
+                continue
+            value = locals_.get(name, MISSING)
+            if value is MISSING or name not in live_head or isinstance(value, RArray):
+                continue  # an array may only be changed in place: whether it is rebound shows when the body is staged
+            wanted.append((locals_, name, self._carry_spec(None, value)))
+        for container, key, spec in wanted:
+            if spec is None:
+                continue
+            if isinstance(spec, ArraySpec) and (node, key) in stage.decisions.by_reference:
+                spec = replace(spec, shape=None)
+            slot = allocate(stage, spec, hint_of(key))
+            slots[(id(container), key)] = (container, key, slot, spec)
+            if isinstance(slot, ArraySlot):
+                slot.place = (node, key)
+                before = container.get(key) if key is not _WHOLE else None
+                if isinstance(before, RArray) and not self._ours(before):
+                    stage.lend(slot.array.root, slot.place)
+                    stage.lend(before.root, slot.place)
+            value = tuple(container) if key is _WHOLE else container.get(key, MISSING)
+            if runs and container is locals_ and key not in live_head:
+                continue
+            if not (isinstance(value, Poison) or (value is MISSING and not isinstance(spec, UnboundSpec))):
+                slot.write(stage, value)
+        leaving, ending = self.target("break"), self.target("stop")
+        index_name = stage.fresh(self.index_hint(node))
+        index = Var(index_name, I64)
+        if stop is not None:
+            last = build.sub(stop, build.i64(1 if step > 0 else -1))
+            stage.facts.assume(index, start if step > 0 else last, last if step > 0 else start)
+        else:
+            stage.facts.assume(index, start)
+        stage.loop_vars[index_name] = node
+        turns = None if stop is None else constant(build.sub(stop, start))
+        self.short = node if turns is not None and abs(turns) <= 64 else None
+        retry: list[tuple[Any, Any, Spec]] = []
+        condition: list[Expr] = []
+
+        def iteration() -> Path:
+            for container, key, slot, spec in slots.values():
+                value = slot.read(stage)
+                stage.put(container, key, list(value) if key is _WHOLE else value)
+            for name in assigned:
+                if (id(locals_), name) not in slots and name in locals_ and name not in live_head:
+                    stage.write(locals_, name, MISSING)
+                    stage.delete(locals_, name)
+            if test is not None:
+                condition.extend(self._loop_condition(test))
+                if not condition:
+                    return self._tested_body(test, ending, lambda: self._iteration(leaving, enter, index, run))
+            return self._iteration(leaving, enter, index, run)
+
+        with stage.log_stores() as stored, stage.log_copies() as copied:
+            body = stage.trial(lambda: self.body_path(iteration))
+        if any(root in stored and (root.is_ref or stage.in_scope(root.name)) for root in copied):
+            raise stage.refuse_copied()
+        self.short = node if turns is not None and abs(turns) <= 64 else None
+        path: Path = body.result
+        parts = self._parts_after(body)
+        exits = path.exits
+        outer = frozenset(t for t in exits if t is not leaving and t is not ending)
+        sure = runs and not exits
+        for root in stored:
+            if root in stage.lent and (root.is_ref or stage.in_scope(root.name)):
+                stage.reclaim(root)
+        # What the body wrote decides what is carried.
+        bound = [
+            new for loc, (container, key, _, new) in body.writes.items()
+            if not (container is locals_ and key not in live_head and key not in live_after and loc not in slots)
+        ]
+        for loc, (container, key, old, new) in body.writes.items():
+            if stage.created_since(container, serial) or self._dead_local(container, live_head, live_after, key, loc in slots):
+                continue
+            if loc in slots:
+                spec = slots[loc][3]
+                if isinstance(slots[loc][2], ArraySlot) and self._kept_elsewhere(slots, loc, body):
+                    stage.decisions.by_reference.add((node, key))
+                better = self._carry_spec(spec, parts.get(loc, new), slots[loc][2], stored, old_of(container, key), bound, sure)
+                if better != spec and better is not None:
+                    retry.append((container, key, better))
+            elif key is _WHOLE and len(old) != len(new):
+                self.needs_growing(container, [*old, *new], "a list changes its length in a loop")
+            elif not (new is old or same_value(new, old)):
+                was = structs.struct_of(stage, tuple(old) if key is _WHOLE else old)
+                now = parts.get(loc, new)
+                first = None if (runs and container is locals_ and key not in live_head) else was
+                spec = self._carry_spec(None, now) if first is None else self._carry_spec(self._carry_spec(None, was), now)
+                if spec is not None:
+                    retry.append((container, key, spec))
+        if retry:
+            if turns is not None and abs(turns) <= 64 and any(isinstance(spec, ChoiceSpec) for _, _, spec in retry):
+                raise PreferUnroll(node)
+            if any(self._made_inside(spec, serial) for _, _, spec in retry):
+                if self.short is not None:
+                    raise PreferUnroll(node)
+                raise stage.refuse(
+                    "an object made in this loop replaces one of another kind", "give the variable the same kind of object throughout"
+                )
+            for container, key, spec in retry:
+                hints[("local" if container is locals_ else id(container), key)] = spec
+                if container is not locals_:
+                    self.containers[id(container)] = container
+            return None
+        stmts = self._back_edge(body, slots)
+        cond: Expr | None = condition[0] if condition else None
+        for t in sorted(exits, key=lambda t: t.flag.name):
+            stay = build.not_(Load(t.flag.name, (), BOOL))
+            cond = stay if cond is None else build.and_(cond, stay)
+        if stop is None and cond is None:
+            raise stage.refuse("this loop never ends", "add a condition or a break")
+        stage.emit(Loop(index_name, start, stop, tuple(stmts), step, "sequential", cond, stage.span))
+        for container, key, slot, spec in slots.values():
+            value = slot.read(stage)
+            stage.put(container, key, list(value) if key is _WHOLE else value)
+        for (_, name), (container, key, old, new) in body.writes.items():
+            if container is locals_ and (id(container), key) not in slots and new is not MISSING and not same_value(new, old):
+                stage.put(locals_, key, Poison(
+                    f"{key!r} is assigned in this loop and its last value is not kept", "assign it before the loop too", stage.span))
+        self.loop_left = leaving if leaving in exits else None
+        return Path(True, outer)
+
+    def _kept_elsewhere(self, slots: dict[Any, Any], loc: Any, body: Trial) -> bool:
+        """Whether the memory of an array's slot, about to be overwritten, goes on under another name by identity."""
+        mine = slots[loc][2].array.root
+        new = body.writes[loc][3]
+        if isinstance(new, RArray) and new.root is mine:
+            return False
+        return any(
+            other != loc and not (other in slots and isinstance(slots[other][2], ArraySlot))
+            and any(isinstance(v, RArray) and v.root is mine for v in structs.parts_of(self, value))
+            for other, (_, _, _, value) in body.writes.items()
+        )
+
+    def _parts_after(self, body: Trial) -> dict[tuple[int, Any], Any]:
+        """What the body's writes leave, lists, dicts and instances as their parts."""
+        stage = self.stage
+        stage.redo(body)
+        found = {
+            loc: structs.struct_of(stage, tuple(new) if key is _WHOLE else new)
+            for loc, (_, key, _, new) in body.writes.items()
+        }
+        again = stage.close(body.result)
+        body.writes.update(again.writes)
+        return found
+
+    def _made_inside(self, spec: Spec, serial: int) -> bool:
+        """Whether a choice among objects includes one made after `serial`."""
+        match spec:
+            case ChoiceSpec(alternatives):
+                return any(
+                    isinstance(a, StaticSpec) and structs.is_struct(self.stage, a.value)
+                    and self.stage.created_since(structs.container_of(a.value), serial)
+                    for a in alternatives
+                )
+            case UnboundSpec(inner):
+                return inner is not None and self._made_inside(inner, serial)
+            case _:
+                return False
+
+    def body_path(self, run: Callable[[], Path]) -> Path:
+        """A body whose inner run reports its own path."""
+        result: list[Path] = []
+
+        def staged() -> bool:
+            p = run()
+            result.append(p)
+            return p.falls
+
+        path = self.body(staged)
+        return Path(path.falls, path.exits | result[0].exits)
+
+    def _iteration(self, leaving: Target, enter: Callable[[Expr], None], index: Expr, run: Callable[[], bool]) -> Path:
+        turn = self.target("continue")
+
+        def staged() -> bool:
+            enter(index)
+            self.loops.append((leaving, turn))
+            try:
+                return run()
+            finally:
+                self.loops.pop()
+
+        path = self.body(staged)
+        exits = frozenset(t for t in path.exits if t is not turn)
+        return Path(path.falls or turn in path.exits, exits)
+
+    def _loop_condition(self, test: Callable[[], Expr | None]) -> list[Expr]:
+        """The condition as one expression over cells, if evaluating it does nothing else."""
+        probe = self.stage.trial(test)
+        if probe.result is None or probe.writes:
+            return []
+        values: dict[str, Expr] = {}
+        heads = {s.name: s.value for s in self.stage.blocks[-1] if isinstance(s, Let) and isinstance(s.value, Load) and not s.value.index}
+        for s in probe.stmts:
+            if not isinstance(s, Let) or not total(s.value):
+                return []
+            values[s.name] = s.value
+        values.update({k: v for k, v in heads.items()})
+        expr = _inline(probe.result, values)
+        inside = {id(self.stage.blocks[-1])}
+        names = _names(expr)
+        if any(id(self.stage.owner.get(n)) in inside for n in names):
+            return []
+        return [expr]
+
+    def _tested_body(self, test: Callable[[], Expr | None], ending: Target, run: Callable[[], Path]) -> Path:
+        """Evaluate the condition at the head of the iteration and leave when it fails."""
+        exits: set[Target] = set()
+
+        def go_on() -> bool:
+            p = run()
+            exits.update(p.exits)
+            return p.falls
+
+        def stop() -> bool:
+            self.leave(ending)
+            return False
+
+        cond = test()
+        assert cond is not None
+        falls = self.branch(cond, go_on, stop)
+        return Path(falls, frozenset(exits | {ending}))
+
+    def _carry_spec(
+        self, have: Spec | None, value: Any, slot: Slot | None = None, stored: set[Root] | None = None, initial: Any = None,
+        bound: list[Any] | None = None, sure: bool = False,
+    ) -> Any:
+        """The description of a carried location that also covers `value`."""
+        stage = self.stage
+        if isinstance(value, Poison):
+            return have
+        by_value = True
+        if isinstance(value, RArray) and slot is not None and stored is not None:
+            by_value = self._carry_by_value(value, slot, stored, initial, bound or [], sure)
+            if by_value and isinstance(have, ArraySpec) and have.shape is not None:
+                same = len(have.shape) == value.rank and value.dtype is have.dtype and all(
+                    stage.same(m, n) for m, n in zip(have.shape, value.shape, strict=True)
+                )
+                if same:
+                    return have
+        elif isinstance(value, RArray) and have is not None and isinstance(have, ArraySpec) and have.shape is None:
+            by_value = False
+        try:
+            spec = _flexible(spec_of(stage, value, by_value))
+            return spec if have is None else widen(stage, have, spec)
+        except CannotJoin as problem:
+            if self.short is not None:
+                raise PreferUnroll(self.short) from None
+            raise stage.refuse(f"a variable of this loop changes its kind: {problem}", "keep its kind the same") from None
+
+    def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root], initial: Any, bound: list[Any], sure: bool) -> bool:
+        """Whether copying at the back edge cannot be told from rebinding: here for sure, and after the loop unless the
+        memory involved is written (`lent`), which starts staging again. `bound`: what the body binds that lives on;
+        `sure`: the body runs to its end at least once."""
+        if not isinstance(slot, ArraySlot):
+            return not isinstance(slot, RefSlot)
+        stage, mine, root = self.stage, slot.array.root, value.root
+        assert mine is not None
+        if root is None or root is mine:
+            return True
+        if root.is_ref or slot.place in stage.decisions.by_reference:
+            return False
+        if mine in stored and not self._ours(initial):
+            return False
+        exclusive = (
+            root.fresh and not stage.in_scope(root.name) and root not in stage.lent and self.holders(root, bound) <= 1
+        )
+        if not exclusive:
+            if mine in stored or root in stored:
+                return False
+            stage.lend(mine, slot.place)
+            stage.lend(root, slot.place)
+        elif sure:
+            stage.lent.pop(mine, None)
+        return True
+
+    def _ours(self, initial: Any) -> bool:
+        """Whether nothing else holds the array that a location holds before a loop."""
+        root = initial.root if isinstance(initial, RArray) else None
+        return root is None or (root.fresh and not root.is_ref and root not in self.stage.lent and self.holders(root) <= 1)
+
+    def _dead_local(self, container: Any, live_head: set[str], live_after: set[str], key: Any, carried: bool) -> bool:
+        if container is not self.frame.locals or carried:
+            return False
+        return key not in live_head and key not in live_after and key != "$ret"
+
+    def _back_edge(self, body: Trial, slots: dict[tuple[int, Any], tuple[Any, Any, Slot, Spec]]) -> list[Stmt]:
+        """Write the carried values at the end of the body, as if all at once."""
+        stage = self.stage
+        stage.redo(body)
+        todo = []
+        for loc, (container, key, slot, _) in slots.items():
+            if loc in body.writes:
+                new = body.writes[loc][3]
+                todo.append((slot, tuple(new) if key is _WHOLE else new))
+        while todo:
+            for k, (slot, value) in enumerate(todo):
+                mine = _slot_root(slot)
+                if mine is None or not any(
+                    _reads(v, mine) for j, (s, v) in enumerate(todo) if j != k
+                ):
+                    slot.write(stage, value)
+                    todo.pop(k)
+                    break
+            else:
+                slot, value = todo[0]
+                if isinstance(slot, RefSlot):
+                    spare = RefSlot(stage, ArraySpec(slot.dtype, slot.rank, None), slot.hint)
+                    spare.write(stage, value)
+                    todo[0] = (slot, spare.read(stage))
+                else:
+                    todo[0] = (slot, arrays.copy(stage, value))
+                todo = [*todo[1:], todo[0]]
+        return stage.close().stmts
+
+
+def old_of(container: Any, key: Any) -> Any:
+    return None if key is _WHOLE else container.get(key)
+
+
+def _slot_root(slot: Slot) -> Any:
+    if isinstance(slot, ArraySlot):
+        return slot.array.root.name if slot.array.root is not None else None
+    return slot.name if isinstance(slot, RefSlot) else None
+
+
+def _reads(value: Any, name: str) -> bool:
+    if isinstance(value, RArray):
+        return value.root is not None and value.root.name == name
+    if isinstance(value, (tuple, list)):
+        return any(_reads(v, name) for v in value)
+    return False
+
+
+def _flexible(spec: Spec) -> Spec:
+    """Numbers in a loop are runtime values from the start."""
+    from .slots import StaticSpec, _as_number
+
+    if isinstance(spec, StaticSpec) and isinstance(spec.value, (int, float, complex, bool)):
+        return _as_number(spec)
+    return spec
+
+
+def _inline(expr: Expr, values: dict[str, Expr]) -> Expr:
+    match expr:
+        case Var(name) if name in values:
+            return _inline(values[name], {k: v for k, v in values.items() if k != name})
+        case Op(name, args, dtype):
+            return Op(name, tuple(_inline(a, values) for a in args), dtype)
+        case Select(c, x, y):
+            return Select(_inline(c, values), _inline(x, values), _inline(y, values))
+        case Cast(v, dtype):
+            return Cast(_inline(v, values), dtype)
+        case _:
+            return expr
+
+
+def _names(expr: Expr) -> set[str]:
+    match expr:
+        case Var(name):
+            return {name}
+        case Op(_, args):
+            return {n for a in args for n in _names(a)}
+        case Select(c, x, y):
+            return _names(c) | _names(x) | _names(y)
+        case Cast(v, _):
+            return _names(v)
+        case _:
+            return set()
