@@ -130,7 +130,9 @@ def check_array(stage: Stage, function: np.ufunc, inputs: Sequence[RArray | Expr
         cells[message] = stage.cell(BOOL, "error", init=FALSE)
 
     def body(index: tuple[Expr, ...]) -> None:
-        read = lambda a: stage.let(arrays.element(a, index)) if isinstance(a, RArray) else a  # noqa: E731
+        def read(a: RArray | Expr) -> Expr:
+            return stage.let(arrays.element(a, index)) if isinstance(a, RArray) else a
+
         for message, cond in check(stage, function, [read(a) for a in inputs], read(result)):
             stage.emit(Accumulate(cells[message].name, (), cond, "max", stage.span))
 

@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 """What SciPy's functions mean on runtime values. Imported when a program first calls SciPy."""
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..interp import Interp
 
 Body = Callable[[tuple[Expr, ...]], None]
+Scalarwise = Callable[[Expr], Expr]
 
 
 class NoValue:
@@ -32,11 +33,12 @@ class NoValue:
 
 
 NO_VALUE: Any = NoValue()
+_NUMPYS: Any = vars(np)["_NoValue"]
 
 
 def given(value: Any) -> bool:
     """Whether an optional argument was given (NumPy's own marker counts as not given)."""
-    return value is not NO_VALUE and value is not np._NoValue
+    return value is not NO_VALUE and value is not _NUMPYS
 
 
 # -- errors ----------------------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def axes_of(interp: Interp, axis: Any, rank: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(rank))
     if isinstance(axis, (tuple, list)):
-        axes = tuple(axis_of(interp, a, rank) for a in axis)
+        axes = tuple(axis_of(interp, a, rank) for a in several(axis))
         if len(set(axes)) != len(axes):
             raise ValueError("duplicate value in 'axis'")
         return axes
@@ -159,7 +161,22 @@ def require_nonempty(stage: Stage, extent: Expr, message: str) -> None:
         stage.fail_if(stage.let(build.le(extent, ZERO)), "ValueError", message)
 
 
-def numbers(interp: Interp, value: Any) -> RArray | RScalar | bool | int | float | complex | np.generic:
+def holds(flag: Any) -> bool:
+    """Whether a static flag is True (arrays and run-time flags are not)."""
+    return flag is True or (isinstance(flag, np.bool_) and bool(cast_any(flag)))
+
+
+def several(value: Any) -> list[Any]:
+    """The items of a tuple or list, or the value alone."""
+    return list(cast_any(value)) if isinstance(value, (tuple, list)) else [value]
+
+
+def cast_any(value: Any) -> Any:
+    """The value, of any type as far as type checkers go."""
+    return value
+
+
+def numbers(interp: Interp, value: Any) -> Any:
     """An elementwise operand: an array of rank one or more, or a number (arrays of rank 0 become NumPy scalars)."""
     value = interp.resolve(value)
     if not isinstance(value, RArray):

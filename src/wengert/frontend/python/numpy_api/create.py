@@ -17,6 +17,7 @@ from ..registry import handles, method
 from ..subclasses import array_of
 from ..values import Choice, RArray, RList, RRange, RScalar, contains_runtime
 from .common import (
+    cast_any,
     consume,
     dtype_of,
     element0,
@@ -32,12 +33,14 @@ from .common import (
     shape_of,
     store,
     type_error,
+    type_name,
 )
 
 if TYPE_CHECKING:
     from ..interp import Interp
 
 MAX_CONSTANTS = 4096
+_CopyMode: Any = vars(np)["_CopyMode"]
 
 
 # -- from Python data ------------------------------------------------------------------------------------------
@@ -51,7 +54,7 @@ def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
     """
     stage = interp.stage
     want = None if dtype is None else dtype_of(interp, dtype)
-    value = array_of(interp.resolve(value))
+    value = cast_any(array_of(interp.resolve(value)))
     if isinstance(value, Choice):
         raise stage.refuse("a value of several possible kinds is used as an array", "test its kind first")
     if isinstance(value, RArray):
@@ -64,14 +67,14 @@ def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
     if isinstance(value, RList):
         return _from_growable(interp, value, want)
     if isinstance(value, np.ndarray):
-        return _from_ndarray(interp, value, want)
+        return _from_ndarray(interp, cast_any(value), want)
     if isinstance(value, (list, tuple, range)):
         return _from_sequence(interp, value, want)
     if value is None:
         type_error("unsupported operand type(s): an array is made of None")
     if isinstance(value, (set, frozenset, dict, str, bytes)) or not hasattr(value, "__iter__"):
         raise stage.refuse(
-            f"a {type(value).__name__} is used as an array", "build it from numbers, lists, tuples and arrays"
+            f"a {type_name(value)} is used as an array", "build it from numbers, lists, tuples and arrays"
         )
     return _from_sequence(interp, interp.static_iterable(value), want)
 
@@ -122,7 +125,7 @@ def _from_ndarray(interp: Interp, value: np.ndarray, want: DType | None) -> RArr
         )
     target = stage.alloc(dtype, shape, "constants")
     for at in np.ndindex(value.shape):
-        stage.emit(Store(target.storage, build.index(*at), build.const(values[at], dtype), stage.span))
+        stage.emit(Store(target.storage, build.index(*at), build.const(values.item(at), dtype), stage.span))
     return target
 
 
@@ -164,7 +167,7 @@ def _gather(interp: Interp, value: Any, leaves: list[Any], depth: int = 0) -> li
     """Collect the numbers and arrays in nested sequences; the shape of the nesting."""
     value = interp.resolve(value)
     if isinstance(value, (list, tuple, range)):
-        shapes = [_gather(interp, v, leaves, depth + 1) for v in value]
+        shapes = [_gather(interp, v, leaves, depth + 1) for v in cast_any(value)]
         if any(s != shapes[0] for s in shapes):
             raise ValueError(_inhomogeneous([len(shapes)]))
         return [len(shapes), *(shapes[0] if shapes else [])]
@@ -176,11 +179,10 @@ def _gather(interp: Interp, value: Any, leaves: list[Any], depth: int = 0) -> li
     if isinstance(value, Choice):
         raise interp.stage.refuse("an array is made of a value of several possible kinds", "test its kind first")
     if not numeric.is_number(value):
-        method_ = getattr(type(value), "__iter__", None)
-        if method_ is not None and not isinstance(value, (str, bytes, dict, set)):
+        if hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict, set)):
             return _gather(interp, interp.static_iterable(value), leaves, depth)
         raise interp.stage.refuse(
-            f"an array is made of a {type(value).__name__}", "build arrays from numbers and arrays only"
+            f"an array is made of a {type_name(value)}", "build arrays from numbers and arrays only"
         )
     leaves.append(value)
     return []
@@ -244,15 +246,15 @@ def _foreign(interp: Interp, value: Any, dtype: Any) -> bool:
         return False
     if dtype is not None:
         return np.dtype(dtype).kind not in "biufc"
-    return isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "biufc"
+    return isinstance(value, (np.ndarray, np.generic)) and cast_any(value).dtype.kind not in "biufc"
 
 
 def _copy_mode(interp: Interp, copy: Any) -> bool | None:
     """True: always, False: never, None: if needed."""
-    if copy is np._CopyMode.IF_NEEDED:
+    if copy is _CopyMode.IF_NEEDED:
         return None
-    if isinstance(copy, np._CopyMode):
-        return copy is np._CopyMode.ALWAYS
+    if isinstance(copy, _CopyMode):
+        return copy is _CopyMode.ALWAYS
     if isinstance(copy, RScalar):
         raise interp.stage.refuse("copy= depends on run-time data", "use a constant")
     return None if copy is None else bool(copy)

@@ -114,7 +114,10 @@ def _parse(interp: Interp, operands: tuple[Any, ...]) -> tuple[list[str], list[R
 def _from_lists(interp: Interp, operands: tuple[Any, ...]) -> tuple[str, list[RArray]]:
     """The other calling convention: arrays and lists of integers in turn."""
     pairs, rest = list(zip(operands[0::2], operands[1::2], strict=False)), operands[2 * (len(operands) // 2) :]
-    spell = lambda labels: "".join("..." if k is Ellipsis else LETTERS[k] for k in labels)  # noqa: E731
+
+    def spell(labels: list[Any]) -> str:
+        return "".join("..." if k is Ellipsis else LETTERS[k] for k in labels)
+
     subscripts = ",".join(spell(labels) for _, labels in pairs)
     if rest:
         subscripts += "->" + spell(rest[0])

@@ -26,6 +26,7 @@ from .common import (
     part,
     permute,
     require_nonempty,
+    several,
 )
 from .linalg import at, library
 
@@ -57,12 +58,13 @@ def _transform(interp: Interp, a: Any, n: Any, axis: Any, norm_: Any, inverse: b
         library(interp, "fft", [at(interp, target, i)], [at(interp, source, i)], inverse=inverse)
 
     arrays.nest(stage, source.shape[:-1], line)
-    result = target
+    result: RArray | RScalar = target
     power = {None: 0.0, "backward": 0.0, "ortho": 0.5, "forward": 1.0}[norm_] * (1 if inverse else -1)
     if power:
         scale = build.op("pow", build.cast(length, F64), build.const(power, F64))
         factor = RScalar(stage.let(build.cast(scale, kind.real), "scale"), False)
-        result = numeric.ufunc(stage, np.multiply, target, factor)  # type: ignore[assignment]
+        result = numeric.ufunc(stage, np.multiply, target, factor)
+    assert isinstance(result, RArray)
     order = list(range(value.rank - 1))
     order.insert(place, value.rank - 1)
     return permute(stage, result, order)
@@ -208,7 +210,7 @@ def _shifted(interp: Interp, x: Any, axes: Any, inverse: bool) -> RArray:
     from .join import roll
 
     value = array(interp, x)
-    places = tuple(range(value.rank)) if axes is None else axes if isinstance(axes, (tuple, list)) else (axes,)
+    places = range(value.rank) if axes is None else several(axes)
     for k in places:
         place = axis_of(interp, k, value.rank)
         half = _half(interp, value.shape[place])

@@ -15,6 +15,8 @@ from .. import arrays, numeric
 from ..registry import handles
 from ..values import RArray, RScalar
 from .common import (
+    NO_VALUE,
+    Scalarwise,
     add_to,
     add_to_cell,
     array,
@@ -125,7 +127,7 @@ def _given_bins(interp: Interp, data: RArray, load: RArray | None, edges: RArray
     m = edges.shape[0]
     bins = isub(m, ONE)
     target = stage.alloc(_count_dtype(load), (bins,), hint_of(interp, "counts"), zero=True)
-    read = lambda k: build.cast(arrays.element(edges, (k,)), kind)  # noqa: E731
+    read: Scalarwise = lambda k: build.cast(arrays.element(edges, (k,)), kind)  # noqa: E731
 
     def put(i: tuple[Expr, ...]) -> None:
         x = stage.let(build.cast(arrays.element(data, i), kind), "x")
@@ -156,7 +158,7 @@ def _outer_edges(interp: Interp, data: RArray, range_: Any) -> tuple[Any, Any]:
     else:
         if not stage.less(ZERO, data.shape[0]):
             raise stage.refuse("the histogram of an array that may be empty needs a range", "pass range=(low, high)")
-        low, high = (extremum(interp, data, None, None, False, np._NoValue, True, op) for op in ("min", "max"))
+        low, high = (extremum(interp, data, None, None, False, NO_VALUE, True, op) for op in ("min", "max"))
     kind = numeric.result_type([low, high])
     exprs = [stage.let(build.cast(numeric.as_scalar(e).expr, kind)) for e in (low, high)]
     if kind.is_float:

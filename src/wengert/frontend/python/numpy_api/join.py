@@ -188,7 +188,7 @@ def _ranked(interp: Interp, rows: RArray, rank: int) -> RArray:
 
 
 if hasattr(np, "row_stack"):
-    handles(np.row_stack)(vstack)
+    handles(vars(np)["row_stack"])(vstack)
 
 
 @handles(np.dstack)

@@ -17,9 +17,11 @@ from ..registry import handles
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    NO_VALUE,
     array,
     axis_of,
     cast,
+    cast_any,
     fix,
     flat,
     hint_of,
@@ -29,6 +31,7 @@ from .common import (
     permute,
     require_equal,
     scalar,
+    several,
 )
 from .reduce import max_, min_, sum_
 
@@ -135,10 +138,8 @@ def pinv(interp: Interp, a: Any) -> RArray:
 
 
 @handles(np.linalg.pinv)
-def pinv_function(
-    interp: Interp, a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._NoValue
-) -> RArray:
-    only_default(interp, "pinv", rcond=(rcond, None), rtol=(rtol, np._NoValue))
+def pinv_function(interp: Interp, a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = NO_VALUE) -> RArray:
+    only_default(interp, "pinv", rcond=(rcond, None), rtol=(rtol, NO_VALUE))
     value = array(interp, a)
     if value.rank == 2 and constant(isub(*value.shape)) not in (None, 0):
         raise interp.stage.refuse("the pseudo-inverse of a matrix that is not square", "solve the normal equations")
@@ -232,19 +233,19 @@ def norm(interp: Interp, x: Any, ord: Any = None, axis: Any = None, keepdims: An
     value = array(interp, x)
     if not value.dtype.is_inexact:
         value = cast(stage, value, F64)
-    if isinstance(ord, (RScalar, np.generic)):
-        ord = (
-            stage.static_int(integer_expr(interp, ord), "the order of a norm")
-            if isinstance(ord, RScalar)
-            else ord.item()
-        )
+    if isinstance(ord, RScalar):
+        if not ord.dtype.is_integer:
+            raise stage.refuse("the order of a norm is a run-time number", "use a constant, or write the norm out")
+        ord = stage.static_int(integer_expr(interp, ord), "the order of a norm")
+    elif isinstance(ord, np.generic):
+        ord = cast_any(ord).item()
     if axis is None and (ord is None or (ord in ("f", "fro") and value.rank == 2) or (ord == 2 and value.rank == 1)):
         total = _sum_of_squares(interp, value, None, keepdims)
         return _root(interp, total)
     if axis is None:
         axes: tuple[int, ...] = tuple(range(value.rank))
     else:
-        axes = tuple(axis_of(interp, k, value.rank) for k in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+        axes = tuple(axis_of(interp, k, value.rank) for k in several(axis))
     if len(axes) == 1:
         return vector_norm(interp, value, ord, axes[0], keepdims)
     if len(axes) == 2:

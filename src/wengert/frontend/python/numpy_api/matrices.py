@@ -109,10 +109,14 @@ def _triangle(interp: Interp, m: Any, k: Any, upper: bool) -> RArray:
 
     value = two_dimensional(interp, array(interp, m))
     shift = integer_expr(interp, k)
-    keep = (lambda i: build.ge(i[-1], iadd(i[-2], shift))) if upper else (lambda i: build.le(i[-1], iadd(i[-2], shift)))
+    compare = build.ge if upper else build.le
     zero = build.zero(value.dtype)
     return arrays.lazy(
-        interp.stage, value.dtype, value.shape, lambda i: build.select(keep(i), arrays.element(value, i), zero), [value]
+        interp.stage,
+        value.dtype,
+        value.shape,
+        lambda i: build.select(compare(i[-1], iadd(i[-2], shift)), arrays.element(value, i), zero),
+        [value],
     )
 
 

@@ -281,9 +281,10 @@ def item(interp: Interp, a: Any, *args: Any) -> RScalar:
         value = stage.let(arrays.element(a, [ZERO] * a.rank))
         consume(stage, a)
     else:
-        key = args[0] if len(args) == 1 else tuple(args)
+        key: Any = args[0] if len(args) == 1 else tuple(args)
         owner = a if isinstance(key, tuple) else flat(stage, a)
-        value = index.getitem(stage, owner, key).expr  # type: ignore[union-attr]
+        found = index.getitem(stage, owner, key)
+        value = found.expr if isinstance(found, RScalar) else arrays.element(found, ())
     return RScalar(stage.let(_python_expr(value)), True, value.dtype.is_integer)
 
 

@@ -31,6 +31,7 @@ from .common import (
     numbers,
     permute,
     require_equal,
+    several,
     static_integer,
 )
 from .reduce import written
@@ -277,7 +278,8 @@ def _matrix_by_vector(interp: Interp, a: Any, x: Any) -> Any:
 def _vector_by_matrix(interp: Interp, x: Any, a: Any) -> Any:
     """The vector is conjugated, as NumPy has it."""
     v = array(interp, x)
-    v = numeric.ufunc(interp.stage, np.conjugate, v) if v.dtype.is_complex else v  # type: ignore[assignment]
+    if v.dtype.is_complex:
+        v = array(interp, numeric.ufunc(interp.stage, np.conjugate, v))
     product = matmul(interp, insert_axis(interp.stage, v, v.rank - 1), a)
     return arrays.drop_axis(product, product.rank - 2)
 
@@ -321,9 +323,10 @@ def tensordot(interp: Interp, a: Any, b: Any, axes: Any = 2) -> Any:
 
 def _axis_pairs(interp: Interp, axes: Any, x: RArray, y: RArray) -> tuple[list[int], list[int]]:
     if isinstance(axes, (tuple, list)):
+        axes = several(axes)
         if len(axes) != 2:
             raise ValueError("axes must be an integer or a pair of axes")
-        pair = [list(p) if isinstance(p, (tuple, list)) else [p] for p in axes]
+        pair = [several(p) for p in axes]
     else:
         count = static_integer(interp, axes, "the number of axes")
         pair = [list(range(-count, 0)), list(range(count))]
@@ -372,10 +375,13 @@ def cross(interp: Interp, a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axis
     if any(s not in (2, 3) for s in sizes):
         raise ValueError("incompatible dimensions for cross product (dimension must be 2 or 3)")
     dtype = common_dtype(x, y)
-    read = lambda v, k, i: build.cast(arrays.element(v, [*i, Const(k, I64)]), dtype)  # noqa: E731
     shape = arrays.broadcast_shapes(stage, [x.shape[:-1], y.shape[:-1]])
     x, y = (arrays.broadcast(stage, v, (*shape, v.shape[-1])) for v in (x, y))
-    at = lambda v, k, i: read(v, k, i) if k < sizes[0 if v is x else 1] else build.zero(dtype)  # noqa: E731
+
+    def at(v: RArray, k: int, i: Sequence[Expr]) -> Expr:
+        if k >= sizes[0 if v is x else 1]:
+            return build.zero(dtype)
+        return build.cast(arrays.element(v, [*i, Const(k, I64)]), dtype)
 
     def component(k: int, i: Sequence[Expr]) -> Expr:
         p, q = (k + 1) % 3, (k + 2) % 3

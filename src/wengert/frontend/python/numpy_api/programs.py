@@ -1,3 +1,4 @@
+# pyright: basic
 """NumPy functions written as ordinary programs: they are staged like the user's own code (see `programmed`)."""
 
 from __future__ import annotations
@@ -157,4 +158,6 @@ def slogdet(a: Array) -> tuple[Any, Any]:
 def tensorsolve(a: Array, b: Array) -> Array:
     shape = a.shape[np.ndim(b) :]
     matrix = a.reshape(b.size, -1)
-    return np.linalg.solve(matrix, np.ravel(b)).reshape(shape)
+    flat: Any = np.ravel(b)
+    solution: Any = np.linalg.solve(matrix, flat)
+    return solution.reshape(shape)

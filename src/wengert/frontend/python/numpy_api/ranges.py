@@ -21,6 +21,7 @@ from .common import (
     array,
     axis_of,
     cast,
+    cast_any,
     dtype_of,
     fix,
     generated,
@@ -34,6 +35,7 @@ from .common import (
     python_int,
     require_nonnegative,
     scalar,
+    several,
     shape_of,
     store,
     type_error,
@@ -128,9 +130,9 @@ def linspace(
     begin, end = (_at_least_scalar(interp, v, calc) for v in (first, last))
     parts = build.cast(build.cast(divisions if stage.less(ZERO, divisions) else build.max_(divisions, ONE), F64), calc)
     parts = stage.let(parts)
-    step = numeric.elementwise if isinstance(begin, RArray) or isinstance(end, RArray) else None
-    if step is None:
-        delta: Any = RScalar(stage.let(build.div(build.sub(end.expr, begin.expr), parts), "step"), False)
+    delta: Any
+    if isinstance(begin, RScalar) and isinstance(end, RScalar):
+        delta = RScalar(stage.let(build.div(build.sub(end.expr, begin.expr), parts), "step"), False)
     else:
         lazy = numeric.elementwise(stage, lambda s, a: build.div(build.sub(a[0], a[1]), parts), calc, [end, begin])
         delta = arrays.stored(stage, lazy, "step")
@@ -248,7 +250,7 @@ def grid(interp: Interp, owner: Any, key: Any) -> Any:
     if owner is np.r_ or owner is np.c_:
         return _joined(interp, key, columns=owner is np.c_)
     if isinstance(key, slice):
-        return _axis(interp, key, None)
+        return _axis(interp, cast_any(key), None)
     dtype = numeric_type(interp, [b for s in key for b in _bounds(s)])
     axes = [arrays.stored(interp.stage, _axis(interp, s, dtype), "axis") for s in key]
     if owner is np.ogrid:
@@ -316,12 +318,12 @@ def _joined(interp: Interp, key: Any, columns: bool) -> RArray:
     from .join import concatenate
 
     parts: list[RArray] = []
-    for p in key if isinstance(key, tuple) else (key,):
+    for p in several(key):
         if isinstance(p, str):
             raise interp.stage.refuse(
                 "np.r_ with a string directive is not supported", "use np.concatenate or np.stack"
             )
-        a = _axis(interp, p, None) if isinstance(p, slice) else array(interp, p)
+        a = _axis(interp, cast_any(p), None) if isinstance(p, slice) else array(interp, p)
         while a.rank < (2 if columns else 1):
             a = insert_axis(interp.stage, a, a.rank)
         parts.append(a)

@@ -17,9 +17,10 @@ from wengert.ir.types import BOOL, C64, C128, F32, F64, I64, U64, DType
 
 from .. import arrays, float_errors, numeric
 from ..registry import handles, method
-from ..values import RArray, RScalar
+from ..values import Element, RArray, RScalar
 from .common import (
     NO_VALUE,
+    Scalarwise,
     add_to,
     array,
     axes_of,
@@ -28,6 +29,7 @@ from .common import (
     dtype_of,
     given,
     hint_of,
+    holds,
     loop,
     loops,
     numbers,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from ..interp import Interp
 
 Combine = Callable[[Expr, Expr], Expr]
+Position = Callable[[Sequence[Expr]], list[Expr]]
 WIDE = {F32: F64, C64: C128}
 
 
@@ -71,19 +74,19 @@ def full_index(rank: int, axes: Sequence[int], outer: Sequence[Expr], inner: Seq
 
 def finish(interp: Interp, result: RArray, dtype: DType, fn: Callable[[Expr], Expr] | None = None) -> RArray | RScalar:
     """The reduced values, converted: a NumPy scalar if no axis is left."""
-    convert = (lambda e: e) if fn is None else fn
+    convert: Scalarwise = (lambda e: e) if fn is None else fn
     stage = interp.stage
     if result.rank == 0:
         return scalar(stage, build.cast(convert(arrays.element(result, ())), dtype), hint_of(interp, "total"))
     if fn is None and result.dtype is dtype:
         return result
-    at = lambda i: build.cast(convert(arrays.element(result, i)), dtype)  # noqa: E731
+    at: Element = lambda i: build.cast(convert(arrays.element(result, i)), dtype)  # noqa: E731
     return arrays.lazy(stage, dtype, result.shape, at, [result])
 
 
 def accumulated(
     interp: Interp, a: RArray, axes: Sequence[int], keepdims: bool, dtype: DType, op: AccumulateOp, init: Expr | None,
-    fn: Callable[[Expr], Expr] | None = None, where: RArray | None = None, hint: str = "total",
+    fn: Scalarwise | None = None, where: RArray | None = None, hint: str = "total",
 ) -> RArray:  # fmt: skip
     """Elements (under fn, where the mask holds) accumulated over axes into a new array of `dtype`.
 
@@ -93,7 +96,8 @@ def accumulated(
     if op == "add" and dtype.is_inexact:
         float_errors.unchecked(stage, "a sum")
     shape = kept_shape(a.shape, axes, keepdims)
-    convert = (lambda e: build.cast(e, dtype)) if fn is None else (lambda e: build.cast(fn(e), dtype))
+    inner: Scalarwise = (lambda e: e) if fn is None else fn
+    convert: Scalarwise = lambda e: build.cast(inner(e), dtype)  # noqa: E731
     if init is None and a.cost > arrays.CHEAP:
         a = arrays.stored(stage, a)
     zero = isinstance(init, Const) and not init.value
@@ -102,7 +106,7 @@ def accumulated(
     if init is not None and not zero:
         arrays.fill(stage, target, lambda i: build.cast(init, dtype))
     elif init is None:
-        first = lambda i: convert(arrays.element(a, _first(a.rank, axes, keepdims, i)))  # noqa: E731
+        first: Element = lambda i: convert(arrays.element(a, _first(a.rank, axes, keepdims, i)))  # noqa: E731
         arrays.fill(stage, target, first)
     wide = None if where is None else arrays.broadcast(stage, where, a.shape)
 
@@ -137,7 +141,7 @@ def fold(
 
     def group(at: tuple[Expr, ...]) -> None:
         outer = at if not keepdims else tuple(i for k, i in enumerate(at) if k not in axes)
-        full = lambda i: full_index(a.rank, axes, outer, i)  # noqa: E731
+        full: Position = lambda i: full_index(a.rank, axes, outer, i)  # noqa: E731
         start = (
             build.cast(arrays.element(a, full([ZERO] * len(inner))), dtype) if init is None else build.cast(init, dtype)
         )
@@ -153,7 +157,7 @@ def fold(
         if init is None and len(inner) == 1:
             loop(stage, ONE, inner[0], lambda i: step((i,)))
         elif init is None:
-            first = lambda i: _conjunction([build.eq(k, ZERO) for k in i])  # noqa: E731
+            first: Element = lambda i: _conjunction([build.eq(k, ZERO) for k in i])  # noqa: E731
             loops(stage, inner, lambda i: when(stage, stage.let(first(i)), lambda: None, lambda: step(i)))
         else:
             loops(stage, inner, step)
@@ -173,7 +177,7 @@ def _conjunction(conditions: Sequence[Expr]) -> Expr:
 def mask_of(interp: Interp, where: Any, shape: tuple[Expr, ...]) -> RArray | None:
     """The `where` argument of a reduction; None if everything counts."""
     where = interp.resolve(where)
-    if where is True or not given(where) or where is None or (isinstance(where, np.bool_) and bool(where)):
+    if not given(where) or where is None or holds(where):
         return None
     mask = array(interp, where)
     if mask.dtype is not BOOL:
@@ -270,7 +274,7 @@ def count_of(interp: Interp, a: RArray, axes: Sequence[int], mask: RArray | None
 
 
 def divided(interp: Interp, total: RArray, count: Expr | RArray, less: Expr | None, dtype: DType,
-            fn: Callable[[Expr], Expr] | None = None) -> RArray | RScalar:  # fmt: skip
+            fn: Scalarwise | None = None) -> RArray | RScalar:  # fmt: skip
     """total / max(count - less, 0), converted; `fn` is applied to the quotient."""
     stage = interp.stage
 
@@ -280,9 +284,9 @@ def divided(interp: Interp, total: RArray, count: Expr | RArray, less: Expr | No
             real = build.max_(build.sub(real, build.cast(less, real.dtype)), build.zero(real.dtype))
         return build.cast(real, total.dtype)
 
-    post = (lambda e: e) if fn is None else fn
+    post: Scalarwise = (lambda e: e) if fn is None else fn
     if isinstance(count, RArray):
-        at = lambda i: post(build.div(arrays.element(total, i), divisor(arrays.element(count, i))))  # noqa: E731
+        at: Element = lambda i: post(build.div(arrays.element(total, i), divisor(arrays.element(count, i))))  # noqa: E731
         quotient = arrays.lazy(stage, total.dtype, total.shape, at, [total, count])
         return finish(interp, quotient, dtype, lambda e: e)
     n = stage.let(divisor(count))
@@ -349,7 +353,7 @@ def variance(
     if isinstance(count, RArray) and not keepdims:
         count = count_of(interp, value, axes, mask, False)
     less = numeric.as_scalar(numbers(interp, ddof)).expr
-    fn = (lambda e: build.op("sqrt", e)) if root else None
+    fn: Scalarwise | None = (lambda e: build.op("sqrt", e)) if root else None
     return divided(interp, sums, count, less, kind.real, fn)
 
 
@@ -451,21 +455,19 @@ def position(interp: Interp, a: Any, axis: Any, out: Any, keepdims: Any, name: s
     message = f"attempt to get {name} of an empty sequence"
     if constant(arrays.size(kept_shape(value.shape, axes, False))) != 0:
         require_nonempty(stage, group, message)
-    before = build.gt if name == "argmax" else build.lt
+    no_better = build.le if name == "argmax" else build.ge
     target = stage.alloc(I64, kept_shape(value.shape, axes, bool(keepdims)), hint_of(interp, name))
     inner = [value.shape[k] for k in axes]
 
     def search(at: tuple[Expr, ...]) -> None:
         outer = [i for k, i in enumerate(at) if k not in axes] if keepdims else at
-        full = lambda i: full_index(value.rank, axes, outer, i)  # noqa: E731
+        full: Position = lambda i: full_index(value.rank, axes, outer, i)  # noqa: E731
         best = stage.cell(value.dtype, "best", init=stage.let(arrays.element(value, full([ZERO] * len(inner)))))
         place = stage.cell(I64, "place", init=ZERO)
 
         def compare(i: tuple[Expr, ...]) -> None:
             x, old = stage.let(arrays.element(value, full(i))), stage.load_cell(best, "best")
-            better = before(x, old)
-            if value.dtype.is_float:
-                better = build.or_(better, build.and_(build.op("isnan", x), build.not_(build.op("isnan", old))))
+            better = build.and_(build.not_(no_better(x, old)), build.eq(old, old))  # the first NaN is best
             flat: Expr = ZERO
             for extent, k in zip(inner, i, strict=True):
                 flat = iadd(imul(flat, extent), k)

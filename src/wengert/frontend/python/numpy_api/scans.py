@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,11 @@ from wengert.ir.types import BOOL, F64, I64, DType
 
 from .. import arrays, numeric
 from ..registry import handles, method
+from ..stage import Stage
 from ..values import RArray
 from .common import (
+    NO_VALUE,
+    Scalarwise,
     add_to_cell,
     array,
     axes_of,
@@ -47,7 +50,7 @@ def scan(interp: Interp, a: RArray, axis: int, dtype: DType, combine: Combine | 
     outer = [e for k, e in enumerate(a.shape) if k != axis]
 
     def line(at: tuple[Expr, ...]) -> None:
-        full = lambda i: [*at[:axis], i, *at[axis:]]  # noqa: E731
+        full: Callable[[Expr], list[Expr]] = lambda i: [*at[:axis], i, *at[axis:]]  # noqa: E731
         start = build.zero(dtype) if combine is None else None
         cell = stage.cell(dtype, "acc", init=start)
 
@@ -148,13 +151,11 @@ def neighbours(interp: Interp, a: RArray, axis: int) -> tuple[RArray, RArray]:
 
 
 @handles(np.diff)
-def diff(
-    interp: Interp, a: Any, n: Any = 1, axis: Any = -1, prepend: Any = np._NoValue, append: Any = np._NoValue
-) -> Any:
+def diff(interp: Interp, a: Any, n: Any = 1, axis: Any = -1, prepend: Any = NO_VALUE, append: Any = NO_VALUE) -> Any:
     times = static_integer(interp, n, "the order of differences")
     if times < 0:
         raise ValueError(f"order must be non-negative but got {times}")
-    value = array(interp, a)
+    value: Any = array(interp, a)
     if value.rank == 0:
         raise ValueError("diff requires input that is at least one dimensional")
     place = axis_of(interp, axis, value.rank)
@@ -216,7 +217,7 @@ def trapezoid(interp: Interp, y: Any, x: Any = None, dx: Any = 1.0, axis: Any = 
 
 
 if hasattr(np, "trapz"):
-    handles(np.trapz)(trapezoid)
+    handles(vars(np)["trapz"])(trapezoid)
 
 
 @handles(np.gradient)
@@ -252,10 +253,10 @@ def _derivative(interp: Interp, f: RArray, axis: int, h: Any, order: int) -> RAr
             raise ValueError(message)
         stage.fail_if(stage.let(build.lt(n, least)), "ValueError", message)
     target = stage.alloc(f.dtype, f.shape, hint_of(interp, "gradient"))
-    at = lambda i, k: arrays.element(f, [*i[:axis], k, *i[axis + 1 :]])  # noqa: E731
+    at: Callable[[Sequence[Expr], Expr], Expr] = lambda i, k: arrays.element(f, [*i[:axis], k, *i[axis + 1 :]])  # noqa: E731
     if isinstance(h, RArray):
         widths = arrays.stored(stage, diff(interp, h))
-        step = lambda k: build.cast(arrays.element(widths, (k,)), f.dtype)  # noqa: E731
+        step: Scalarwise = lambda k: build.cast(arrays.element(widths, (k,)), f.dtype)  # noqa: E731
     else:
         width = stage.let(build.cast(numeric.as_scalar(h).expr, f.dtype))
         step = lambda k: width  # noqa: E731
@@ -275,7 +276,7 @@ def _derivative(interp: Interp, f: RArray, axis: int, h: Any, order: int) -> RAr
     return target
 
 
-def _central(stage: Any, at: Any, i: Expr, step: Any, uniform: bool, dtype: DType) -> Expr:
+def _central(stage: Stage, at: Scalarwise, i: Expr, step: Scalarwise, uniform: bool, dtype: DType) -> Expr:
     before, here, after = at(i), at(iadd(i, ONE)), at(iadd(i, Const(2, I64)))
     if uniform:
         return build.div(build.sub(after, before), build.mul(build.const(2, dtype), step(ZERO)))
@@ -287,14 +288,16 @@ def _central(stage: Any, at: Any, i: Expr, step: Any, uniform: bool, dtype: DTyp
     return build.add(build.add(build.mul(a, before), build.mul(b, here)), build.mul(c, after))
 
 
-def _edge(stage: Any, at: Any, place: Expr, step: Any, uniform: bool, order: int, forward: bool, dtype: DType) -> Expr:
-    move = (lambda k: iadd(place, Const(k, I64))) if forward else (lambda k: isub(place, Const(k, I64)))
+def _edge(
+    stage: Stage, at: Scalarwise, place: Expr, step: Scalarwise, uniform: bool, order: int, forward: bool, dtype: DType
+) -> Expr:
+    move: Callable[[int], Expr] = lambda k: iadd(place, Const(k if forward else -k, I64))  # noqa: E731
     d1 = stage.let(step(ZERO if forward else isub(place, ONE)))
     if order == 1:
         ends = (at(move(1)), at(place)) if forward else (at(place), at(move(1)))
         return build.div(build.sub(*ends), d1)
     d2 = d1 if uniform else stage.let(step(ONE if forward else isub(place, Const(2, I64))))
-    sign = (lambda e: e) if forward else build.neg
+    sign: Scalarwise = (lambda e: e) if forward else build.neg
     total = stage.let(build.add(d1, d2))
     two = build.const(2, dtype)
     a = sign(build.div(build.neg(build.add(build.mul(two, d1), d2)), build.mul(d1, total)))

@@ -17,6 +17,7 @@ from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    Scalarwise,
     array,
     hint_of,
     number_dtype,
@@ -84,7 +85,7 @@ def searchsorted(interp: Interp, a: Any, v: Any, side: Any = "left", sorter: Any
 
     def find(key: Expr) -> Expr:
         key = stage.let(build.cast(key, kind), "key")
-        read = lambda k: build.cast(arrays.element(data, (k,)), kind)  # noqa: E731
+        read: Scalarwise = lambda k: build.cast(arrays.element(data, (k,)), kind)  # noqa: E731
         if side == "left":
             return search(stage, read, n, lambda x: precedes(x, key))
         return search(stage, read, n, lambda x: build.not_(precedes(key, x)))
@@ -149,7 +150,10 @@ def interp_(interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: A
     require_nonempty(stage, n, "array of sample points is empty")
     kind = ys.dtype if ys.dtype.is_complex else F64
     kind = kind.complex if kind.is_complex else F64
-    at = lambda v, k, t: build.cast(arrays.element(v, (k,)), t)  # noqa: E731
+
+    def at(v: RArray, k: Expr, t: DType) -> Expr:
+        return build.cast(arrays.element(v, (k,)), t)
+
     last = isub(n, ONE)
     ends = [
         build.cast(numeric.as_scalar(numbers(interp, e)).expr, kind) if e is not None else None for e in (left, right)

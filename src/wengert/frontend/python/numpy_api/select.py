@@ -17,13 +17,16 @@ from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    NO_VALUE,
     add_to_cell,
     array,
     axis_of,
     cast,
     flat,
+    given,
     numbers,
     only_default,
+    several,
     store,
     type_error,
     when,
@@ -39,10 +42,10 @@ if TYPE_CHECKING:
 
 
 @handles(np.where)
-def where(interp: Interp, condition: Any, x: Any = np._NoValue, y: Any = np._NoValue, /) -> Any:
+def where(interp: Interp, condition: Any, x: Any = NO_VALUE, y: Any = NO_VALUE, /) -> Any:
     """np.where: with three arguments an elementwise choice, with one the positions that hold."""
-    if x is np._NoValue or y is np._NoValue:
-        if x is not y:
+    if not given(x) or not given(y):
+        if given(x) or given(y):
             raise ValueError("either both or neither of x and y should be given")
         return nonzero(interp, condition)
     operands = [numbers(interp, v) for v in (condition, x, y)]
@@ -76,7 +79,7 @@ def piecewise(interp: Interp, x: Any, condlist: Any, funclist: Any, *args: Any, 
     """np.piecewise: every function is applied to the whole of x; the conditions choose."""
     stage = interp.stage
     value = arrays.stored(stage, array(interp, x))
-    conditions = condlist if isinstance(condlist, (list, tuple)) else [condlist]
+    conditions = several(condlist)
     functions = interp.static_iterable(funclist)
     default: Any = build.zero(value.dtype)
     if len(functions) == len(conditions) + 1:
@@ -227,13 +230,13 @@ def put_along_axis(interp: Interp, arr: Any, indices: Any, values: Any, axis: An
 
 @handles(np.clip)
 def clip(
-    interp: Interp, a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None, *,
-    min: Any = np._NoValue, max: Any = np._NoValue, dtype: Any = None, where: Any = True,
+    interp: Interp, a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, *,
+    min: Any = NO_VALUE, max: Any = NO_VALUE, dtype: Any = None, where: Any = True,
 ) -> Any:  # fmt: skip
     """np.clip: minimum(maximum(a, low), high); a bound that is None is left out."""
-    low = min if a_min is np._NoValue else a_min
-    high = max if a_max is np._NoValue else a_max
-    bounds = [None if b is np._NoValue or b is None else b for b in (low, high)]
+    low = a_min if given(a_min) else min
+    high = a_max if given(a_max) else max
+    bounds = [b if given(b) else None for b in (low, high)]
     only_default(interp, "clip", dtype=(dtype, None), where=(where, True))
     if all(b is None or plain_number(b) for b in bounds) and plain_number(a):
         return native(interp, np.clip, [a, *bounds])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..registry import handles, method
 from ..values import RArray
 from . import common
 from .common import (
+    Scalarwise,
     array,
     axes_of,
     axis_of,
@@ -27,6 +29,7 @@ from .common import (
     permute,
     python_int,
     require_equal,
+    several,
     shape_of,
     static_integer,
     stored,
@@ -81,7 +84,7 @@ def swapaxes(interp: Interp, a: Any, axis1: Any, axis2: Any) -> RArray:
 @handles(np.moveaxis)
 def moveaxis(interp: Interp, a: Any, source: Any, destination: Any) -> RArray:
     value = array(interp, a)
-    places = [s if isinstance(s, (tuple, list)) else (s,) for s in (source, destination)]
+    places = [several(s) for s in (source, destination)]
     old, new = (axes_of(interp, tuple(p), value.rank) for p in places)
     if len(old) != len(new):
         raise ValueError("`source` and `destination` arguments must have the same number of elements")
@@ -126,13 +129,13 @@ def squeeze(interp: Interp, a: Any, axis: Any = None) -> RArray:
 @handles(np.expand_dims)
 def expand_dims(interp: Interp, a: Any, axis: Any) -> RArray:
     value = array(interp, a)
-    places = axis if isinstance(axis, (tuple, list)) else (axis,)
+    places = several(axis)
     for k in sorted(axes_of(interp, tuple(places), value.rank + len(places))):
         value = insert_axis(interp.stage, value, k)
     return value
 
 
-def _at_least(interp: Interp, arys: tuple[Any, ...], fn: Any) -> Any:
+def _at_least(interp: Interp, arys: tuple[Any, ...], fn: Callable[[RArray], RArray]) -> Any:
     results = tuple(fn(array(interp, a)) for a in arys)
     return results[0] if len(results) == 1 else results
 
@@ -290,7 +293,7 @@ def fill_diagonal(interp: Interp, a: Any, val: Any, wrap: Any = False) -> None:
         size = stage.extent(arrays.size(content.shape))
         flat = arrays.reshape(stage, arrays.copy(stage, content), (size,))
         fits = stage.nonnegative(isub(size, length))
-        element = lambda i: arrays.element(flat, (i if fits else build.op("mod", i, size),))  # noqa: E731
+        element: Scalarwise = lambda i: arrays.element(flat, (i if fits else build.op("mod", i, size),))  # noqa: E731
     else:
         expr = stage.let(build.cast(numeric.as_scalar(content).expr, value.dtype))
         element = lambda i: expr  # noqa: E731

@@ -17,6 +17,7 @@ from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray
 from .common import (
+    Scalarwise,
     add_to,
     array,
     axes_of,
@@ -190,7 +191,7 @@ def _quantiles(
 
     def at(i: Sequence[Expr]) -> Expr:
         f = build.div(build.cast(arrays.element(fractions, i[:k]), F64), build.const(scale, F64))
-        read = lambda p: arrays.element(ordered, [*i[k:], p])  # noqa: E731
+        read: Scalarwise = lambda p: arrays.element(ordered, [*i[k:], p])  # noqa: E731
         if valid is None:
             return _quantile(stage, read, n, f, method_, dtype)
         # Without any valid element the first one, a NaN, is taken.

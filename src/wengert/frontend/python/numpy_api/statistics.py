@@ -17,6 +17,7 @@ from ..registry import handles
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    NO_VALUE,
     add_to,
     array,
     axes_of,
@@ -35,6 +36,7 @@ from .common import (
 )
 from .products import matrix_product
 from .reduce import (
+    Combine,
     count_of,
     extremum,
     mean,
@@ -126,7 +128,7 @@ def cov(
     centred = arrays.stored(stage, centred)
     turned = permute(stage, centred, (1, 0))
     if kind.is_complex:
-        turned = numeric.ufunc(stage, np.conjugate, turned)  # type: ignore[assignment]
+        turned = array(interp, numeric.ufunc(stage, np.conjugate, turned))
     product = matrix_product(interp, centred, turned, kind)
     freedom = build.sub(build.cast(value.shape[1], F64), build.cast(numeric.as_scalar(less).expr, F64))
     divisor = stage.let(build.cast(build.max_(freedom, build.zero(F64)), kind), "freedom")
@@ -192,7 +194,7 @@ def _valid(interp: Interp, a: Any) -> tuple[RArray, RArray]:
 @handles(np.nansum)
 def nansum(
     interp: Interp, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
-    initial: Any = np._NoValue, where: Any = True,
+    initial: Any = NO_VALUE, where: Any = True,
 ) -> Any:  # fmt: skip
     only_default(interp, "nansum", where=(where, True))
     value, mask = _valid(interp, a)
@@ -252,21 +254,21 @@ handles(np.nanstd)(_nan_spread(True))
 
 def _nan_extremum(op: str) -> Callable[..., Any]:
     def handler(
-        interp: Interp, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue,
+        interp: Interp, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NO_VALUE,
         where: Any = True,
     ) -> Any:  # fmt: skip
         """The extremum of what is not NaN; NaN where there is nothing else."""
         stage = interp.stage
-        only_default(interp, f"nan{op}", where=(where, True), initial=(initial, np._NoValue))
+        only_default(interp, f"nan{op}", where=(where, True), initial=(initial, NO_VALUE))
         keep = bool(keepdims) if given(keepdims) else False
         value = array(interp, a)
         if not value.dtype.is_float:
-            return extremum(interp, value, axis, out, keep, np._NoValue, True, op)  # type: ignore[arg-type]
+            return extremum(interp, value, axis, out, keep, NO_VALUE, True, op)  # type: ignore[arg-type]
         from .reduce import fold, require_elements
 
         axes = axes_of(interp, axis, value.rank)
         require_elements(interp, value, axes, "fmax" if op == "max" else "fmin")
-        combine = lambda x, y: build.op(f"f{op}", x, y)  # noqa: E731
+        combine: Combine = lambda x, y: build.op(f"f{op}", x, y)  # noqa: E731
         result = fold(interp, arrays.stored(stage, value), axes, keep, value.dtype, combine, None)
         return written(interp, result, out, op)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +17,17 @@ from .. import arrays, index, numeric
 from ..stage import Stage
 from ..values import RArray, RScalar
 from .common import (
+    NO_VALUE,
     array,
     axis_of,
     consume,
     dtype_of,
     given,
+    holds,
     insert_axis,
     numbers,
     only_default,
+    several,
     type_error,
     when,
 )
@@ -138,11 +141,12 @@ def write_out(interp: Interp, ufunc: Any, result: Any, out: Any, where: Any = Tr
     stage = interp.stage
     out = interp.resolve(out)
     if isinstance(out, tuple):
-        if len(out) != 1:
+        entries = several(out)
+        if len(entries) != 1:
             raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
-        out = interp.resolve(out[0])
+        out = interp.resolve(entries[0])
     where = interp.resolve(where)
-    masked = not (where is True or (isinstance(where, np.bool_) and bool(where)))
+    masked = not holds(where)
     if out is None:
         if masked:
             raise stage.refuse(
@@ -226,12 +230,18 @@ def _outer(interp: Interp, ufunc: np.ufunc, a: Any, b: Any, *, out: Any = None, 
 
 def _reduce(
     interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
-    initial: Any = np._NoValue, where: Any = True,
+    initial: Any = NO_VALUE, where: Any = True,
 ) -> Any:  # fmt: skip
     from . import reduce
 
-    named = {np.add: reduce.sum_, np.multiply: reduce.prod, np.maximum: reduce.max_, np.minimum: reduce.min_,
-             np.logical_and: reduce.all_, np.logical_or: reduce.any_}  # fmt: skip
+    named: dict[np.ufunc, Any] = {
+        np.add: reduce.sum_,
+        np.multiply: reduce.prod,
+        np.maximum: reduce.max_,
+        np.minimum: reduce.min_,
+        np.logical_and: reduce.all_,
+        np.logical_or: reduce.any_,
+    }
     if ufunc in named:
         options: dict[str, Any] = {"axis": axis, "out": out, "keepdims": keepdims, "where": where}
         if dtype is not None:
@@ -240,7 +250,7 @@ def _reduce(
             options["initial"] = initial
         return named[ufunc](interp, a, **options)
     only_default(
-        interp, f"{ufunc.__name__}.reduce", dtype=(dtype, None), where=(where, True), initial=(initial, np._NoValue)
+        interp, f"{ufunc.__name__}.reduce", dtype=(dtype, None), where=(where, True), initial=(initial, NO_VALUE)
     )
     value = array(interp, a)
     place = axis_of(interp, axis, value.rank)
@@ -254,14 +264,18 @@ def _reduce(
     return write_out(interp, ufunc, result, out)
 
 
-def _step(interp: Interp, ufunc: np.ufunc, dtype: DType) -> Any:
+def _step(interp: Interp, ufunc: np.ufunc, dtype: DType) -> Callable[[Expr, Expr], Expr]:
     inputs, output = numeric.loop_types(ufunc, [RScalar(build.zero(dtype), False)] * 2)
     fn = numeric.UFUNCS.get(ufunc)
     if fn is None:
         raise interp.stage.refuse(f"numpy.{ufunc.__name__} is not supported", "write it with the supported operations")
     if output is not dtype:
         raise interp.stage.refuse(f"numpy.{ufunc.__name__}.reduce changes the dtype as it goes", "write it as a loop")
-    return lambda old, new: fn(interp.stage, [build.cast(old, inputs[0]), build.cast(new, inputs[1])])
+
+    def step(old: Expr, new: Expr) -> Expr:
+        return fn(interp.stage, [build.cast(old, inputs[0]), build.cast(new, inputs[1])])
+
+    return step
 
 
 def _accumulate(interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
@@ -278,7 +292,7 @@ def _accumulate(interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: A
     return write_out(interp, ufunc, scan(interp, value, place, kind, _step(interp, ufunc, kind)), out)
 
 
-_ACCUMULATE = {np.add: "add", np.maximum: "max", np.minimum: "min"}
+_ACCUMULATE: dict[np.ufunc, str] = {np.add: "add", np.maximum: "max", np.minimum: "min"}
 
 
 def _at(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any, b: Any) -> None:
@@ -344,7 +358,7 @@ _SPECIAL: dict[str, numeric.ElementFn] = {
 
 @functools.cache
 def _special() -> dict[np.ufunc, numeric.ElementFn]:
-    import scipy.special
+    import scipy.special  # pyright: ignore[reportMissingTypeStubs]
 
     return {getattr(scipy.special, name): fn for name, fn in _SPECIAL.items()}
 
