@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,13 @@ def _cache() -> str:
     folder = directory()
     with tempfile.TemporaryFile(dir=folder):
         pass
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files) / 2**20
+    sizes: list[int] = []
+    for place, _, names in os.walk(folder):  # tolerates what other processes remove meanwhile
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append((Path(place) / name).stat().st_size)
     free = shutil.disk_usage(folder).free / 2**30
-    return f"{folder}: {len(files)} files, {size:.1f} MiB, writable, {free:.0f} GiB free on its disk"
+    return f"{folder}: {len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB, writable, {free:.0f} GiB free on its disk"
 
 
 def _blas() -> str:
