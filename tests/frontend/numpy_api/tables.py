@@ -882,3 +882,413 @@ np.unstack(z) if hasattr(np, "unstack") else z
 np.fft.hfft(c)
 np.fft.rfft2(m)
 """
+
+BASICS = """
+x.reshape(1)
+x.ravel()
+x.round(1)
+x.clip(0, 1)
+x.max()
+x.copy()
+x.tolist()
+x.squeeze()
+x.std()
+x.cumsum()
+x.argmax()
+x.any()
+x.conjugate()
+x.prod()
+x.is_integer()
+x.flatten()
+x.T
+x.size
+x.real
+x.imag
+x.nbytes
+x.transpose()
+x.repeat(3)
+x.dtype.type(3)
+x.astype(int)
+np.float64(x).item()
+f[0].item()
+i[0].item()
+b[0].item()
+c[0].real
+c[0].imag
+c[0].conjugate()
+abs(c[0])
+i[0].astype(float)
+v[0].astype(np.float32)
+v.dtype.type(2) * 3
+v.dtype.name
+v.dtype.kind
+v.dtype == np.float64
+v.dtype == float
+f.dtype.itemsize
+np.dtype(np.float32).type(a)
+np.float32(a)
+np.int32(7.9)
+np.complex128(a)
+np.bool_(k)
+np.array(3).item()
+np.array([3.5]).item()
+float(v[:1].sum())
+int(v[0] * 100)
+bool(b[0])
+complex(c[0])
+len(v)
+len(m)
+sum(v)
+max(v)
+min(m[0])
+abs(v)
+round(x, 1)
+round(a, 1)
+divmod(i, 3)
+divmod(v, 0.3)
+v ** 2
+v ** -1
+v ** 0.5
+2 ** v
+i ** 2
+u ** w
+-v
++v
+~i
+~b
+b & (v > 0)
+b | (v > 0)
+b ^ (v > 0)
+i << 1
+i >> 1
+i & 3
+i | 3
+i ^ 3
+i % 3
+i // 3
+v // 0.3
+v % 0.3
+v @ v
+i == 3
+v != w
+(v > 0) & (w > 0)
+v[0] > w[0]
+a < v
+k * v
+v * k
+v / k
+k / v
+k - v
+1j * v
+v + 1j
+c * 2
+c / (1 + 1j)
+c ** 2
+i / 3
+i * 0.5
+j + i[:10]
+j * 2
+j * 2.5
+f * 2
+f * x
+f + v
+f + np.float32(1)
+np.sum(v, axis=0)
+np.sum(v, -1)
+np.mean(m, (0, 1))
+np.max(m, axis=None)
+np.add.reduce(v)
+np.add.reduce([v, w])
+np.sum([v, w], axis=0)
+np.mean([v[0], w[0], a])
+np.max([v[0], w[0], a])
+np.min([k, 2])
+np.dot([1, 2, 3], v[:3])
+np.array([1, 2, 3]) @ v[:3]
+[1.0, 2.0, 3.0] * v[:3]
+v[:3] + [1, 2, 3]
+(1, 2, 3) * v[:3]
+v[:3] > [0, 0, 0]
+np.where([True, False, True], v[:3], 0)
+np.hypot(3, a)
+np.sqrt(2)
+np.pi * a
+np.e
+np.inf
+np.nan
+np.newaxis
+np.sqrt(-1.0)
+np.log(0.0)
+np.maximum(a, 0)
+np.maximum(k, 2)
+np.clip(k, 0, 2)
+np.abs(-3)
+np.sign(a)
+np.floor(a)
+np.mod(k, 2)
+np.where(a > 0.5, 1, 2)
+np.isnan(a)
+np.isscalar(3)
+np.exp([0, 1])
+np.cumsum([1, 2, 3])
+np.outer([1, 2], [3, 4])
+np.zeros(3) + k
+np.arange(k) * a
+np.arange(10)[::2]
+np.arange(10).reshape(2, 5)
+np.linspace(0, 1, 5)[1:-1]
+np.ones((2, 3)).T
+np.eye(3)[:, 1]
+np.eye(3) @ v[:3]
+np.zeros((2, 0)).sum()
+v[::2]
+v[::-2]
+v[-3:]
+v[:-3]
+v[3:1]
+v[100:]
+m[1]
+m[-1, -1]
+m[:, 0]
+m[1:3, ::2]
+m[..., 0]
+m[None].shape
+m[[0, 2]]
+m[[0, 2], [1, 3]]
+m[[0, 2], :]
+m[:, [1, 1, 0]]
+m[l[:3]]
+m[b[:9]]
+m[p]
+v[i]
+v[np.array([0, -1])]
+t[0, :, 1]
+t[:, [0, 1], :]
+t[[0, 1], :, [1, 2]]
+v[np.argsort(v)]
+v[v > 0].sum()
+m[m > 0].mean()
+m[m.argmax(axis=0), np.arange(10)]
+v[np.where(v > 0)]
+v[np.nonzero(v > 0)[0]]
+np.sum(m[1:] - m[:-1], axis=1)
+m[:, 1:] * m[:, :-1]
+np.sum(v[1:] * v[:-1])
+"""
+
+VARIANTS = """
+np.var(c)
+np.std(d, axis=0)
+np.mean(c)
+np.median(m.T, axis=0)
+np.sum(m.T, axis=0)
+np.cumsum(m.T, axis=1)
+np.sum(m[::2, ::-1], axis=1)
+np.max(m.T[1:], axis=0)
+np.argmax(m[:, ::-1], axis=1)
+np.sort(m.T, axis=1)
+np.dot(m.T, m)
+m[::2] @ n
+m[:, ::2] @ n[::2]
+m.T[:5, :] @ m
+np.linalg.solve(s.T, n)
+np.linalg.inv(s[::-1])
+np.linalg.cholesky(s.T)
+np.fft.fft(v[::2])
+np.concatenate([m.T, n[:, :2]], axis=1)
+np.stack([m[:, 0], m[:, 1]])
+np.einsum("ij,jk->ik", m.T[:4], m)
+np.einsum("ij,ij->", m, m)
+np.einsum("ij->", m)
+np.einsum("i->i", v)
+np.einsum("ij,j,jk->ik", m, v[:10], n)
+np.einsum("bij,bjk->bik", t, np.swapaxes(t, 1, 2))
+np.einsum("i,j->ji", v, w)
+np.einsum("ii->", z)
+np.einsum("ij,ji->", z, z)
+np.einsum("ij, jk -> ik", m, n)
+np.einsum("ij,kj", m, m)
+np.einsum("ij,jk,kl->il", m, n, n.T, optimize=True)
+np.prod(m, axis=1, keepdims=True)
+np.prod(v, initial=2.0)
+np.prod(m, axis=0, where=p)
+np.any(p, axis=(0, 1))
+np.all(p, keepdims=True)
+np.sum(m, axis=0, dtype=np.float32)
+np.sum(i, dtype=float)
+np.sum(b, dtype=float)
+np.mean(i, dtype=np.float32)
+np.cumsum(f, dtype=np.float64)
+np.cumsum(i, dtype=np.float32)
+np.min(m, axis=(0,))
+np.nanmax(h, axis=1)
+np.nansum(h, axis=0, keepdims=True)
+np.nanmean(v)
+np.nansum(i)
+np.nanmax(i)
+np.average(m)
+np.average(m, axis=(0, 1))
+np.average(i, weights=l + 1)
+np.cov(m[:2])
+np.cov(v, bias=True)
+np.cov(m, ddof=0)
+np.cov(m, m + 1)
+np.corrcoef(m, rowvar=False)
+np.diff(m, axis=0, n=2)
+np.diff(m, append=0)
+np.gradient(m, axis=1, edge_order=2)
+np.gradient(t[0], 0.1, 0.2)
+np.gradient(i)
+np.trapezoid(m, x=m, axis=1)
+np.trapezoid(i)
+np.convolve(v, 2)
+np.histogram(v, bins=np.linspace(-2, 2, 9))
+np.histogram(i, bins=5, range=(0, 5))
+np.histogram(v[:0], bins=3, range=(0, 1))
+np.histogram(np.ones(12), bins=3)
+np.histogram(v, weights=c)
+np.bincount(l, weights=i)
+np.bincount(l[:0], minlength=3)
+np.interp(q, np.cumsum(u), w)
+np.interp(v, np.arange(12), c)
+np.searchsorted(q[np.argsort(q)], q)
+np.percentile(f, 30)
+np.percentile(m, 50, axis=0, keepdims=True)
+np.quantile(v, np.linspace(0, 1, 5))
+np.quantile(v, [0, 1])
+np.median(t, axis=(0, 2))
+np.repeat(m, np.array([1, 2]).repeat(5), axis=1)
+np.repeat(v, [2])
+np.tile(m, (2, 1, 2))
+np.tile(v, 0)
+np.roll(m, 2, axis=1)
+np.roll(m, k, axis=0)
+np.roll(t, (1, -1), (0, 2))
+np.roll(v[:0], 3)
+np.pad(t, 1)
+np.pad(m, ((0, 0), (1, 1)), mode="edge")
+np.pad(v, 15, mode="wrap")
+np.pad(v, 15, mode="symmetric")
+np.pad(f, 1, constant_values=2)
+np.pad(m, 1, mode="constant", constant_values=((1, 2), (3, 4)))
+np.split(m, [2, 4, 20])
+np.split(m, 3)
+np.array_split(v, 3)
+np.array_split(m, 3, axis=1)
+np.dsplit(t[:, :, :4], 2)
+np.flip(t, (0, 2))
+np.rot90(t, 1, (1, 2))
+np.moveaxis(t, (0, 2), (2, 0))
+np.diagonal(t, axis1=0, axis2=2)
+np.diag(m.T, -1)
+np.diag(m[:, ::2])
+np.trace(t, axis1=1, axis2=2)
+np.tril(t)
+np.triu(np.ones((3, 4)), k)
+np.eye(3, 4, -1, dtype=int)
+np.meshgrid(v, w, m[0])
+np.meshgrid(v)
+np.mgrid[-1:1:3j, 0:2]
+np.mgrid[0:len(v):2]
+np.ogrid[0:1:4j, -1:1:3j]
+np.indices((2, 3), sparse=True)
+np.linspace(0, 10, num=5, endpoint=False, dtype=int)
+np.logspace(0, 1, 4, base=np.e)
+np.arange(10, 0, -2)
+np.arange(3.0)
+np.arange(0, a, 0.1)
+np.arange(x)
+np.full((2, 2), [1, 2])
+np.full(k, True)
+np.array([[v[0], 1], [2, w[0]]], dtype=np.float32)
+np.array([1, 2, 3], dtype=np.complex64)
+np.array([i[:3], [1, 2, 3]])
+np.array((v[:2], w[:2]))
+np.array([[[1.0]]])
+np.asarray([True, 2])
+np.where(c.real > 0, c, 0)
+np.where([[True], [False]], v, w)
+np.select([v > 1, v > 0, v > -1], [1, 2, 3])
+np.clip(m, v[:10] - 1, 1.0)
+np.clip(c.real, -1, 1)
+np.clip(b, 0, 1)
+np.clip(i, -2.5, None)
+np.nan_to_num(h, nan=1.0)
+np.isclose(c, c)
+np.isclose([1.0, 2.0], [1.0, 2.1])
+np.allclose([1.0], [1.0 + 1e-9])
+np.array_equal([1, 2], [1, 2])
+np.array_equal(l, l.astype(float))
+np.count_nonzero(m > 0, axis=1)
+np.flatnonzero(p)
+np.take(m, [[0, 1], [2, 3]])
+np.take(t, [0], axis=-1)
+np.compress([True, False, True], v)
+np.kron(np.eye(2), z)
+np.cross([1, 0, 0], [0, 1, 0])
+np.cross(v[:3], [1, 2, 3])
+np.outer(c, v)
+np.inner(t, v[:5])
+np.vdot(v, c)
+np.tensordot(t, v[:5], axes=([2], [0]))
+np.linalg.norm(v[:3] - w[:3])
+np.linalg.norm(m, ord=2, axis=1)
+np.linalg.norm(m, ord=1, axis=0)
+np.linalg.norm(v, ord=0.5)
+np.linalg.norm([3.0, 4.0])
+np.linalg.norm(np.array([3, 4]))
+np.linalg.norm(v, keepdims=True)
+np.linalg.norm(m, axis=(0, 1))
+np.linalg.matrix_norm(m)
+np.linalg.vector_norm(v)
+np.fft.fft(m, axis=0, norm="ortho")
+np.fft.ifft(np.fft.fft(v)).real
+np.fft.fft(i)
+np.fft.rfft(v[:11])
+np.fft.irfft(np.fft.rfft(v[:11]), 11)
+np.fft.rfft(f)
+np.fft.fftn(t)
+np.fft.fftshift(m)
+np.round(c, 2)
+np.round(v, -1)
+np.round(i)
+np.round(2.567, 1)
+np.round(a * 10, 1)
+np.around(m, 3)
+np.divmod(v, 0.4)
+np.modf(np.array([1.5, -2.5]))
+np.logical_xor(b, v > 0)
+np.add.outer(i, v)
+np.multiply.accumulate(v)
+np.minimum.reduce(m, axis=1)
+np.minimum.accumulate(m, axis=0)
+np.logical_and.reduce(p, axis=1)
+np.logical_or.accumulate(b)
+np.bitwise_or.reduce(l)
+np.hypot.reduce(v)
+np.subtract.reduce(v)
+np.maximum.reduce([1.0, a, 2.0])
+np.arctan2(1, v)
+np.power(2, i % 4)
+np.power(i, 2)
+np.power(l, l)
+np.float_power(2, i)
+np.true_divide(i, 2)
+np.floor_divide(v, 0.3)
+np.remainder(i, 3)
+np.absolute(v)
+np.fabs(i)
+np.negative(i)
+np.square(c)
+np.sqrt(c)
+np.log(c)
+np.sin(c)
+np.arcsin(u / 3)
+np.arccosh(u + 1)
+np.exp2(i)
+np.signbit(v)
+np.ceil(i)
+np.isinf(v / 0)
+np.spacing(1.0)
+np.unwrap(c.real)
+"""

@@ -167,7 +167,10 @@ def _gather(interp: Interp, value: Any, leaves: list[Any], depth: int = 0) -> li
     """Collect the numbers and arrays in nested sequences; the shape of the nesting."""
     value = interp.resolve(value)
     if isinstance(value, (list, tuple, range)):
-        shapes = [_gather(interp, v, leaves, depth + 1) for v in cast_any(value)]
+        items = [interp.resolve(v) for v in cast_any(value)]
+        if any(isinstance(v, (RArray, RList, np.ndarray)) and not _rank_zero(v) for v in items):
+            items = [as_array(interp, v) if isinstance(v, (list, tuple, range)) else v for v in items]
+        shapes = [_gather(interp, v, leaves, depth + 1) for v in items]
         if any(s != shapes[0] for s in shapes):
             raise ValueError(_inhomogeneous([len(shapes)]))
         return [len(shapes), *(shapes[0] if shapes else [])]
@@ -186,6 +189,10 @@ def _gather(interp: Interp, value: Any, leaves: list[Any], depth: int = 0) -> li
         )
     leaves.append(value)
     return []
+
+
+def _rank_zero(value: Any) -> bool:
+    return isinstance(value, RArray) and value.rank == 0
 
 
 def _inhomogeneous(shape: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from wengert.analysis.affine import constant
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr
-from wengert.ir.types import I64
+from wengert.ir.types import BOOL, I64
 
 from .. import arrays, index, numeric, subclasses
 from ..registry import attribute, handles, method
@@ -294,6 +294,14 @@ def _python_expr(expr: Expr) -> Expr:
 
     kind = BOOL if expr.dtype is BOOL else C128 if expr.dtype.is_complex else F64 if expr.dtype.is_float else I64
     return build.cast(expr, kind)
+
+
+@method("is_integer")
+def is_integer(interp: Interp, a: Any) -> RScalar:
+    if isinstance(a, RArray):
+        raise interp.stage.refuse("arrays have no method is_integer", "compare with np.floor")
+    whole = build.eq(build.op("floor", a.expr), a.expr) if a.dtype.is_float else build.const(True, BOOL)
+    return RScalar(interp.stage.let(whole), True)
 
 
 @method("tolist")
