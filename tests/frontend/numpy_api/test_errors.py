@@ -198,3 +198,63 @@ def test_refused(expression: str) -> None:
     names = [n for n in every if mentions(expression, n)]
     with pytest.raises(wg.Unsupported, match="way out"):
         wg.compile(function([expression], names))(*(every[n] for n in names))
+
+
+def factor_or_identity(a):
+    try:
+        return np.linalg.cholesky(a)
+    except np.linalg.LinAlgError:
+        return np.eye(3)
+
+
+def solve_or_zero(a, b):
+    try:
+        x = np.linalg.solve(a, b) + np.linalg.inv(a) @ b
+    except np.linalg.LinAlgError:
+        x = np.zeros(3)
+    return x
+
+
+def pick_or_zero(v, i):
+    try:
+        x = v[i] * 2
+    except IndexError:
+        x = np.zeros(2)
+    return x
+
+
+def root_or_seven(k):
+    try:
+        return 2**k
+    except (ValueError, ArithmeticError):
+        return 7
+
+
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (factor_or_identity, (4 * np.eye(3) + 1,)),
+        (factor_or_identity, (np.eye(3) - 2,)),
+        (solve_or_zero, (np.eye(3) + 0.5, np.ones(3))),
+        (solve_or_zero, (np.ones((3, 3)), np.ones(3))),
+        (pick_or_zero, (np.arange(3.0), np.array([0, -3]))),
+        (pick_or_zero, (np.arange(3.0), np.array([0, 3]))),
+        (pick_or_zero, (np.zeros(0), np.array([0, 0]))),
+    ],
+)
+def test_caught(f: Any, args: tuple[Any, ...]) -> None:
+    """The program's own handlers see the errors of NumPy's functions."""
+    np.testing.assert_allclose(wg.compile(f)(*args), f(*args), atol=1e-12)
+
+
+def pseudo_inverse_or_one(a):
+    try:
+        return np.linalg.pinv(a)
+    except np.linalg.LinAlgError:
+        return a + 1
+
+
+@pytest.mark.parametrize(("f", "args"), [(root_or_seven, (-3,)), (pseudo_inverse_or_one, (np.ones((2, 2)),))])
+def test_what_is_not_supported_is_not_caught(f: Any, args: tuple[Any, ...]) -> None:
+    with pytest.raises((RuntimeError, np.linalg.LinAlgError)):
+        wg.compile(f)(*args)

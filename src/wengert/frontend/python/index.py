@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Expr, If, Load, Loop, Stmt, Store, Var
+from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Expr, If, Loop, Stmt, Store, Var
 from wengert.ir.types import BOOL, I64, DType
 
 from . import arrays, float_errors, numeric
@@ -195,14 +195,22 @@ def checked_indices(stage: Stage, index: RArray, extent: Expr, axis: int) -> RAr
     if bound is not None and stage.same(bound, extent) and index.root is not None and index.root.stores <= 1:
         return index
 
+    caught = bool(stage.escapes)  # the program handles errors here: they are decided after the loop
+    outside = stage.cell(BOOL, "outside", init=Const(False, BOOL)) if caught else None
+    which = stage.cell(I64, "which", init=ZERO) if caught else None
+
     def check(at: tuple[Expr, ...]) -> None:
         i = stage.let(build.cast(arrays.element(index, at), I64), "i")
         bad = build.op("or", build.lt(i, build.neg(extent)), build.ge(i, extent))
-        _out_of_bounds(stage, bad, i, extent, axis)
+        if outside is None or which is None:
+            _out_of_bounds(stage, bad, i, extent, axis)
+        else:
+            noted = (Store(which.name, (), i, stage.span), Store(outside.name, (), Const(True, BOOL), stage.span))
+            stage.emit(If(stage.let(bad), noted, (), stage.span))
 
-    escapes, stage.escapes = stage.escapes, []
     arrays.nest(stage, index.shape, check)
-    stage.escapes = escapes
+    if outside is not None and which is not None:
+        _out_of_bounds(stage, stage.load_cell(outside, "outside"), stage.load_cell(which, "i"), extent, axis)
 
     def wrapped(at: Sequence[Expr]) -> Expr:
         i = stage.let(build.cast(arrays.element(index, at), I64), "i")

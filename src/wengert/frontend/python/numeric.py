@@ -367,8 +367,8 @@ def _python_int(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
         exponent = constant(b.expr)
         if exponent is None or exponent < 0:
             if not stage.facts.nonnegative(b.expr):
-                stage.fail_if(
-                    stage.let(build.op("lt", b.expr, ZERO)), "ValueError",
+                stage.refuse_if(
+                    stage.let(build.op("lt", b.expr, ZERO)),
                     "an integer to a negative integer power is a float in Python; use a float base",
                 )
         return RScalar(stage.let(build.op("ipow", a.expr, b.expr), "n"), True, wild)
@@ -392,8 +392,8 @@ def _python_pow(stage: Stage, a: RScalar, b: RScalar, common: DType) -> RScalar:
         if not integral and b.dtype is not I64:
             fractional = build.op("ne", build.op("floor", y), y)
             bad = build.op("and", build.op("lt", x, zero), fractional)
-            stage.fail_if(
-                stage.let(bad), "ValueError",
+            stage.refuse_if(
+                stage.let(bad),
                 "a negative float to a fractional power is complex in Python; convert the base to complex first",
             )
     return RScalar(stage.let(_power(stage, [x, y])), True)

@@ -235,6 +235,9 @@ class Slot:
     def write(self, stage: Stage, value: Any) -> None:
         raise NotImplementedError
 
+    def begin(self, stage: Stage) -> None:
+        """Make reading lawful before the first write, of a slot that is not written on every path."""
+
 
 class ScalarSlot(Slot):
     """A number in a cell. Inside a loop the cell still holds what the head of the iteration read (`heads`) when the
@@ -297,6 +300,11 @@ class RefSlot(Slot):
         self.name, self.dtype, self.rank, self.hint = name, spec.dtype, spec.rank, hint
         self.known = _known(spec)
 
+    def begin(self, stage: Stage) -> None:
+        if None in self.known:
+            empty = stage.alloc(self.dtype, (ZERO,) * self.rank, f"{self.hint}_empty")
+            stage.emit(Rebind(self.name, empty.storage, stage.span))
+
     def read(self, stage: Stage) -> RArray:
         shape: list[Expr] = []
         for k, known in enumerate(self.known):
@@ -344,6 +352,10 @@ class TupleSlot(Slot):
         self.type = spec.type
         self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in enumerate(spec.parts)]
 
+    def begin(self, stage: Stage) -> None:
+        for part in self.parts:
+            part.begin(stage)
+
     def read(self, stage: Stage) -> Any:
         return rebuild_tuple(self.type, [p.read(stage) for p in self.parts])
 
@@ -358,6 +370,10 @@ class StructSlot(Slot):
     def __init__(self, stage: Stage, spec: StructSpec, hint: str) -> None:
         self.spec = spec
         self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in zip(spec.keys, spec.parts, strict=True)]
+
+    def begin(self, stage: Stage) -> None:
+        for part in self.parts:
+            part.begin(stage)
 
     def read(self, stage: Stage) -> Any:
         values = [p.read(stage) for p in self.parts]
@@ -382,6 +398,8 @@ class ChoiceSlot(Slot):
         self.joins_parts = any(isinstance(a, StructSpec) for a in spec.alternatives)
         self.hint = hint
         self.parts = [allocate(stage, a, hint) for a in spec.alternatives]
+        for part in self.parts:
+            part.begin(stage)
 
     def read(self, stage: Stage) -> Any:
         tag = stage.load_cell(self.tag, f"{self.hint}_kind")
@@ -420,6 +438,7 @@ class UnboundSlot(Slot):
         assert spec.inner is not None
         self.flag = stage.cell(BOOL, f"{hint}_bound")
         self.inner = allocate(stage, spec.inner, hint)
+        self.inner.begin(stage)
         self.hint = hint
 
     def read(self, stage: Stage) -> MaybeUnbound:
@@ -430,7 +449,9 @@ class UnboundSlot(Slot):
             stage.store_cell(self.flag, Const(False, BOOL))
         elif isinstance(value, MaybeUnbound):
             stage.store_cell(self.flag, value.flag)
-            self.inner.write(stage, value.value)
+            with stage.block() as body:  # arrays exist only where the value does
+                self.inner.write(stage, value.value)
+            stage.emit(If(value.flag, tuple(body), (), stage.span))
         else:
             stage.store_cell(self.flag, Const(True, BOOL))
             self.inner.write(stage, value)

@@ -242,6 +242,14 @@ class Stage:
                 return
         self.emit(If(cond, (Fail(exception, message, args, self.span),), (), self.span))
 
+    def refuse_if(self, cond: Expr, message: str, args: tuple[Expr, ...] = ()) -> None:
+        """Stop the program where it needs what is not supported, with an error that no handler of its own catches."""
+        escapes, self.escapes = self.escapes, []
+        try:
+            self.fail_if(cond, "RuntimeError", message, args)
+        finally:
+            self.escapes = escapes
+
     def note_created(self, obj: Any) -> Any:
         """Remember when a static container was made by the program: loops and branches don't carry younger ones."""
         self.serial += 1

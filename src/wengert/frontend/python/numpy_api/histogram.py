@@ -35,7 +35,7 @@ from .common import (
 from .ranges import linspace
 from .reduce import extremum, sum_
 from .scans import diff, neighbours
-from .searching import check_increasing, search
+from .searching import decreases, search
 
 if TYPE_CHECKING:
     from ..interp import Interp
@@ -99,7 +99,8 @@ def histogram(
         edges = arrays.stored(stage, number)
         if edges.rank != 1:
             raise ValueError("`bins` must be 1d, when an array")
-        check_increasing(interp, edges, "`bins` must increase monotonically, when an array")
+        message = "`bins` must increase monotonically, when an array"
+        stage.fail_if(decreases(interp, edges), "ValueError", message)
         counts = _given_bins(interp, data, load, edges)
     else:
         counts, edges = _equal_bins(interp, data, load, integer_expr(interp, number), range)

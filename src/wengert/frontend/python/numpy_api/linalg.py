@@ -16,6 +16,7 @@ from .. import arrays, numeric
 from ..registry import handles
 from ..stage import Stage
 from ..values import RArray, RScalar
+from . import programs
 from .common import (
     NO_VALUE,
     array,
@@ -107,9 +108,30 @@ def library(interp: Interp, op: str, outs: Sequence[RArray], ins: Sequence[RArra
 # -- equations and factors -------------------------------------------------------------------------------------
 
 
+def caught(interp: Interp) -> bool:
+    """Whether the program handles a LinAlgError raised here."""
+    return any(issubclass(np.linalg.LinAlgError, kinds) for h in interp.handlers for kinds in h.kinds)
+
+
+def foresee(interp: Interp, value: RArray, program: Any, message: str) -> None:
+    """If the program handles LinAlgError, find out by a program of our own whether the library will raise it."""
+    if not caught(interp):
+        return
+    if value.rank != 2:
+        raise interp.stage.refuse("an error of a stack of matrices is caught", "loop over the matrices")
+    failure = interp.call(program, [value], {})
+    interp.stage.fail_if(numeric.as_scalar(failure).expr, "LinAlgError", message)
+
+
 @handles(np.linalg.inv)
 def inv(interp: Interp, a: Any) -> RArray:
     value = square(interp, a)
+    foresee(interp, value, programs.singular, "Singular matrix")
+    return inverse_of(interp, value)
+
+
+def inverse_of(interp: Interp, value: RArray) -> RArray:
+    """The inverse of a square matrix or of a stack of them."""
     target = interp.stage.alloc(value.dtype, value.shape, hint_of(interp, "inverse"))
     over_stack(interp, value, lambda i: library(interp, "inv", [at(interp, target, i)], [at(interp, value, i)]))
     return target
@@ -121,19 +143,17 @@ def pinv(interp: Interp, a: Any) -> RArray:
     value = array(interp, a)
     if value.rank == 2 and not stage.same(*value.shape):
         message = "the pseudo-inverse of a matrix that is not square is not supported"
-        stage.fail_if(stage.let(build.ne(*value.shape)), "LinAlgError", message)
+        stage.refuse_if(stage.let(build.ne(*value.shape)), message)
     value = square(interp, value)
     if value.rank != 2:
         raise stage.refuse("the pseudo-inverse of a stack of matrices", "loop over the matrices")
-    inverse = inv(interp, value)
+    inverse = inverse_of(interp, value)  # a singular one ends the program: NumPy does not fail here
     epsilon = max(float(np.finfo(value.dtype.numpy).eps), 1e-15)
     condition = numeric.ufunc(stage, np.multiply, norm(interp, value), norm(interp, inverse))
     limit = build.div(build.const(1 / epsilon, F64), build.cast(build.max_(value.shape[0], ONE), F64))
     fine = build.lt(build.cast(numeric.as_scalar(condition).expr, F64), limit)
-    stage.fail_if(
-        stage.let(build.not_(fine)), "LinAlgError",
-        "the pseudo-inverse of a matrix that is singular to working precision is not supported",
-    )  # fmt: skip
+    message = "the pseudo-inverse of a matrix that is singular to working precision is not supported"
+    stage.refuse_if(stage.let(build.not_(fine)), message)
     return inverse
 
 
@@ -164,6 +184,7 @@ def solve(interp: Interp, a: Any, b: Any) -> RArray:
         f"solve: Input operand 1 has a mismatch in its core dimension 0, with gufunc signature {signature} "
         "(size {} is different from {})",
     )  # fmt: skip
+    foresee(interp, matrix, programs.singular, "Singular matrix")
     batch = arrays.broadcast_shapes(stage, [matrix.shape[:-2], right.shape[:-2]])
     matrix = arrays.broadcast(stage, matrix, (*batch, *matrix.shape[-2:]))
     right = arrays.broadcast(stage, right, (*batch, *right.shape[-2:]))
@@ -178,6 +199,7 @@ def solve(interp: Interp, a: Any, b: Any) -> RArray:
 @handles(np.linalg.cholesky)
 def cholesky(interp: Interp, a: Any, /, *, upper: Any = False) -> RArray:
     value = square(interp, a)
+    foresee(interp, value, programs.indefinite, "Matrix is not positive definite")
     target = interp.stage.alloc(value.dtype, value.shape, hint_of(interp, "factor"))
     source = _mirrored(interp, value) if upper else value
     over_stack(interp, source, lambda i: library(interp, "cholesky", [at(interp, target, i)], [at(interp, source, i)]))

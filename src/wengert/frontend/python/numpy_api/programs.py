@@ -155,6 +155,43 @@ def slogdet(a: Array) -> tuple[Any, Any]:
     return sign, logarithm
 
 
+def singular(a: Array) -> Any:
+    """Whether elimination with row exchanges meets a zero pivot."""
+    lu = np.array(a)
+    n = lu.shape[0]
+    found = False
+    for k in range(n):
+        p = k + np.argmax(np.abs(lu[k:, k]))
+        if lu[p, k] == 0:
+            found = True
+            break
+        for j in range(n):
+            kept = lu[k, j]
+            lu[k, j] = lu[p, j]
+            lu[p, j] = kept
+        for i in range(k + 1, n):
+            factor = lu[i, k] / lu[k, k]
+            for j in range(k + 1, n):
+                lu[i, j] -= factor * lu[k, j]
+    return found
+
+
+def indefinite(a: Array) -> Any:
+    """Whether the Cholesky factorisation of the lower triangle meets a pivot that is not positive."""
+    n = a.shape[0]
+    low = np.zeros((n, n), dtype=a.dtype)
+    found = False
+    for j in range(n):
+        pivot = a[j, j].real - np.sum(np.abs(low[j, :j]) ** 2)
+        if not pivot > 0:
+            found = True
+            break
+        low[j, j] = np.sqrt(pivot)
+        for i in range(j + 1, n):
+            low[i, j] = (a[i, j] - np.sum(low[i, :j] * np.conj(low[j, :j]))) / low[j, j]
+    return found
+
+
 def tensorsolve(a: Array, b: Array) -> Array:
     shape = a.shape[np.ndim(b) :]
     matrix = a.reshape(b.size, -1)

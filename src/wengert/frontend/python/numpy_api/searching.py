@@ -15,21 +15,26 @@ from wengert.ir.types import BOOL, F64, I64, DType
 from .. import arrays, index, numeric
 from ..registry import handles, method
 from ..stage import Stage
-from ..values import RArray, RScalar
+from ..values import RArray
 from .common import (
-    Scalarwise,
+    add_to_cell,
     array,
+    consume,
+    flip,
     hint_of,
     number_dtype,
     numbers,
     only_default,
     peek,
+    require_equal,
     require_nonempty,
     scalar,
+    store,
     stored,
     type_error,
     when,
 )
+from .scans import neighbours
 
 if TYPE_CHECKING:
     from ..interp import Interp
@@ -81,20 +86,28 @@ def searchsorted(interp: Interp, a: Any, v: Any, side: Any = "left", sorter: Any
     kind = DType.of(np.promote_types(data.dtype.numpy, number_dtype(keys).numpy))
     if kind.is_complex:
         raise stage.refuse("searchsorted of complex numbers is not supported", "search among real numbers")
+    return _searched(interp, data, keys, kind, side, None)
+
+
+def _searched(interp: Interp, data: RArray, keys: Any, kind: DType, side: str, descending: Expr | None) -> Any:
+    """The places of keys in sorted data; where `descending` holds, among the data in reverse."""
+    stage = interp.stage
     n = data.shape[0]
+    last = isub(n, ONE)
+
+    def read(k: Expr) -> Expr:
+        k = k if descending is None else build.select(descending, build.sub(last, k), k)
+        return build.cast(arrays.element(data, (k,)), kind)
 
     def find(key: Expr) -> Expr:
         key = stage.let(build.cast(key, kind), "key")
-        read: Scalarwise = lambda k: build.cast(arrays.element(data, (k,)), kind)  # noqa: E731
-        if side == "left":
-            return search(stage, read, n, lambda x: precedes(x, key))
-        return search(stage, read, n, lambda x: build.not_(precedes(key, x)))
+        left = side == "left"
+        found = search(stage, read, n, lambda x: precedes(x, key) if left else build.not_(precedes(key, x)))
+        return found if descending is None else build.select(descending, build.sub(n, found), found)
 
     if not isinstance(keys, RArray):
-        return RScalar(find(numeric.as_scalar(keys).expr), False)
+        return scalar(stage, find(numeric.as_scalar(keys).expr), hint_of(interp, "place"))
     target = stage.alloc(I64, keys.shape, hint_of(interp, "place"))
-    from .common import consume, store
-
     consume(stage, keys)
     arrays.nest(stage, keys.shape, lambda i: store(stage, target, i, find(arrays.element(keys, i))))
     if stage.less(ZERO, n):
@@ -109,21 +122,24 @@ def searchsorted_method(interp: Interp, a: Any, v: Any, side: Any = "left", sort
 
 @handles(np.digitize)
 def digitize(interp: Interp, x: Any, bins: Any, right: Any = False) -> Any:
-    """np.digitize of increasing bins; whether they increase is checked, decreasing ones are refused."""
+    """np.digitize of bins that increase or decrease, which is found out at run time."""
+    stage = interp.stage
     edges = stored(interp, bins)
     if edges.rank != 1:
         raise ValueError("object too deep for desired array")
-    check_increasing(interp, edges, "bins must be monotonically increasing (decreasing bins are not supported)")
-    if number_dtype(numbers(interp, x)).is_complex:
+    keys = numbers(interp, x)
+    kind = DType.of(np.promote_types(edges.dtype.numpy, number_dtype(keys).numpy))
+    if kind.is_complex:
         type_error("x may not be complex")
-    return searchsorted(interp, edges, x, side="left" if right else "right")
+    falls = decreases(interp, edges)
+    rises = decreases(interp, flip(stage, edges, 0))
+    neither = stage.let(build.and_(falls, rises))
+    stage.fail_if(neither, "ValueError", "bins must be monotonically increasing or decreasing")
+    return _searched(interp, edges, keys, kind, "left" if right else "right", falls)
 
 
-def check_increasing(interp: Interp, edges: RArray, message: str) -> None:
-    """Raise ValueError here unless a vector is non-decreasing."""
-    from .common import add_to_cell
-    from .scans import neighbours
-
+def decreases(interp: Interp, edges: RArray) -> Expr:
+    """Whether an element of a vector is smaller than the one before."""
     stage = interp.stage
     bad = stage.cell(BOOL, "unsorted", init=build.const(False, BOOL))
     right, left = neighbours(interp, edges, 0)
@@ -132,7 +148,7 @@ def check_increasing(interp: Interp, edges: RArray, message: str) -> None:
         add_to_cell(stage, bad, build.gt(arrays.element(left, i), arrays.element(right, i)), "max")
 
     arrays.nest(stage, right.shape, check)
-    stage.fail_if(stage.load_cell(bad, "unsorted"), "ValueError", message)
+    return stage.load_cell(bad, "unsorted")
 
 
 @handles(np.interp)
@@ -144,8 +160,6 @@ def interp_(interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: A
     if xs.rank != 1 or ys.rank != 1:
         raise ValueError("object too deep for desired array")
     n = xs.shape[0]
-    from .common import consume, require_equal
-
     require_equal(stage, n, ys.shape[0], "fp and xp are not of the same length.")
     require_nonempty(stage, n, "array of sample points is empty")
     kind = ys.dtype if ys.dtype.is_complex else F64
@@ -182,7 +196,5 @@ def interp_(interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: A
         return scalar(stage, value(numeric.as_scalar(keys).expr), hint_of(interp, "y"))
     target = stage.alloc(kind, keys.shape, hint_of(interp, "y"))
     consume(stage, keys)
-    from .common import store
-
     arrays.nest(stage, keys.shape, lambda i: store(stage, target, i, value(arrays.element(keys, i))))
     return target

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.analysis.affine import isub
+from wengert.analysis.affine import constant, isub
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr, LibCall
 from wengert.ir.types import BOOL, F32, F64, I64, DType
@@ -32,7 +32,6 @@ from .common import (
     numbers,
     only_default,
     permute,
-    require_nonempty,
 )
 from .reduce import written
 
@@ -129,6 +128,14 @@ def _keep(interp: Interp, result: RArray, axes: Sequence[int], keepdims: Any, le
     return element0(interp.stage, result) if result.rank == 0 else result
 
 
+def _refuse_empty(stage: Stage, n: Expr) -> None:
+    message = "the median or a quantile of an empty array (NaN in NumPy) is not supported"
+    if constant(n) == 0:
+        raise stage.refuse(message, "test the size first")
+    if not stage.less(ZERO, n):
+        stage.refuse_if(stage.let(build.le(n, ZERO)), message)
+
+
 @handles(np.median)
 def median(
     interp: Interp, a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False
@@ -139,8 +146,7 @@ def median(
     dtype = value.dtype if value.dtype.is_inexact else F64
     ordered, _ = sorted_along(interp, value, value.rank - 1)
     n = value.shape[-1]
-    if not stage.less(ZERO, n):
-        require_nonempty(stage, n, "the median of an empty array is not supported")
+    _refuse_empty(stage, n)
     low = stage.let(build.op("floordiv", isub(n, ONE), Const(2, I64)), "low")
     high = stage.let(build.op("floordiv", n, Const(2, I64)), "high")
     calc = F64 if dtype is F32 else dtype
@@ -172,7 +178,7 @@ def _quantiles(
     dtype = value.dtype
     ordered, _ = sorted_along(interp, value, value.rank - 1)
     n = value.shape[-1]
-    require_nonempty(stage, n, "quantiles of an empty array are not supported")
+    _refuse_empty(stage, n)
     where = numbers(interp, q)
     fractions = arrays.stored(stage, array(interp, where) if isinstance(where, RArray) else _as_vector(interp, where))
     bad = stage.cell(BOOL, "outside", init=build.const(False, BOOL))
