@@ -10,13 +10,15 @@ stored here; their C code is still found by content.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import importlib
+import inspect
 import io
 import pickle
 import sys
 import types
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from wengert.runtime import cache as disk
 from wengert.runtime.call import Kernel
-from wengert.runtime.compile import processor
+from wengert.runtime.compile import processor, users_flags
 from wengert.runtime.hashing import code_hash
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def signature(value: Any, depth: int = 4) -> Any:
     return type(value).__qualname__
 
 
-@cache
+@functools.cache
 def _own_version() -> str:
     """Changes whenever wengert itself does."""
     digest = hashlib.sha256()
@@ -69,9 +71,37 @@ def key_of(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dic
         return None
     parts = (
         code_hash(root.__code__), root.__module__, root.__qualname__, kind, tuple(signature(a) for a in args),
-        tuple((k, signature(v)) for k, v in kwargs.items()), sys.version, np.__version__, processor(), _own_version(),
+        tuple((k, signature(v)) for k, v in kwargs.items()), sys.version, np.__version__, processor(), users_flags(),
+        _own_version(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+PARTS = ("__wrapped__", "__func__", "fget", "fset", "fdel", "func")
+"""Where the function is in what a decorator made of it (property, staticmethod, cached_property, functools.wraps ...)."""
+
+
+def _decorated(module: str, qualname: str) -> Any:
+    """What stands under a function's own name; raises AttributeError, KeyError or ImportError if nothing does."""
+    found: Any = importlib.import_module(module)
+    for name in qualname.split("."):
+        found = inspect.getattr_static(found, name)
+    return found
+
+
+def _way(function: types.FunctionType) -> tuple[str, ...] | None:
+    """The attributes that lead from what stands under a function's name to the function; None if none do."""
+    try:
+        paths: list[tuple[tuple[str, ...], Any]] = [((), _decorated(function.__module__, function.__qualname__))]
+    except (AttributeError, ImportError):
+        return None
+    while paths:
+        way, found = paths.pop()
+        if found is function:
+            return way
+        if len(way) < 4:
+            paths += [((*way, part), inner) for part in PARTS if (inner := getattr(found, part, None)) is not None]
+    return None
 
 
 class _Pickler(pickle.Pickler):
@@ -97,6 +127,10 @@ class _Pickler(pickle.Pickler):
             if self.root is not None and self.root.__globals__.get(obj.__name__) is obj:
                 return ("global", obj.__name__)
             raise pickle.PicklingError("a function that has no name elsewhere")
+        if isinstance(obj, types.FunctionType):
+            way = _way(obj)
+            if way:
+                return ("decorated", obj.__module__, obj.__qualname__, way)
         return None
 
 
@@ -120,6 +154,8 @@ class _Unpickler(pickle.Unpickler):
             case ("global", name):
                 assert self.root is not None
                 return self.root.__globals__[name]
+            case ("decorated", module, qualname, way):
+                return functools.reduce(getattr, way, _decorated(module, qualname))
             case ("namespace", name):
                 __import__(name)
                 return vars(sys.modules[name])

@@ -22,12 +22,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from random_programs.checks import Untamed, arguments, check, text_of, write  # noqa: E402
 
 
+OPTIMISED = 4
+"""Every how many programs the C compiler optimises: it takes most of the time, and is not what is tested."""
+
+
+def use_cache(folder: str) -> None:
+    """One cache for the run, so that the run-time library is built once."""
+    os.environ["WENGERT_CACHE_DIR"] = folder
+
+
 def one(job: tuple[int, int]) -> tuple[int, str, str]:
     """Check the program of a seed: (seed, verdict, details)."""
     seed, statements = job
     np.seterr(all="ignore")
     with tempfile.TemporaryDirectory(prefix="wengert-random-") as scratch:
-        os.environ["WENGERT_CACHE_DIR"] = str(Path(scratch) / "cache")
+        os.environ["WENGERT_CFLAGS"] = "" if seed % OPTIMISED == 0 else "-O0"
         try:
             check(write(text_of(seed, statements), Path(scratch)), arguments(seed))
         except Untamed as reason:
@@ -53,7 +62,10 @@ def main() -> int:
     start = time.perf_counter()
     counts: dict[str, int] = {}
     jobs = [(options.seed + k, options.statements) for k in range(options.count)]
-    with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=50) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="wengert-random-cache-") as cache,
+        multiprocessing.get_context("spawn").Pool(options.jobs, use_cache, (cache,), maxtasksperchild=50) as pool,
+    ):
         for done, (seed, verdict, details) in enumerate(pool.imap_unordered(one, jobs), 1):
             counts[verdict] = counts.get(verdict, 0) + 1
             if verdict not in ("ok", "untamed"):

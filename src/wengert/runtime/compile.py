@@ -110,8 +110,13 @@ def processor() -> str:
 
 
 def flags(compiler: Compiler) -> tuple[str, ...]:
-    """The flags that this compiler knows; it is asked once, and the answer kept on disk."""
-    return _flags(compiler, str(cache.directory()))
+    """The flags that this compiler knows (it is asked once, and the answer kept on disk), then the user's."""
+    return _flags(compiler, str(cache.directory())) + users_flags()
+
+
+def users_flags() -> tuple[str, ...]:
+    """Further flags, from the environment variable WENGERT_CFLAGS."""
+    return tuple(shlex.split(os.environ.get("WENGERT_CFLAGS", "")))
 
 
 @functools.lru_cache(maxsize=8)
