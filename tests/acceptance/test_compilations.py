@@ -129,6 +129,54 @@ def test_an_edited_callee_recompiles_across_processes(cache: Any, tmp_path: Path
     assert program.fresh(call) == "[6.0]"
 
 
+DECORATED = """
+import functools
+import numpy as np
+
+def same(f):
+    @functools.wraps(f)
+    def wrapped(*args):
+        return f(*args)
+    return wrapped
+
+class Body:
+    def __init__(self, mass):
+        self._mass = mass
+
+    @property
+    def mass(self):
+        return self._mass
+
+    @mass.setter
+    def mass(self, value):
+        self._mass = value * value
+
+    @staticmethod
+    def scaled(x):
+        return {scale} * x
+
+@same
+def inner(x):
+    body = Body(x)
+    body.mass = x
+    return Body.scaled(body.mass)
+
+def outer(x):
+    return np.sum(inner(x))
+"""
+
+
+def test_decorated_functions_are_not_staged_again(cache: Any, tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    program.write(DECORATED.format(scale=2.0))
+    call = "wg.grad(edited.outer)(np.array([3.0])).tolist()"
+    without_staging = f"(setattr(__import__('wengert.programs').programs, 'stage_call', None), {call})[1]"
+    assert program.fresh(call) == "[12.0]"
+    assert program.fresh(without_staging) == "[12.0]"
+    program.write(DECORATED.format(scale=4.0))
+    assert program.fresh(call) == "[24.0]"
+
+
 SCALE = 2.0
 TABLE = {"mode": "square", "shift": np.array([1.0, 2.0])}
 

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from random_programs.checks import Untamed, arguments, check, text_of, write  # noqa: E402
 
-
 OPTIMISED = 4
 """Every how many programs the C compiler optimises: it takes most of the time, and is not what is tested."""
 

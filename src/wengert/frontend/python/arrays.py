@@ -11,12 +11,26 @@ from dataclasses import replace
 
 from wengert.analysis.affine import canonical, constant, iadd, imul, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, Load, Loop, Reshape, Stmt, Store, Var, View
-from wengert.ir.nodes import Buffer
+from wengert.ir.nodes import (
+    ONE,
+    ZERO,
+    Accumulate,
+    AccumulateOp,
+    Buffer,
+    Const,
+    Expr,
+    Load,
+    Loop,
+    Reshape,
+    Stmt,
+    Store,
+    Var,
+    View,
+)
 from wengert.ir.types import I64, DType
 
 from .stage import Stage
-from .values import Element, RArray, RScalar, Root
+from .values import Element, RArray, Root, RScalar
 
 CHEAP = 2  # operations above which a lazy element is stored rather than recomputed by broadcasting
 

@@ -24,7 +24,18 @@ from .registry import HANDLERS, METHODS, handles
 from .statements import RIter
 from .subclasses import SubArray, check_sure
 from .subclasses import call_method as call_instance_method
-from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
+from .values import (
+    BoundMethod,
+    Choice,
+    Closure,
+    MaybeUnbound,
+    RArray,
+    RList,
+    RRange,
+    RScalar,
+    RuntimeString,
+    contains_runtime,
+)
 
 if TYPE_CHECKING:
     from .interp import Interp

@@ -27,7 +27,18 @@ from .source import FunctionNode, find, scope_of
 from .stage import Stage
 from .subclasses import SubArray, array_of, call_numpy, check_sure, like, source_of
 from .subclasses import attribute as instance_attribute
-from .values import MISSING, BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RScalar, RuntimeString, contains_runtime
+from .values import (
+    MISSING,
+    BoundMethod,
+    Choice,
+    Closure,
+    MaybeUnbound,
+    RArray,
+    RList,
+    RScalar,
+    RuntimeString,
+    contains_runtime,
+)
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -455,7 +466,7 @@ class Calls:
         if isinstance(setter, types.FunctionType) and find(setter) is not None and not plain:
             self.call(setter, [owner, name, value], {})
             return
-        if not plain and dataclasses.is_dataclass(cls) and getattr(cls, "__dataclass_params__").frozen:
+        if not plain and dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen:
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
         if isinstance(raw, types.MemberDescriptorType):
             raise self.stage.refuse(f"the class {cls.__name__} keeps its attributes in __slots__", "leave __slots__ out")
@@ -614,4 +625,4 @@ def _class_of(fn: types.FunctionType, args: list[Any]) -> type | None:
     return None
 
 
-__all__ = ["Calls", "I64", "ZERO", "Extent", "arrays", "scope_of"]
+__all__ = ["I64", "ZERO", "Calls", "Extent", "arrays", "scope_of"]

@@ -12,8 +12,6 @@ import numpy as np
 from wengert.errors import Problem, Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import Alloc, Buffer, Function, Module, Store
-from wengert.ir.types import DType
-
 from wengert.runtime.hashing import code_hash
 
 from . import arrays

@@ -21,7 +21,6 @@ from .stage import Stage, numeric
 from .structs import Struct
 from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar
 
-
 MAX_KINDS = 64
 
 

@@ -616,7 +616,7 @@ class Statements:
                 if contains_runtime(args) and message is None:
                     template = text[0] if text and isinstance(text[0], str) else ""
                     return PyRaise(kind, RuntimeString(template.replace("{", "{{").replace("}", "}}"), ()))
-                if message is not None or kind.__init__ is not BaseException.__init__ and isinstance(kind.__init__, types.FunctionType):
+                if message is not None or (kind.__init__ is not BaseException.__init__ and isinstance(kind.__init__, types.FunctionType)):
                     return PyRaise(kind, message)
                 return PyRaise(self.native(lambda: kind(*args)), message)
         value = self.resolve(self.eval(node))

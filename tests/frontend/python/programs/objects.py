@@ -88,7 +88,7 @@ def nested_try(x, n):
                 raise IndexError("i")
             finally:
                 t *= 1.1
-        except (IndexError, ValueError) as e:
+        except (IndexError, ValueError):
             t -= 0.3 * x
     return t
 
@@ -242,7 +242,7 @@ def divzero(x, n):
     for i in range(n):
         try:
             t += x / (i - 2)
-        except ZeroDivisionError as e:
+        except ZeroDivisionError:
             t += 5 * x
     return t
 
