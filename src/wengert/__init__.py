@@ -1,5 +1,7 @@
 """wengert: exact derivatives of ordinary Python programs, at native speed.
 
+For a function `f` of numbers and arrays:
+
     import wengert as wg
     wg.grad(f)(x)                   # the gradient of a scalar function
     wg.vjp(f, x), wg.jvp(f, (x,), (dx,)), wg.jacobian(f), wg.hessian(f), wg.hvp(f)
@@ -13,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wengert.explain import explain
     from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
     from wengert.jacobians import hessian, hvp, jacobian
     from wengert.transform import compile, grad, jvp, value_and_grad, vjp
@@ -29,6 +32,7 @@ _HOME = {
     "hessian": "jacobians",
     "hvp": "jacobians",
     "check": "verify",
+    "explain": "explain",
     "WengertError": "errors",
     "Unsupported": "errors",
     "NotDifferentiable": "errors",
@@ -41,6 +45,7 @@ __all__ = [
     "WengertError",
     "check",
     "compile",
+    "explain",
     "grad",
     "hessian",
     "hvp",

@@ -16,6 +16,7 @@ from wengert.programs import ArgumentError, Transform, Wrt, both, check_overlap,
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
 from wengert.selection import (
+    Selected,
     active_leaves,
     argument_access,
     cotangents,
@@ -102,12 +103,12 @@ def ir_arguments(binds: Sequence[Bind], leaves: Sequence[Any]) -> list[Any]:
 
 
 def reverse_module(
-    staged: Staged, module: Module, wrt: list[list[int]], of: list[str]
+    staged: Staged, module: Module, wrt: list[list[int]], of: list[str], record: ad.Record | None = None
 ) -> tuple[Module, list[Bind], dict[int, int]]:
     """The vjp of a staged program, how to bind it (seeds are the leaves after the program's), where gradients are."""
     active = [k for group in wrt for k in group]
     names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
-    reverse = pipeline.finish(ad.vjp(module, module.entry, names, of))
+    reverse = pipeline.finish(ad.vjp(module, module.entry, names, of, record))
     root, primal = reverse.root, module.root
     binds = primal_binds(staged)
     assert len(binds) == len(primal.params)
@@ -202,6 +203,53 @@ def value_and_grad(fn: Callable[..., Any], wrt: Wrt = 0) -> Grad:
     return Grad(fn, wrt, value=True)
 
 
+def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """Every argument that holds floats, by position or name; raises ArgumentError if there is none."""
+    found: list[int | str] = [k for k, a in enumerate(args) if any(inexact(v) for v in numbers(a))]
+    found += [k for k, a in kwargs.items() if any(inexact(v) for v in numbers(a))]
+    if not found:
+        raise ArgumentError("no argument holds floats; there is nothing to differentiate with respect to")
+    return tuple(found)
+
+
+@dataclass
+class Pulled:
+    """The pullback of a staged program, not yet compiled: what it speaks of, the IR of the primal and of the reverse, how
+    the reverse is bound to the leaves (the seeds are the leaves after the program's)."""
+
+    selected: Selected
+    seeded: list[int]
+    plan: GradPlan
+    primal: Module
+    reverse: Module
+    binds: list[Bind]
+
+    @classmethod
+    def of(
+        cls,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        staged: Staged,
+        module: Module,
+        wrts: list[int | str],
+        of: Any,
+        record: ad.Record | None = None,
+    ) -> Pulled:
+        """For the arguments `wrts` and the outputs `of`; `record` as for `ad.vjp`."""
+        selected = select_outputs(staged, module, fn, args, kwargs, of)
+        module = with_results(module, selected.names)
+        places = [argument_access(fn, w, args, kwargs) for w in wrts]
+        values = [args[a[1]] if a[0] == "arg" else kwargs[a[1]] for a in places]
+        groups = [active_leaves(staged, a, v, describe(fn, w)) for a, v, w in zip(places, values, wrts, strict=True)]
+        found = [o.index for o in flat_outputs(selected.tree) if result_dtype(module, o.index).is_inexact]
+        seeded = list(dict.fromkeys(found))
+        names = [module.root.results[i] for i in seeded]
+        reverse, binds, gradients = reverse_module(staged, module, groups, names, record)
+        plan = GradPlan((), places, {staged.leaves[k].access: r for k, r in gradients.items()})
+        return cls(selected, seeded, plan, module, reverse, binds)
+
+
 def vjp(
     fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = None, **kwargs: Any
 ) -> tuple[Any, Callable[[Any], Any]]:
@@ -218,27 +266,15 @@ def vjp(
         array([ 2., 40.])
     """
     program = program_of(fn)
-    if wrt is None:
-        wrt = tuple(k for k, a in enumerate(args) if any(inexact(v) for v in numbers(a))) + tuple(
-            k for k, a in kwargs.items() if any(inexact(v) for v in numbers(a))
-        )
-        if not wrt:
-            raise ArgumentError("no argument holds floats; there is nothing to differentiate with respect to")
+    wrt = all_floats(args, kwargs) if wrt is None else wrt
     wrts = wrt_list(wrt)
 
     def make(staged: Staged, module: Module) -> tuple[Any, Any]:
-        selected = select_outputs(staged, module, fn, args, kwargs, of)
-        module = with_results(module, selected.names)
-        places = [argument_access(fn, w, args, kwargs) for w in wrts]
-        values = [args[a[1]] if a[0] == "arg" else kwargs[a[1]] for a in places]
-        groups = [active_leaves(staged, a, v, describe(fn, w)) for a, v, w in zip(places, values, wrts, strict=True)]
-        seeded = [o.index for o in flat_outputs(selected.tree) if result_dtype(module, o.index).is_inexact]
-        seeded = list(dict.fromkeys(seeded))
-        names = [module.root.results[i] for i in seeded]
-        reverse, binds, gradients = reverse_module(staged, module, groups, names)
-        found = {staged.leaves[k].access: r for k, r in gradients.items()}
-        primal, pulled = both(lambda: Kernel(module, primal_binds(staged)), lambda: Kernel(reverse, binds))
-        return primal, (selected, seeded, GradPlan((), places, found), pulled)
+        pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of)
+        primal, pullback = both(
+            lambda: Kernel(pulled.primal, primal_binds(staged)), lambda: Kernel(pulled.reverse, pulled.binds)
+        )
+        return primal, (pulled.selected, pulled.seeded, pulled.plan, pullback)
 
     variant, leaves = program.variant(("vjp", wrt_key(wrt), wrt_key(of)), args, kwargs, make)
     selected, seeded, plan, reverse = variant.plan

@@ -2,5 +2,6 @@
 
 from wengert.ad.forward import jvp
 from wengert.ad.reverse.driver import vjp
+from wengert.ad.reverse.record import Decision, Record
 
-__all__ = ["jvp", "vjp"]
+__all__ = ["Decision", "Record", "jvp", "vjp"]

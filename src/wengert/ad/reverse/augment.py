@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wengert.ad.reverse.plan import Plan
+from wengert.ad.reverse.record import Sizes
 from wengert.ad.reverse.refs import Shadows
 from wengert.ad.reverse.regions import Prepared, Region
 from wengert.ad.reverse.stacks import Stacks
@@ -16,10 +17,12 @@ from wengert.ir.nodes import Alloc, Block, Call, If, Let, Loop, Pop, Stmt
 class Augment:
     """Emits the forward sweep of one function."""
 
-    def __init__(self, p: Prepared, plan: Plan, stacks: Stacks, callee: Callees, shared_top: bool) -> None:
+    def __init__(
+        self, p: Prepared, plan: Plan, stacks: Stacks, callee: Callees, shared_top: bool, sizes: Sizes | None = None
+    ) -> None:
         self.p, self.plan, self.stacks, self.callee, self.shared_top = p, plan, stacks, callee, shared_top
         self.e = stacks.e
-        self.saver = Saver(p, plan, self.e, stacks)
+        self.saver = Saver(p, plan, self.e, stacks, sizes)
         self.shadows = Shadows(p, self.e, stacks)
 
     def region(self, region: Region) -> Block:

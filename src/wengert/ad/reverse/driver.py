@@ -12,6 +12,7 @@ from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.plan import Answers, Place, Plan, Problem, Reserve, place, solve
+from wengert.ad.reverse.record import Record, Sizes, decisions
 from wengert.ad.reverse.regions import prepare
 from wengert.ad.reverse.sources import Sources
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
@@ -29,13 +30,15 @@ from wengert.optimise.flatten import flatten
 Pattern = tuple[bool, ...]
 
 
-def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Module:
+def vjp(
+    module: Module, name: str, wrt: Sequence[str], of: Sequence[str], record: Record | None = None
+) -> Module:
     """The pullback of the function `name`: from adjoints of the outputs `of` to those of the parameters `wrt`.
 
     Parameters: the primal's, then for each r in `of`, in order, the seed `r_adj_seed` (a buffer of intent "in"),
     preceded by its extents `r_adj_n0`, `r_adj_n1` ... (i64) unless they are expressions of the primal's parameters.
     Results: the primal's, then for each x in wrt the gradient `x_adj` of the sum over `of` of Re <seed, r> (rank 0 for
-    a scalar x).
+    a scalar x). With a `record`, the decisions of the plan are recorded and the sizes of the tapes are a last result.
 
     Raises NotDifferentiable if an active operation has no derivative.
     """
@@ -54,8 +57,10 @@ def vjp(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> Mod
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
     entry = fresh_function(f"{name}_vjp", state.functions)
-    state.functions[entry] = root.root(entry, wrt, of)
+    state.functions[entry] = root.root(entry, wrt, of, record)
     for key, planned in state.planned.items():
+        if record is not None:
+            record.decisions += decisions(planned.p, planned.plan, {})
         planned.pair(state.callees[key])
     return reachable(state.functions, entry)
 
@@ -233,11 +238,12 @@ class _Planned:
 
     # -- the root
 
-    def root(self, name: str, wrt: Sequence[str], of: Sequence[str]) -> Function:
+    def root(self, name: str, wrt: Sequence[str], of: Sequence[str], record: Record | None) -> Function:
         """The root of the derivative: forward sweep, seeds, reverse sweep."""
         stacks = Stacks(Emitter(self.p.names))
         e, f = stacks.e, self.f
-        augment = Augment(self.p, self.plan, stacks, self._callee, self.shared_top)
+        sizes = None if record is None else Sizes(record, e, self.p, self.plan)
+        augment = Augment(self.p, self.plan, stacks, self._callee, self.shared_top, sizes)
         with e.collect() as start:
             for p in f.params:
                 if not isinstance(p, Scalar) and self.p.is_shadowed(p.name):
@@ -267,8 +273,14 @@ class _Planned:
         backward = sweep.region(self.p.root, seed)
         declared = [Declare(stack) for stack in stacks.found.values()]
         params = (*f.params, *(p for params, _ in seeds for p in params))
-        body = (*declared, *start, *forward, *declarations, *backward)
-        return Function(name, params, body, (*f.results, *(adjoints[x] for x in wrt)), f.span)
+        results = (*f.results, *(adjoints[x] for x in wrt))
+        if sizes is None:
+            body = (*declared, *start, *forward, *declarations, *backward)
+            return Function(name, params, body, results, f.span)
+        with e.collect() as lengths:
+            sizes.note_stacks(s for k, s in stacks.found.items() if not k.refs)
+        body = (sizes.declaration(), *declared, *start, *forward, *lengths, *declarations, *backward)
+        return Function(name, params, body, (*results, sizes.record.result), f.span)
 
     def _declare_adjoint(self, e: Emitter, p: Param) -> Buffer | Growable:
         """Zeros of the shape of a parameter."""

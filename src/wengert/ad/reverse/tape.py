@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from wengert.ad.loops import each
 from wengert.ad.reverse.plan import Box, Item, Plan, Push, Reserve
+from wengert.ad.reverse.record import Sizes
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import StackKey, Stacks
 from wengert.ad.reverse.sweep import Sweep, Tapes
@@ -103,21 +104,27 @@ def iterations(loops: Sequence[Loop], at: At) -> tuple[Expr, ...]:
 class Saver:
     """The forward sweep's side."""
 
-    def __init__(self, p: Prepared, plan: Plan, e: Emitter, stacks: Stacks) -> None:
-        self.p, self.plan, self.e, self.stacks, self.layout = p, plan, e, stacks, Layout(p, plan)
+    def __init__(self, p: Prepared, plan: Plan, e: Emitter, stacks: Stacks, sizes: Sizes | None = None) -> None:
+        self.p, self.plan, self.e, self.stacks, self.layout, self.sizes = p, plan, e, stacks, Layout(p, plan), sizes
         self.boxes: dict[str, Buffer] = {}
         self.reserved: dict[str, Reserved] = {}
+
+    def _note(self, item: str, count: Expr) -> None:
+        if self.sizes is not None:
+            self.sizes.note(item, count)
 
     def open(self, anchor: int) -> None:
         """At the top level, before statement `anchor`: allocate its boxes."""
         for item, where in self.layout.boxes.get(anchor, ()):
             base = item.storage if isinstance(item, Snapshot) else item.name
             self.boxes[item.name] = self.e.alloc(f"{base}_saved", item.dtype, where.counts)
+            self._note(item.name, product(where.counts))
         for name, where in self.plan.hoisted.items():
             if where.anchor == anchor:
                 alloc = next(s for s in self.p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
                 with self.e.at(alloc.span):
                     self.boxes[name] = self.e.alloc(f"{name}_saved", alloc.buffer.dtype, where.counts, alloc.zero)
+                    self._note(name, product(where.counts))
 
     def allocate(self, stmt: Alloc) -> None:
         """An allocation of the primal: of a part of a buffer at the top level, if it is hoisted."""
@@ -136,6 +143,7 @@ class Saver:
             base = self.e.let("base", b.extent(stack, 0))
             size = self.e.let("size", product(counts))
             self.e.resize(stack, size)
+            self._note(item.name, size)
             self.reserved[item.name] = Reserved(stack, base, counts, size)
 
     def define(self, name: str) -> None:
@@ -177,7 +185,9 @@ class Saver:
             if isinstance(item, Snapshot):
                 source = item.storage if item.name in self.plan.unchanged else item.name
                 base = self.e.let("base", b.extent(stack, 0))
-                self.e.resize(stack, self.e.let("size", product(item.shape)))
+                size = self.e.let("size", product(item.shape))
+                self.e.resize(stack, size)
+                self._note(item.name, size)
                 each(
                     self.e,
                     item.shape,
@@ -187,6 +197,7 @@ class Saver:
                 )
             else:
                 self.e.push(stack, Var(item.name, item.dtype))
+                self._note(item.name, ONE)
 
 
 class Restorer(Tapes):

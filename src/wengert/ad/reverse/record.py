@@ -1,0 +1,99 @@
+"""What a plan decided, value by value, and how the sizes of the tapes are found: by the derivative itself.
+
+A derivative that is made with a `Record` has one more result, a vector of counts: for each stored value the number of
+elements that its tape came to hold, for each stack its length after the forward sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from wengert.ad.reverse.plan import Plan, Push, Reserve
+from wengert.ad.reverse.regions import Definition, Prepared, Snapshot
+from wengert.ir import build as b
+from wengert.ir.build import Emitter
+from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, Span
+from wengert.ir.types import I64, DType
+
+How: TypeAlias = Literal["kept", "stored", "recomputed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How the reverse sweep gets a value: `kept` (the program's own memory still holds it), `stored` (on a tape) or
+    `recomputed`. `place` is where the vector of counts says how many elements are stored (None: nothing is, or, for a
+    function that is called, its stacks say it)."""
+
+    function: str
+    name: str
+    how: How
+    array: bool
+    dtype: DType
+    span: Span | None
+    place: int | None = None
+    on_stack: bool = False
+
+
+@dataclass
+class Record:
+    """The decisions of all functions, the stacks by their place in the vector, and the name of that result."""
+
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    stacks: dict[int, DType] = field(default_factory=dict[int, DType])
+    result: str = ""
+
+
+class Sizes:
+    """Emits the counts into a vector at the top level."""
+
+    def __init__(self, record: Record, e: Emitter, p: Prepared, plan: Plan) -> None:
+        names = [*plan.hoisted, *plan.places]
+        self.e, self.record = e, record
+        self.places = {name: k for k, name in enumerate(names)}
+        record.result = e.fresh("tape_sizes")
+        record.decisions += decisions(p, plan, self.places)
+
+    def note(self, name: str, count: Expr) -> None:
+        """An item stores that many elements."""
+        self.e.accumulate(self.record.result, (b.i64(self.places[name]),), count)
+
+    def note_stacks(self, stacks: Iterable[Growable]) -> None:
+        """After the forward sweep: the lengths of the stacks."""
+        for k, stack in enumerate(stacks, len(self.places)):
+            self.record.stacks[k] = stack.dtype
+            self.e.store(self.record.result, (b.i64(k),), b.extent(stack, 0))
+
+    def declaration(self) -> Alloc:
+        """The vector, when everything is noted."""
+        length = len(self.places) + len(self.record.stacks)
+        return Alloc(Buffer(self.record.result, I64, (b.i64(length),)), True, None)
+
+
+def decisions(p: Prepared, plan: Plan, places: dict[str, int]) -> Iterator[Decision]:
+    """The decisions about one function's values, in the order of the program."""
+    function = p.function.name
+
+    def stacked(name: str) -> bool:
+        return isinstance(plan.places.get(name), (Push, Reserve))
+
+    hows: dict[str, How] = {"visible": "kept", "reloaded": "kept", "recomputed": "recomputed", "stored": "stored"}
+    for name, definition in p.definitions.items():
+        if name in plan.answers:
+            how = hows[plan.answers[name]]
+            yield Decision(function, name, how, False, definition.dtype, _span(definition), places.get(name), stacked(name))
+    for name in plan.hoisted:
+        alloc = next(s for s in p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
+        yield Decision(function, name, "stored", True, alloc.buffer.dtype, alloc.span, places.get(name))
+    for s in p.snapshots.values():
+        if s.name in plan.places or s.name in plan.kept:
+            how = "stored" if s.name in plan.places else "kept"
+            yield Decision(function, s.storage, how, True, s.dtype, _span(s), places.get(s.name), stacked(s.name))
+
+
+def _span(item: Definition | Snapshot) -> Span | None:
+    stmts = item.region.stmts
+    return stmts[min(item.position, len(stmts) - 1)].span if stmts and item.position >= 0 else None
+
+
