@@ -15,8 +15,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wengert.explain import explain
     from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
+    from wengert.explain import explain
     from wengert.jacobians import hessian, hvp, jacobian
     from wengert.transform import compile, grad, jvp, value_and_grad, vjp
 

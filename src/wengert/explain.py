@@ -25,8 +25,8 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 class Value:
     """One value that the reverse sweep needs, and how it gets it.
 
-    `how`: "kept" (the program's own memory still holds it), "stored" (on a tape) or "recomputed". `bytes` is what its tape
-    holds in this call; None if several values share a stack (see `Explanation.shared_bytes`) or nothing is stored.
+    `how`: "kept" (the program's own memory still holds it), "stored" (on a tape) or "recomputed". `bytes` is what its
+    tape holds in this call; None if several values share a stack (see `Explanation.shared_bytes`) or nothing is stored.
     """
 
     name: str
@@ -97,9 +97,7 @@ def size_text(n: int) -> str:
     return f"{n} B" if k == 0 else f"{x:.3g} {UNITS[k]}"
 
 
-def explain(
-    fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = None, **kwargs: Any
-) -> Explanation:
+def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = None, **kwargs: Any) -> Explanation:
     """What the pullback of `fn` at `args` keeps, stores and recomputes. Runs it once, to count.
 
     `wrt` and `of` as for `vjp`. Raises what `vjp` raises.

@@ -1,7 +1,7 @@
 """Transforms inside differentiated or compiled programs: `x * wg.grad(f)(y)` within a function that is itself staged.
 
-The inner function becomes an IR function, is differentiated as IR, and is called; what it captures from outside is passed
-along as parameters, so outer and inner perturbations cannot be confused.
+The inner function becomes an IR function, is differentiated as IR, and is called; what it captures from outside is
+passed along as parameters, so outer and inner perturbations cannot be confused.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def _passed(interp: Interp, values: Sequence[Any]) -> list[str | Expr]:
 
 
 def _spared(interp: Interp, built: Staging, values: list[Any]) -> list[Any]:
-    """The arguments of an inner derivative: what the function changes is copied, so the program's arrays stay as they are."""
+    """The arguments of an inner derivative: what the function changes is copied, so the program's arrays stay as they
+    are."""
     if built.written_captured:
         raise interp.stage.refuse(
             "the function that is differentiated changes an array it captures", "pass the array as an argument"

@@ -1,10 +1,10 @@
 """The first level of the disk cache: a call seen in an earlier process runs again without being staged.
 
 An entry is found by the root function's code, the transform and the kinds of the arguments; it holds everything the
-compilation read (guards, functions staged with a hash of their code) and the libraries it made. It is used only if every
-function still has the code it was staged from and every guard holds, so an edited callee, global or closure is never
-served stale. Programs that depend on things that cannot be named in another process (a lambda in a global, say) are not
-stored here; their C code is still found by content.
+compilation read (guards, functions staged with a hash of their code) and the libraries it made. It is used only if
+every function still has the code it was staged from and every guard holds, so an edited callee, global or closure is
+never served stale. Programs that depend on things that cannot be named in another process (a lambda in a global, say)
+are not stored here; their C code is still found by content.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def key_of(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dic
 
 
 PARTS = ("__wrapped__", "__func__", "fget", "fset", "fdel", "func")
-"""Where the function is in what a decorator made of it (property, staticmethod, cached_property, functools.wraps ...)."""
+"""Where the function is in what a decorator made of it (property, staticmethod, functools.wraps ...)."""
 
 
 def _decorated(module: str, qualname: str) -> Any:
@@ -193,7 +193,7 @@ def _entries(key: str) -> list[bytes]:
 def load(
     fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[tuple[Any, Any, Any]]:
-    """What earlier processes stored for such a call and is still fresh: (staged, kernel, plan), guards not yet checked."""
+    """What earlier processes stored for such a call and is still fresh: (staged, kernel, plan), guards not checked."""
     key = key_of(fn, kind, args, kwargs)
     if key is None:
         return []

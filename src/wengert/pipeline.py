@@ -10,7 +10,7 @@ from wengert.optimise.names import tidy_names
 
 
 def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
-    """What happens to a staged program before it is differentiated or compiled; `names` are the user's for staged ones."""
+    """What happens to a staged program before it is differentiated or compiled; `names`: the user's for staged ones."""
     module = eliminate_dead_code(module)
     return tidy_names(module, names or {})
 

@@ -156,8 +156,9 @@ def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
                 and np.may_share_memory(leaves[k], other)
                 and np.shares_memory(leaves[k], other)
             ):
+                changed, shared = staged.leaves[k].name, staged.leaves[j].name
                 raise ArgumentError(
-                    f"{staged.leaves[k].name!r} is changed by the program and shares memory with {staged.leaves[j].name!r}; pass a copy of one"
+                    f"{changed!r} is changed by the program and shares memory with {shared!r}; pass a copy of one"
                 )
 
 

@@ -153,12 +153,14 @@ def objective(output: Any, module: Module) -> Output:
     if not isinstance(output, Output):
         what = "nothing" if output is None else f"a {type(output).__name__}"
         raise ArgumentError(
-            f"the function returns {what}; a gradient needs one real float. Return the objective, or use wg.vjp or wg.jacobian"
+            f"the function returns {what}; a gradient needs one real float. "
+            "Return the objective, or use wg.vjp or wg.jacobian"
         )
     dtype, rank = result_dtype(module, output.index), result_rank(module, output.index)
     if rank:
+        axes = "1 axis" if rank == 1 else f"{rank} axes"
         raise ArgumentError(
-            f"the function returns an array with {rank} ax{'is' if rank == 1 else 'es'}; a gradient needs one real float. "
+            f"the function returns an array with {axes}; a gradient needs one real float. "
             "Sum it with weights, or use wg.vjp or wg.jacobian"
         )
     if not dtype.is_float:

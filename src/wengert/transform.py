@@ -214,8 +214,8 @@ def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | st
 
 @dataclass
 class Pulled:
-    """The pullback of a staged program, not yet compiled: what it speaks of, the IR of the primal and of the reverse, how
-    the reverse is bound to the leaves (the seeds are the leaves after the program's)."""
+    """The pullback of a staged program, not yet compiled: what it speaks of, the IR of the primal and of the reverse,
+    how the reverse is bound to the leaves (the seeds are the leaves after the program's)."""
 
     selected: Selected
     seeded: list[int]

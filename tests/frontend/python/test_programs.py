@@ -1,4 +1,4 @@
-"""Adversarial programs, one question of Python's meaning each: value and derivatives against plain Python, or a refusal."""
+"""Adversarial programs, one question of Python's meaning each: value and derivatives as Python's, or a refusal."""
 
 from __future__ import annotations
 

@@ -86,7 +86,9 @@ def either(x, y):
     return total
 
 
-@pytest.mark.parametrize("f", [product, instance_after_ufunc, in_place, shares_memory, on_one_path, either], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [product, instance_after_ufunc, in_place, shares_memory, on_one_path, either], ids=lambda f: f.__name__
+)
 def test_instances(f: Any) -> None:
     assert_derivatives(f, np.array([1.2, 0.3]), np.array([-0.4, 0.9]))
     assert_derivatives(f, np.array([-1.2, 0.3]), np.array([2.4, 0.9]))

@@ -220,7 +220,9 @@ def broadcast_shapes(stage: Stage, shapes: Sequence[tuple[Expr, ...]]) -> tuple[
                 if a is not None and b is not None:
                     raise ValueError(f"operands could not be broadcast together: extents {a} and {b}")
                 stage.fail_if(
-                    build.ne(first, other), "ValueError", "operands could not be broadcast together: extents {} and {}",
+                    build.ne(first, other),
+                    "ValueError",
+                    "operands could not be broadcast together: extents {} and {}",
                     (first, other),
                 )
         result.append(first)
@@ -232,7 +234,11 @@ def broadcast(stage: Stage, array: RArray, shape: tuple[Expr, ...]) -> RArray:
     if array.rank == len(shape) and all(a == b for a, b in zip(array.shape, shape, strict=True)):
         return array
     missing = len(shape) - array.rank
-    repeated = [k < missing or (constant(array.shape[k - missing]) == 1 and constant(shape[k]) != 1) for k in range(len(shape))]
+
+    def is_repeated(axis: int) -> bool:
+        return axis < missing or (constant(array.shape[axis - missing]) == 1 and constant(shape[axis]) != 1)
+
+    repeated = [is_repeated(k) for k in range(len(shape))]
     if array.lazy is not None:
         if any(repeated) and array.cost > CHEAP:
             array = stored(stage, array)
@@ -243,9 +249,7 @@ def broadcast(stage: Stage, array: RArray, shape: tuple[Expr, ...]) -> RArray:
                 return inner([ZERO if repeated[k] else index[k] for k in range(missing, len(shape))])
 
             return lazy(stage, array.dtype, shape, pick, [array], cost=0)
-    axes = tuple(
-        (None, ZERO) if repeated[k] else array.axes[k - missing] for k in range(len(shape))
-    )
+    axes = tuple((None, ZERO) if repeated[k] else array.axes[k - missing] for k in range(len(shape)))
     return replace(array, shape=shape, axes=axes)
 
 
@@ -255,7 +259,7 @@ def assign(stage: Stage, target: RArray, value: RArray | RScalar | Expr) -> None
     if isinstance(value, RArray):
         value = squeeze_to(value, target.rank)
         shape = broadcast_shapes(stage, [target.shape, value.shape])
-        for want, have in zip(shape, target.shape[-len(shape):] if shape else (), strict=True):
+        for want, have in zip(shape, target.shape[-len(shape) :] if shape else (), strict=True):
             if constant(have) == 1 and constant(want) != 1:
                 raise ValueError("could not broadcast the assigned value into the shape of the target")
         stage.pending.pop(id(value), None)
@@ -285,9 +289,11 @@ def drop_axis(value: RArray, axis: int) -> RArray:
     shape = value.shape[:axis] + value.shape[axis + 1 :]
     if value.lazy is not None:
         inner = value.lazy
-        return RArray(
-            value.dtype, shape, None, lazy=lambda i: inner([*i[:axis], ZERO, *i[axis:]]), reads=value.reads, cost=value.cost
-        )
+
+        def element_at(i: Sequence[Expr]) -> Expr:
+            return inner([*i[:axis], ZERO, *i[axis:]])
+
+        return RArray(value.dtype, shape, None, lazy=element_at, reads=value.reads, cost=value.cost)
     return replace(value, shape=shape, axes=value.axes[:axis] + value.axes[axis + 1 :])
 
 
@@ -317,10 +323,13 @@ def is_whole(array: RArray) -> bool:
     )
 
 
-def _identity(array: RArray) -> bool:
-    return not array.part and all(constant(s) == 0 for s in array.start) and all(
-        a == k and constant(step) == 1 for k, (a, step) in enumerate(array.axes)
-    ) and len(array.axes) == len(array.start)
+def is_identity(array: RArray) -> bool:
+    return (
+        not array.part
+        and all(constant(s) == 0 for s in array.start)
+        and all(a == k and constant(step) == 1 for k, (a, step) in enumerate(array.axes))
+        and len(array.axes) == len(array.start)
+    )
 
 
 def as_storage(stage: Stage, array: RArray, hint: str = "v") -> str:
@@ -355,23 +364,21 @@ def reshape(stage: Stage, array: RArray, shape: tuple[Expr, ...], hint: str = "r
     if array.part:
         both = reshape(stage, replace(array, part="", dtype=array.root.dtype), shape, hint)
         return replace(both, part=array.part, dtype=array.dtype)
-    if not ((is_whole(array) and not array.root.strided) or (_identity(array) and array.storage in stage.reshaped)):
+    if not ((is_whole(array) and not array.root.strided) or (is_identity(array) and array.storage in stage.reshaped)):
         array = copy(stage, array, hint)
     assert array.root is not None
     name = stage.fresh(hint)
     stage.emit(Reshape(Buffer(name, array.dtype, shape), array.storage, stage.span))
     stage.reshaped.add(name)
     rank = len(shape)
-    return RArray(
-        array.dtype, shape, array.root, name, (ZERO,) * rank, tuple((k, Const(1, I64)) for k in range(rank))
-    )
+    return RArray(array.dtype, shape, array.root, name, (ZERO,) * rank, tuple((k, Const(1, I64)) for k in range(rank)))
 
 
 def _unit_axes_only(array: RArray, shape: tuple[Expr, ...]) -> RArray | None:
     """If the shapes differ by axes of extent one only: the same view with those axes dropped and added."""
     old = [k for k, e in enumerate(array.shape) if constant(e) != 1]
     new = [k for k, e in enumerate(shape) if constant(e) != 1]
-    if len(old) != len(new) or any(canonical(array.shape[a]) != canonical(shape[b]) for a, b in zip(old, new, strict=True)):
+    if [canonical(array.shape[k]) for k in old] != [canonical(shape[k]) for k in new]:
         return None
     place = dict(zip(new, old, strict=True))
     if array.lazy is not None:

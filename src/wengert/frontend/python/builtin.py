@@ -69,7 +69,8 @@ def range_(interp: Interp, *args: Any) -> Any:
     start, stop = (ZERO, exprs[0]) if len(exprs) == 1 else (exprs[0], exprs[1])
     step: Expr = exprs[2] if len(exprs) == 3 else ONE
     wild = any(isinstance(a, RScalar) and a.wild for a in args)
-    return RRange(interp.stage.extent(start), interp.stage.extent(stop), constant(step), interp.stage.extent(step), wild)
+    extent = interp.stage.extent
+    return RRange(extent(start), extent(stop), constant(step), extent(step), wild)
 
 
 @handles(abs, operator.abs)
@@ -187,8 +188,8 @@ def int_(interp: Interp, value: Any = 0, *base: Any) -> Any:
     value = _single(interp, value)
     if isinstance(value, RScalar):
         if value.dtype.is_inexact:
-            finite = build.op("isfinite", value.expr)
-            interp.stage.fail_if(interp.stage.let(build.not_(finite)), "ValueError", "cannot convert float NaN or infinity to integer")
+            wrong = interp.stage.let(build.not_(build.op("isfinite", value.expr)))
+            interp.stage.fail_if(wrong, "ValueError", "cannot convert float NaN or infinity to integer")
         return RScalar(interp.stage.let(build.cast(value.expr, I64)), True, value.dtype.is_inexact or value.wild)
     method = getattr(type(value), "__int__", None)
     if isinstance(method, types.FunctionType):
@@ -208,8 +209,9 @@ def complex_(interp: Interp, real: Any = 0, imag: Any = 0) -> Any:
         return interp.native(lambda: complex(real, imag) if imag != 0 or not isinstance(real, str) else complex(real))
     a, b = numeric.as_scalar(_single(interp, real)), numeric.as_scalar(_single(interp, imag))
     if a.dtype.is_complex or b.dtype.is_complex:
-        j = RScalar(Const(1j, C128), True)
-        return interp.binary("+", a, interp.binary("*", b, j)) if not (isinstance(imag, int) and imag == 0) else RScalar(build.cast(a.expr, C128), True)
+        if isinstance(imag, int) and imag == 0:
+            return RScalar(build.cast(a.expr, C128), True)
+        return interp.binary("+", a, interp.binary("*", b, RScalar(Const(1j, C128), True)))
     return RScalar(interp.stage.let(build.op("complex", build.cast(a.expr, F64), build.cast(b.expr, F64))), True)
 
 
@@ -373,8 +375,8 @@ def tuple_(interp: Interp, values: Any = ()) -> Any:
 def dict_(interp: Interp, *args: Any, **kwargs: Any) -> Any:
     made: dict[Any, Any] = {}
     for source in args:
-        items = source.items() if isinstance(source, dict) else [interp.static_iterable(p) for p in interp.static_iterable(source)]
-        for k, v in items:
+        pairs = list(source.items()) if isinstance(source, dict) else interp.static_iterable(source)
+        for k, v in map(interp.static_iterable, pairs):
             made[interp.static_key(k)] = interp.settle(v)
     made.update({k: interp.settle(v) for k, v in kwargs.items()})
     return interp.stage.note_created(made)
@@ -389,7 +391,9 @@ def slice_(interp: Interp, *args: Any) -> slice:
 def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
     it = interp.iterable(values)
     if isinstance(it, list):
-        return [(interp.binary("+", start, k), v) for k, v in enumerate(it)] if contains_runtime(start) else list(enumerate(it, start))
+        if not contains_runtime(start):
+            return list(enumerate(it, start))
+        return [(interp.binary("+", start, k), v) for k, v in enumerate(it)]
     length, get = _indexed(interp, it)
     first = index.as_index(start)
     return RIter(length, lambda i: (RScalar(iadd(first, i), True), get(i)))
@@ -406,8 +410,14 @@ def zip_(interp: Interp, *iterables: Any, strict: bool = False) -> Any:
         for length, _ in rest:
             value = interp.stage.static_int(length, "the length of an array zipped with a Python list")
             n = min(n, value)
-        columns = [it[:n] if isinstance(it, list) else [_indexed(interp, it)[1](Const(k, I64)) for k in range(n)] for it in its]
-        return list(zip(*columns, strict=True))
+
+        def column(it: Any) -> list[Any]:
+            if isinstance(it, list):
+                return it[:n]
+            _, get = _indexed(interp, it)
+            return [get(Const(k, I64)) for k in range(n)]
+
+        return list(zip(*[column(it) for it in its], strict=True))
     pairs = [_indexed(interp, it) for it in its]
     shortest = pairs[0][0]
     for length, _ in pairs[1:]:
@@ -429,8 +439,8 @@ def reversed_(interp: Interp, values: Any) -> Any:
     if isinstance(it, list):
         return it[::-1]
     if isinstance(it, RRange) and it.step is not None and abs(it.step) == 1:
-        step = -it.step
-        return RRange(isub(it.stop, Const(it.step, I64)), isub(it.start, Const(it.step, I64)), step, Const(step, I64), it.wild)
+        forth, back = Const(it.step, I64), Const(-it.step, I64)
+        return RRange(isub(it.stop, forth), isub(it.start, forth), -it.step, back, it.wild)
     length, get = _indexed(interp, it)
     return RIter(length, lambda i: get(isub(isub(length, ONE), i)))
 
@@ -538,10 +548,16 @@ def _operator(symbol: str) -> Any:
     return lambda interp, a, b: interp.binary(symbol, a, b)
 
 
-for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@"}.items():
+def _relation(symbol: str) -> Any:
+    return lambda interp, a, b: interp.relation(symbol, a, b)
+
+
+_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@"}
+_RELATIONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+for _name, _symbol in _OPERATORS.items():
     HANDLERS[getattr(operator, _name)] = _operator(_symbol)
-for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
-    HANDLERS[getattr(operator, _name)] = lambda interp, a, b, s=_symbol: interp.relation(s, a, b)
+for _name, _symbol in _RELATIONS.items():
+    HANDLERS[getattr(operator, _name)] = _relation(_symbol)
 
 
 def call_method(interp: Interp, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -554,9 +570,10 @@ def call_method(interp: Interp, owner: Any, name: str, args: list[Any], kwargs: 
         case RScalar() if owner.python:
             return _number_method(interp, owner, name)
         case RScalar():
-            if name not in METHODS and hasattr(type_of(owner), name):
-                raise interp.stage.refuse(f"the method .{name} of a NumPy number is not supported", "use NumPy's functions")
             if name not in METHODS:
+                if hasattr(type_of(owner), name):
+                    reason = f"the method .{name} of a NumPy number is not supported"
+                    raise interp.stage.refuse(reason, "use NumPy's functions")
                 raise PyRaise(AttributeError(f"'numpy.{owner.dtype.numpy.name}' object has no attribute '{name}'"))
             return interp.handled(METHODS[name], [owner, *args], kwargs)
         case RList():

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import math
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from .interp import Interp
 
 MAX_DEPTH = 200
-_LIBRARIES = {"numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools", "warnings", "sys", "types",
-              "typing", "collections", "dataclasses", "enum", "abc", "copy", "logging", "os", "datetime", "wengert"}  # fmt: skip
-
-
+_LIBRARIES = {
+    "numpy", "scipy", "math", "cmath", "builtins", "operator", "itertools", "functools", "collections", "dataclasses",
+    "enum", "abc", "copy", "types", "typing", "warnings", "logging", "sys", "os", "datetime", "wengert",
+}  # fmt: skip
 _OF_INTEGERS = (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.isqrt)  # computed while staging
 
 
@@ -87,7 +87,8 @@ class Calls:
             raise PyRaise(RuntimeError("super(): no arguments"))
         owner = frame.locals[first]
         if isinstance(owner, SubArray):
-            raise self.stage.refuse("super() in a method of a subclass of ndarray is not supported", "name the base class's method")
+            reason = "super() in a method of a subclass of ndarray is not supported"
+            raise self.stage.refuse(reason, "name the base class's method")
         return super(frame.cls, owner)
 
     def call(self: Interp, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -101,11 +102,13 @@ class Calls:
             case Closure():
                 return self.call_closure(fn, args, kwargs)
             case BoundMethod(owner, name):
-                source = source_of([*args, *kwargs.values()]) if self.has_subclasses and isinstance(owner, RArray) else None
-                if source is not None:
-                    plain = {k: array_of(v) for k, v in kwargs.items()}
-                    return like(self, self.call_method(owner, name, [array_of(a) for a in args], plain), source, sure=False)
-                return self.call_method(owner, name, args, kwargs)
+                several = self.has_subclasses and isinstance(owner, RArray)
+                source = source_of([*args, *kwargs.values()]) if several else None
+                if source is None:
+                    return self.call_method(owner, name, args, kwargs)
+                plain = {k: array_of(v) for k, v in kwargs.items()}
+                result = self.call_method(owner, name, [array_of(a) for a in args], plain)
+                return like(self, result, source, sure=False)
             case types.MethodType():
                 return self.call(fn.__func__, [fn.__self__, *args], kwargs)
             case functools.partial():
@@ -130,7 +133,7 @@ class Calls:
             return self.instantiate(fn, args, kwargs)
         if isinstance(fn, types.FunctionType):
             return self.call_function(fn, args, kwargs)
-        inner = getattr(fn, "_implementation", None) or (getattr(fn, "__wrapped__", None) if not isinstance(fn, type) else None)
+        inner = getattr(fn, "_implementation", None) or getattr(fn, "__wrapped__", None)
         if isinstance(inner, types.FunctionType):
             return self.call(inner, args, kwargs)
         if _impure(fn):
@@ -140,11 +143,11 @@ class Calls:
             )
         if not contains_runtime(args) and not contains_runtime(kwargs):
             return self.adopt(self.native(lambda: fn(*args, **kwargs)))
-        method = getattr(type(fn), "__call__", None)
+        method = inspect.getattr_static(type(fn), "__call__", None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [fn, *args], kwargs)
         if fn in _OF_INTEGERS and all(isinstance(a, int) or (isinstance(a, RScalar) and a.dtype is I64) for a in args):
-            known = [self.stage.static_int(a.expr, f"the argument of {fn.__name__}") if isinstance(a, RScalar) else a for a in args]
+            known = [self.known_int(a, f"the argument of {fn.__name__}") for a in args]
             return self.native(lambda: fn(*known))
         name = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or type(fn).__name__
         module = getattr(fn, "__module__", None)
@@ -153,14 +156,17 @@ class Calls:
             "use the NumPy functions listed in the documentation, or write it out in Python",
         )
 
+    def known_int(self: Interp, value: Any, reason: str) -> Any:
+        """A value, known while staging if it is a run-time integer."""
+        return self.stage.static_int(value.expr, reason) if isinstance(value, RScalar) else value
+
     def handled(self: Interp, handler: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         try:
             bound = inspect.signature(handler).bind(self, *args, **kwargs)
         except TypeError as error:
             if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(handler).parameters.values()):
-                raise self.stage.refuse(
-                    f"this call is not supported with these arguments ({error})", "use the arguments listed in the documentation"
-                ) from None
+                reason = f"this call is not supported with these arguments ({error})"
+                raise self.stage.refuse(reason, "use the arguments listed in the documentation") from None
             raise
         return handler(*bound.args, **bound.kwargs)
 
@@ -188,7 +194,7 @@ class Calls:
     def call_closure(self: Interp, fn: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
         parent: Frame = fn.frame
         frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, parent.cls)
-        self.bind(frame, fn.node, fn.name, list(fn.defaults), dict(fn.kw_defaults), args, kwargs)
+        self.bind(frame, fn.defaults, fn.kw_defaults, args, kwargs)
         return self.run_bound(fn, frame)
 
     def call_function(self: Interp, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -202,10 +208,9 @@ class Calls:
             raise self.stage.refuse(f"the source of {fn.__qualname__} cannot be found", "define it in a file")
         source, node = found
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in _own_nodes(node)):
-            return self.generator(fn, node, args, kwargs)
+            raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead")
         frame = Frame(fn.__qualname__, node, source, fn.__globals__, len(self.frames), fn, None, _class_of(fn, args))
-        kw_defaults = dict(fn.__kwdefaults__ or {})
-        self.bind(frame, node, fn.__name__, list(fn.__defaults__ or ()), kw_defaults, args, kwargs)
+        self.bind(frame, fn.__defaults__ or (), fn.__kwdefaults__ or {}, args, kwargs)
         self.record_source(fn)
         return self.run_bound(fn, frame)
 
@@ -214,13 +219,10 @@ class Calls:
         names = list(frame.locals)
 
         def inline(values: list[Any]) -> Any:
-            fresh = dataclasses.replace(frame, locals=dict(zip(names, values, strict=True)), depth=len(self.frames), returns=None)
-            return self.run_frame(fresh)
+            bound = dict(zip(names, values, strict=True))
+            return self.run_frame(dataclasses.replace(frame, locals=bound, depth=len(self.frames), returns=None))
 
         return self.maybe_function(identity, frame.name, list(frame.locals.values()), inline)
-
-    def generator(self: Interp, fn: types.FunctionType, node: FunctionNode, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead")
 
     def run_frame(self: Interp, frame: Frame) -> Any:
         """Stage the body of a function in place; its value, or ExitNow if it never returns here."""
@@ -260,11 +262,15 @@ class Calls:
         return self.use(result, "the result of " + frame.name)
 
     def bind(
-        self: Interp, frame: Frame, node: FunctionNode, name: str, defaults: list[Any], kw_defaults: dict[str, Any],
-        args: list[Any], kwargs: dict[str, Any],
+        self: Interp,
+        frame: Frame,
+        defaults: Sequence[Any],
+        kw_defaults: Mapping[str, Any],
+        args: list[Any],
+        kwargs: dict[str, Any],
     ) -> None:
         """Bind arguments to parameters as Python does."""
-        a = node.args
+        a, name = frame.node.args, frame.name.rpartition(".")[2]
         positional = [*a.posonlyargs, *a.args]
         names = [p.arg for p in positional]
         kwargs = dict(kwargs)
@@ -309,23 +315,25 @@ class Calls:
 
     def instantiate(self: Interp, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if issubclass(cls, enum.Enum) or (issubclass(cls, tuple) and cls is not tuple):
-            if any(isinstance(a, RScalar) for a in args) and issubclass(cls, enum.Enum):
-                args = [self.stage.static_int(a.expr, "the value of an enum") if isinstance(a, RScalar) else a for a in args]
+            if issubclass(cls, enum.Enum):
+                args = [self.known_int(a, "the value of an enum") for a in args]
             return self.native(lambda: cls(*[self.settle(a) for a in args], **kwargs))
         if issubclass(cls, BaseException):
             if contains_runtime(args) or any(isinstance(a, RuntimeString) for a in args):
                 text = next((a for a in args if isinstance(a, RuntimeString)), RuntimeString("", ()))
                 return PyRaise(cls, text)
             return self.native(lambda: cls(*args, **kwargs))
-        init = cls.__init__
-        if not isinstance(init, types.FunctionType) and not contains_runtime(args) and not contains_runtime(kwargs) and cls.__module__.split(".")[0] in _LIBRARIES:
+        init, new = cls.__init__, cls.__new__
+        static = not contains_runtime(args) and not contains_runtime(kwargs)
+        if static and of_library(cls) and not isinstance(init, types.FunctionType):
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
-        new = cls.__new__
-        if not isinstance(new, types.FunctionType) and new is not object.__new__:
-            raise self.stage.refuse(
-                f"a {cls.__module__}.{cls.__qualname__} is made of run-time data", "use arrays, numbers, lists and tuples"
-            )
-        obj = self.call(new, [cls, *args], kwargs) if isinstance(new, types.FunctionType) else self.native(lambda: object.__new__(cls))
+        if isinstance(new, types.FunctionType):
+            obj = self.call(new, [cls, *args], kwargs)
+        elif new is object.__new__:
+            obj = self.native(lambda: object.__new__(cls))
+        else:
+            reason = f"a {cls.__module__}.{cls.__qualname__} is made of run-time data"
+            raise self.stage.refuse(reason, "use arrays, numbers, lists and tuples")
         if hasattr(obj, "__dict__"):
             self.stage.note_created(obj.__dict__)
         self.stage.keep_alive.append(obj)
@@ -342,13 +350,16 @@ class Calls:
         fields = [f for f in dataclasses.fields(cls) if f.init]
         positional = [f.name for f in fields if not f.kw_only]
         if len(args) > len(positional):
-            raise PyRaise(TypeError(f"{cls.__name__}() takes {len(positional)} positional arguments but {len(args)} were given"))
+            counts = f"takes {len(positional)} positional arguments but {len(args)} were given"
+            raise PyRaise(TypeError(f"{cls.__name__}() {counts}"))
         values = {**dict(zip(positional, args, strict=False)), **kwargs}
         for f in dataclasses.fields(cls):
             if f.name in values and f.init:
                 value = values.pop(f.name)
             elif f.default is not dataclasses.MISSING:
-                value = self.externals.wrap(f.default, ("default", Held(cls), f.name), f.name) if not isinstance(f.default, (int, float, str)) else f.default
+                value = f.default
+                if not isinstance(value, (int, float, str)):
+                    value = self.externals.wrap(value, ("default", Held(cls), f.name), f.name)
             elif f.default_factory is not dataclasses.MISSING:
                 value = self.call(f.default_factory, [], {})
             elif f.init:
@@ -377,7 +388,8 @@ class Calls:
                 if name in METHODS or isinstance(owner, RScalar):
                     return BoundMethod(owner, name)
                 if hasattr(np.ndarray, name):
-                    raise self.stage.refuse(f"the attribute .{name} of an array is not supported", "use NumPy's functions")
+                    reason = f"the attribute .{name} of an array is not supported"
+                    raise self.stage.refuse(reason, "use NumPy's functions")
                 raise PyRaise(AttributeError(f"'numpy.ndarray' object has no attribute '{name}'"))
             case RList() | np.ufunc() | list() | dict() | set():
                 if isinstance(owner, np.ufunc) and name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
@@ -403,13 +415,12 @@ class Calls:
 
     def object_attribute(self: Interp, owner: Any, name: str) -> Any:
         if isinstance(owner, super):
-            value = self.native(lambda: getattr(owner, name))
-            return value
+            return self.native(lambda: getattr(owner, name))
         cls = owner if isinstance(owner, type) else type(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
         if isinstance(owner, type):
             value = self.native(lambda: getattr(owner, name))
-            if isinstance(value, (int, float, complex, np.ndarray, list, dict)) and not isinstance(value, (bool, enum.Enum)) and cls.__module__.split(".")[0] not in _LIBRARIES:
+            if _is_data(value) and not isinstance(value, enum.Enum) and not of_library(cls):
                 return self.externals.wrap(value, ("static", Held(owner), name), name)
             return value
         if isinstance(raw, property) and isinstance(raw.fget, types.FunctionType):
@@ -431,7 +442,7 @@ class Calls:
             return self.native(lambda: getattr(owner, name))
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, owner)
-        if isinstance(raw, (int, float, complex, np.ndarray, list, dict)) and not isinstance(raw, bool):
+        if _is_data(raw):
             return self.externals.wrap(raw, ("static", Held(cls), name), name)
         return self.native(lambda: getattr(owner, name))
 
@@ -452,9 +463,11 @@ class Calls:
             owner.attributes[name] = value
             return
         if isinstance(owner, (type, types.ModuleType, types.FunctionType)):
-            raise self.stage.refuse(f"the attribute {name!r} of {owner.__name__} is assigned", "keep such state in an instance")
+            reason = f"the attribute {name!r} of {owner.__name__} is assigned"
+            raise self.stage.refuse(reason, "keep such state in an instance")
         if isinstance(owner, Choice):
-            raise self.stage.refuse("an attribute of a value of several possible kinds is assigned", "test its kind first")
+            reason = "an attribute of a value of several possible kinds is assigned"
+            raise self.stage.refuse(reason, "test its kind first")
         cls = type(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
         if isinstance(raw, property):
@@ -469,7 +482,8 @@ class Calls:
         if not plain and dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen:
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
         if isinstance(raw, types.MemberDescriptorType):
-            raise self.stage.refuse(f"the class {cls.__name__} keeps its attributes in __slots__", "leave __slots__ out")
+            reason = f"the class {cls.__name__} keeps its attributes in __slots__"
+            raise self.stage.refuse(reason, "leave __slots__ out")
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
         if id(owner) in self.externals.outside:
@@ -524,32 +538,35 @@ class Calls:
 
     def comprehension(self: Interp, node: Any) -> Any:
         """List comprehensions and generator expressions, as the loops they abbreviate."""
-        result = "$list"
-        body: list[ast.stmt] = [_located(node, ast.Expr(_located(node, ast.Call(
-            _located(node, ast.Attribute(_located(node, ast.Name(result, ast.Load())), "append", ast.Load())), [node.elt], []))))]
-        return self._comprehend(node, node.generators, result, self.new_list(node, []), body)
+        name = _located(node, ast.Name("$list", ast.Load()))
+        append = _located(node, ast.Attribute(name, "append", ast.Load()))
+        body = _located(node, ast.Expr(_located(node, ast.Call(append, [node.elt], []))))
+        return self._comprehend(node, node.generators, name, self.new_list(node, []), body)
 
     def dict_comprehension(self: Interp, node: ast.DictComp) -> Any:
-        result = "$dict"
-        target = _located(node, ast.Subscript(_located(node, ast.Name(result, ast.Load())), node.key, ast.Store()))
-        body: list[ast.stmt] = [_located(node, ast.Assign([target], node.value))]
-        return self._comprehend(node, node.generators, result, self.stage.note_created({}), body)
+        name = _located(node, ast.Name("$dict", ast.Load()))
+        target = _located(node, ast.Subscript(name, node.key, ast.Store()))
+        body = _located(node, ast.Assign([target], node.value))
+        return self._comprehend(node, node.generators, name, self.stage.note_created({}), body)
 
-    def _comprehend(self: Interp, node: ast.expr, generators: list[ast.comprehension], result: str, value: Any, body: list[ast.stmt]) -> Any:
+    def _comprehend(
+        self: Interp, node: ast.expr, generators: list[ast.comprehension], result: ast.Name, value: Any, body: ast.stmt
+    ) -> Any:
+        """Run `body` for every turn of the generators in a scope of its own, in which `result` is `value`."""
         cached = self.comprehensions.get(node)
         if cached is None:
             for g in reversed(generators):
                 for test in reversed(g.ifs):
-                    body = [_located(node, ast.If(test, body, []))]
-                body = [_located(node, ast.For(g.target, g.iter, body, []))]
-            arguments = ast.arguments([], [ast.arg(result)], None, [], [], None, [])
-            cached = _located(node, ast.FunctionDef("<comprehension>", arguments, body, []))
+                    body = _located(node, ast.If(test, [body], []))
+                body = _located(node, ast.For(g.target, g.iter, [body], []))
+            arguments = ast.arguments([], [ast.arg(result.id)], None, [], [], None, [])
+            cached = _located(node, ast.FunctionDef("<comprehension>", arguments, [body], []))
             self.comprehensions[node] = cached
         if node in self.stage.decisions.static_lists:
             self.stage.unrolled.update(n for n in ast.walk(cached) if isinstance(n, ast.For))
         outer = self.frame
         frame = Frame("<comprehension>", cached, outer.source, outer.globals, len(self.frames), None, outer, outer.cls)
-        frame.locals[result] = value
+        frame.locals[result.id] = value
         self.run_frame(frame)
         return value
 
@@ -563,6 +580,15 @@ class Calls:
                 raise PyRaise(TypeError("len() of unsized object"))
             return value.shape[0]
         return self.list_length(value)
+
+
+def of_library(cls: type) -> bool:
+    return cls.__module__.split(".")[0] in _LIBRARIES
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a class attribute is a number or container that is read anew at every call."""
+    return isinstance(value, (int, float, complex, np.ndarray, list, dict)) and not isinstance(value, bool)
 
 
 def _impure(fn: Any) -> bool:

@@ -1,8 +1,9 @@
 """Control flow under run-time conditions: branches and exits, and how values meet after them.
 
-Every construct's body is staged as a `Body`. When one side of a branch leaves the body for good (return, break, continue, an
-exception caught further out), whatever follows in the body is staged inside the other side; when a side leaves only
-perhaps, it sets a flag and what follows is staged under the flag's negation. Such *regions* stay open until the body ends.
+Every construct's body is staged as a `Body`. When one side of a branch leaves the body for good (return, break,
+continue, an exception caught further out), whatever follows in the body is staged inside the other side; when a side
+leaves only perhaps, it sets a flag and what follows is staged under the flag's negation. Such *regions* stay open until
+the body ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wengert.ir.types import BOOL, I64
 from . import arrays, structs
 from .frame import USER_ERRORS, PyRaise
 from .slots import ArraySlot, CannotJoin, Slot, allocate, spec_of, widen
-from .stage import _WHOLE, Stage, Trial
+from .stage import _WHOLE, Snapshot, Stage, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
 
 
@@ -37,8 +38,8 @@ class PreferUnroll(Exception):
 
 @dataclass(eq=False)
 class Target:
-    """Where an exit leads: the end of a function, loop, iteration or try body. `depth` is that of the frame that owns it;
-    locals of deeper frames are dead on arrival (and, for a return, the frame's own)."""
+    """Where an exit leads: the end of a function, loop, iteration or try body. `depth` is that of the frame that owns
+    it; locals of deeper frames are dead on arrival (and, for a return, the frame's own)."""
 
     kind: str
     depth: int
@@ -74,6 +75,14 @@ class Region:
 class Body:
     regions: list[Region] = field(default_factory=list)
     exits: set[Target] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point in staging to go back to: the stage's state and the depths of the interpreter's stacks."""
+
+    snapshot: Snapshot
+    depths: tuple[int, ...]
 
 
 class Control:
@@ -246,11 +255,25 @@ class Control:
             raise ExitNow
         return self.settled(box["value"])
 
+    def mark(self) -> Mark:
+        """Where the interpreter stands, for `rollback`."""
+        depths = tuple(len(stack) for stack in self._stacks())
+        return Mark(self.stage.snapshot(), depths)
+
+    def rollback(self, mark: Mark) -> None:
+        """Abandon everything staged since `mark`."""
+        self.stage.restore(mark.snapshot)
+        for stack, depth in zip(self._stacks(), mark.depths, strict=True):
+            del stack[depth:]
+
+    def _stacks(self) -> tuple[list[Any], ...]:
+        return self.stage.opened, self.bodies, self.frames, self.loops, self.handlers
+
     @staticmethod
     def _pure(t: Trial) -> bool:
-        return t.result.falls and not t.result.exits and len(t.writes) == 1 and all(
-            isinstance(s, Let) and total(s.value) for s in t.stmts
-        )
+        if not t.result.falls or t.result.exits or len(t.writes) != 1:
+            return False
+        return all(isinstance(s, Let) and total(s.value) for s in t.stmts)
 
     @staticmethod
     def _written(t: Trial, box: dict[str, Any]) -> Any:
@@ -295,7 +318,15 @@ class Control:
         return all(t.forgets(frame, key) for t in path.exits)
 
     def _join(
-        self, container: Any, key: Any, x: Any, y: Any, dead_a: bool, dead_b: bool, a: Trial, b: Trial,
+        self,
+        container: Any,
+        key: Any,
+        x: Any,
+        y: Any,
+        dead_a: bool,
+        dead_b: bool,
+        a: Trial,
+        b: Trial,
         after: list[Callable[[], None]],
     ) -> None:
         stage = self.stage
@@ -311,10 +342,9 @@ class Control:
                 if x is not y:
                     parts = self._parts(x, a), self._parts(y, b)
                     x, y = (x, y) if structs.any_shared(parts) else parts
-                if x is y or (_static(x) and _static(y) and spec_of(stage, x, True) == spec_of(stage, y, True)):
-                    if self._reaches(x):
-                        after.append(lambda: stage.put(container, key, x))
-                        return
+                if self._equal(x, y) and self._reaches(x):
+                    after.append(lambda: stage.put(container, key, x))
+                    return
                 by_value = self._may_copy(x, a) and self._may_copy(y, b)
                 spec = widen(stage, spec_of(stage, x, by_value), spec_of(stage, y, by_value))
             slot = allocate(stage, spec, hint_of(key))
@@ -329,11 +359,17 @@ class Control:
         except CannotJoin as problem:
             poison = Poison(
                 f"{hint_of(key)!r} has different kinds of values on the two sides of this branch ({problem})",
-                "give it the same kind of value on both sides", stage.span,
+                "give it the same kind of value on both sides",
+                stage.span,
             )
             after.append(lambda: stage.put(container, key, poison))
             return
         after.append(lambda: stage.put(container, key, slot.read(stage)))
+
+    def _equal(self, x: Any, y: Any) -> bool:
+        if x is y:
+            return True
+        return _static(x) and _static(y) and spec_of(self.stage, x, True) == spec_of(self.stage, y, True)
 
     def _parts(self, value: Any, side: Trial) -> Any:
         """A list, dict or instance as its parts at the end of a side."""
@@ -350,7 +386,14 @@ class Control:
             slot.write(self.stage, value)
 
     def _merge_lists(
-        self, items: list[Any], x: list[Any], y: list[Any], dead_a: bool, dead_b: bool, a: Trial, b: Trial,
+        self,
+        items: list[Any],
+        x: list[Any],
+        y: list[Any],
+        dead_a: bool,
+        dead_b: bool,
+        a: Trial,
+        b: Trial,
         after: list[Callable[[], None]],
     ) -> None:
         if dead_a or dead_b:
@@ -370,9 +413,9 @@ class Control:
             case RScalar():
                 return stage.visible(value.expr)
             case RArray():
-                return value.lazy is None and stage.in_scope(value.storage) and all(
-                    stage.visible(e) for e in (*value.shape, *value.start, *(s for _, s in value.axes))
-                )
+                if value.lazy is not None or not stage.in_scope(value.storage):
+                    return False
+                return all(stage.visible(e) for e in (*value.shape, *value.start, *(s for _, s in value.axes)))
             case tuple() | list():
                 return all(self._reaches(v) for v in value)
             case MaybeUnbound():
@@ -398,16 +441,18 @@ def is_plain_number(value: Any) -> bool:
 
 def _static(value: Any) -> bool:
     """Whether equal descriptions of such values mean equal values."""
-    return all(_static(v) for v in value) if isinstance(value, tuple) else not is_runtime(value) and not isinstance(value, structs.Struct)
+    if isinstance(value, tuple):
+        return all(_static(v) for v in value)
+    return not is_runtime(value) and not isinstance(value, structs.Struct)
 
 
 def same_value(a: Any, b: Any) -> bool:
     from .slots import equal_static
 
     if isinstance(a, RArray) and isinstance(b, RArray):
-        return a.lazy is None and b.lazy is None and (
-            (a.storage, a.shape, a.start, a.axes, a.part) == (b.storage, b.shape, b.start, b.axes, b.part)
-        )
+        if a.lazy is not None or b.lazy is not None:
+            return False
+        return (a.storage, a.shape, a.start, a.axes, a.part) == (b.storage, b.shape, b.start, b.axes, b.part)
     if isinstance(a, RScalar) and isinstance(b, RScalar):
         return a.expr == b.expr and a.python == b.python
     if isinstance(a, tuple) and isinstance(b, tuple):

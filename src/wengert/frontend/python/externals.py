@@ -23,6 +23,7 @@ Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
 # ("static", Held(class), name) | ("default", Held(function or dataclass), name), then steps
 Access = tuple[Any, ...]
 
+_BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)
 SMALL = 8  # extents up to this are part of the specialisation; larger ones are symbolic
 
 
@@ -121,7 +122,7 @@ class Externals:
             return self._number(value, access, name)
         if isinstance(value, np.ndarray):
             return self._array(value, access, name)
-        if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)):
+        if isinstance(value, _BY_IDENTITY):
             self.guard(access, "is", value)
             return value
         if type(value) in CALLABLES:
@@ -136,7 +137,8 @@ class Externals:
             return tuple(parts) if type(value) is tuple else self._tuple_like(value, parts)
         if isinstance(value, list) and type(value) is list:
             self.guard(access, "type", (list, len(value)))
-            return self._proxy(value, [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)], access)
+            items = [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)]
+            return self._proxy(value, items, access)
         if isinstance(value, dict):
             self.guard(access, "keys", tuple(value))
             made = {k: self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in value.items()}

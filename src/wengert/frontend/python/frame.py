@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 class PyRaise(Exception):
     """An exception of the staged program, on its way to a handler or out."""
 
-    def __init__(self, error: BaseException | type[BaseException], message: RuntimeString | None = None, value: Any = None) -> None:
+    def __init__(self, error: BaseException | type[BaseException], message: RuntimeString | None = None) -> None:
         super().__init__(str(error))
         self.error = error
         self.message = message
-        self.value = value
 
     @property
     def kind(self) -> type[BaseException]:
@@ -47,6 +46,4 @@ class Frame:
 USER_ERRORS = (
     ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, FloatingPointError, np.linalg.LinAlgError,
     StopIteration, AssertionError, NotImplementedError, np.exceptions.AxisError,
-)
-
-
+)  # fmt: skip

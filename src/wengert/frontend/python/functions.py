@@ -1,8 +1,8 @@
 """Calls that stay calls: large repeated callees and recursive ones become IR functions.
 
-A callee is memoised by its code, its static arguments and the types of its run-time arguments. The first call is staged in
-place; a later one of a callee that turned out large, and any recursive one, becomes a function of its own. What the body
-uses from outside (captured numbers and arrays, sizes) is found afterwards as its free names and passed along.
+A callee is memoised by its code, its static arguments and the types of its run-time arguments. The first call is staged
+in place; a later one of a callee that turned out large, and any recursive one, becomes a function of its own. What the
+body uses from outside (captured numbers and arrays, sizes) is found afterwards as its free names and passed along.
 """
 
 from __future__ import annotations
@@ -140,13 +140,13 @@ class Functions:
             self.nesting[place] = depth
 
     def fix_sizes(self: Interp, args: list[Any]) -> None:
-        """A recursion on arrays whose sizes change from level to level needs them known: restart with the sizes of this call."""
+        """A recursion on arrays whose sizes change from level to level needs them known: restart with the sizes of this
+        call."""
         stage = self.stage
-        for a in args:
-            for extent in a.shape if isinstance(a, RArray) else ():
-                if not (isinstance(extent, Var) and extent.name in stage.concrete):
-                    if evaluate(stage.expand(extent), stage.concrete) is not None:
-                        stage.static_int(extent, "the size of an array in a recursion")
+        for extent in (e for a in args if isinstance(a, RArray) for e in a.shape):
+            named = isinstance(extent, Var) and extent.name in stage.concrete
+            if not named and evaluate(stage.expand(extent), stage.concrete) is not None:
+                stage.static_int(extent, "the size of an array in a recursion")
 
     def _call_staged(self: Interp, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
         if isinstance(identity, Closure):
@@ -163,9 +163,8 @@ class Functions:
                 return self.call_ir(key, name, args, inline)
             except NotAFunction as reason:
                 if recursive:
-                    raise self.stage.refuse(
-                        f"the recursion of {name} cannot be compiled: {reason}", "pass numbers and arrays, and return numbers"
-                    ) from None
+                    text = f"the recursion of {name} cannot be compiled: {reason}"
+                    raise self.stage.refuse(text, "pass numbers and arrays, and return numbers") from None
                 self.sizes[key] = -(10**9)
             finally:
                 if not sure and key in self.ir_functions and self.ir_functions[key].complete:
@@ -212,34 +211,30 @@ class Functions:
     def stage_body(self: Interp, building: Staging, args: list[Any], inline: Any) -> None:
         stage = self.stage
         formals = [self.formal(a) for a in args]
-        saved = (stage.blocks, stage.journal, stage.made, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending)
         serial = stage.serial
-        stage.blocks, stage.journal, stage.made, stage.escapes, stage.opened = [[]], [{}], [set()], [], []
-        stage.stored_as, stage.pending = {}, {}
-        self.bodies = []
         value: list[Any] = []
-        try:
-            def run() -> bool:
-                try:
-                    value.append(inline(formals))
-                    spec = self.result_spec(value[0], building.result)
-                    building.result = spec
-                    building.outs = [b for b in self.out_buffers(building.name, spec)]
-                    self.store_results(value[0], spec, iter(building.outs))
-                except ExitNow:
-                    return False
-                return True
 
-            self.body(run)
-            body = tuple(stage.blocks[0])
-            outside = [c for c, _, _ in stage.journal[0].values() if not stage.created_since(c, serial)]
-            stage._undo(stage.journal[0])
+        def run() -> bool:
+            try:
+                value.append(inline(formals))
+                spec = self.result_spec(value[0], building.result)
+                building.result = spec
+                building.outs = self.out_buffers(spec)
+                self.store_results(value[0], spec, iter(building.outs))
+            except ExitNow:
+                return False
+            return True
+
+        bodies, self.bodies = self.bodies, []
+        try:
+            with stage.function_body() as (stmts, written):
+                self.body(run)
+                body = tuple(stmts)
+                outside = any(not stage.created_since(c, serial) for c, _, _ in written.values())
             if outside:
                 raise NotAFunction("it changes Python objects that exist outside")
         finally:
-            (
-                stage.blocks, stage.journal, stage.made, stage.escapes, stage.opened, self.bodies, stage.stored_as, stage.pending
-            ) = saved
+            self.bodies = bodies
         if not value and building.result is None:
             return
         self.finish_function(building, formals, body)
@@ -274,7 +269,8 @@ class Functions:
         building.formals = formals
         building.captured = [p.name for p in (*scalars, *storages)]
         building.written_captured = {p.name for p in storages if isinstance(p, Buffer) and p.intent == "inout"}
-        building.written = [k for k, f in enumerate(formals) if isinstance(f, RArray) and f.root is not None and f.root.stores]
+        roots = {k: f.root for k, f in enumerate(formals) if isinstance(f, RArray)}
+        building.written = [k for k, root in roots.items() if root is not None and root.stores]
         building.params = (*scalars, *params, *storages, *building.outs)
         body = map_statements(body, lambda s: (self.completed(s, building),))
         stage.functions[building.name] = Function(building.name, building.params, body, (), stage.span)
@@ -317,7 +313,8 @@ class Functions:
         if not isinstance(storage, Buffer):
             raise NotAFunction("it uses an array that is rebound outside")
         sizes = {a.name: Scalar(a.name, build.I64) for e in storage.shape for a in atoms(e) if isinstance(a, Var)}
-        return [*sizes.values(), Buffer(name, storage.dtype, storage.shape, storage.strided, "inout" if written else "in")]
+        intent = "inout" if written else "in"
+        return [*sizes.values(), Buffer(name, storage.dtype, storage.shape, storage.strided, intent)]
 
     def formal(self: Interp, a: Any) -> Any:
         """The parameter that stands for an argument."""
@@ -358,7 +355,7 @@ class Functions:
             case _:
                 raise NotAFunction("it returns something other than numbers and arrays of fixed size")
 
-    def out_buffers(self: Interp, name: str, spec: Spec) -> list[Buffer]:
+    def out_buffers(self: Interp, spec: Spec) -> list[Buffer]:
         match spec:
             case ScalarSpec(dtype):
                 return [Buffer(self.stage.fresh("out"), dtype, (), False, "inout")]
@@ -366,7 +363,7 @@ class Functions:
                 assert shape is not None
                 return [Buffer(self.stage.fresh("out"), dtype, shape, False, "inout")]
             case TupleSpec(_, parts):
-                return [b for p in parts for b in self.out_buffers(name, p)]
+                return [b for p in parts for b in self.out_buffers(p)]
             case _:
                 return []
 

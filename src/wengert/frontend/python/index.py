@@ -81,7 +81,9 @@ def as_index(value: Any) -> Expr:
 
 def slice_of(stage: Stage, s: slice, extent: Expr) -> _Slice:
     """Start, step and length of a slice of an axis, with Python's clamping."""
-    step = 1 if s.step is None else (s.step if isinstance(s.step, int) else stage.static_int(as_index(s.step), "a slice step"))
+    step = 1 if s.step is None else s.step
+    if not isinstance(step, int):
+        step = stage.static_int(as_index(step), "a slice step")
     if step == 0:
         raise ValueError("slice step cannot be zero")
     low, high = (ZERO, extent) if step > 0 else (Const(-1, I64), isub(extent, ONE))
@@ -138,7 +140,8 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
     """One entry per array axis (plus new axes), ellipsis expanded, masks turned into index arrays."""
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [_as_array_index(stage, p) for p in parts]
-    used = sum(p.rank if isinstance(p, RArray) and p.dtype is BOOL else 1 for p in parts if p is not None and p is not Ellipsis)
+    indices = [p for p in parts if p is not None and p is not Ellipsis]
+    used = sum(p.rank if isinstance(p, RArray) and p.dtype is BOOL else 1 for p in indices)
     if used > array.rank:
         raise IndexError(f"too many indices for array: array is {array.rank}-dimensional, but {used} were indexed")
     if Ellipsis not in [p for p in parts if p is Ellipsis]:
@@ -160,7 +163,8 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
                 for k in range(p.rank):
                     if not stage.same(p.shape[k], array.shape[axis + k]):
                         stage.fail_if(
-                            build.ne(p.shape[k], array.shape[axis + k]), "IndexError",
+                            build.ne(p.shape[k], array.shape[axis + k]),
+                            "IndexError",
                             "boolean index did not match the indexed array: extents {} and {}",
                             (array.shape[axis + k], p.shape[k]),
                         )
@@ -176,7 +180,7 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
 
 
 def _as_array_index(stage: Stage, part: Any) -> Any:
-    if isinstance(part, (list, np.ndarray)) or (isinstance(part, tuple)):
+    if isinstance(part, (list, tuple, np.ndarray)):
         return stage.interp.as_array(part)
     if isinstance(part, (bool, np.bool_)) or (isinstance(part, RScalar) and part.dtype is BOOL):
         raise stage.refuse("indexing with a single bool is not supported", "use an integer or a mask array")
@@ -225,7 +229,8 @@ def nonzero(stage: Stage, mask: RArray) -> list[RArray]:
     count = stage.cell(I64, "count", init=ZERO)
     truth = lambda at: numeric.truth(arrays.element(mask, at))  # noqa: E731
     arrays.nest(
-        stage, mask.shape,
+        stage,
+        mask.shape,
         lambda at: stage.emit(Accumulate(count.name, (), build.cast(truth(at), I64), "add", stage.span)),
     )
     total = stage.load_cell(count, "n")
@@ -369,8 +374,9 @@ def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
         arrays.before_store(stage, array.root)
         arrays.put(stage, array, [e.at for e in entries if isinstance(e, _Int)], expr)
         return
-    target = view(stage, array, entries)
-    arrays.assign(stage, target, value if isinstance(value, RArray) else _convert(stage, numeric.as_scalar(value), array.dtype))
+    if not isinstance(value, RArray):
+        value = _convert(stage, numeric.as_scalar(value), array.dtype)
+    arrays.assign(stage, view(stage, array, entries), value)
 
 
 def _convert(stage: Stage, value: RScalar, dtype: DType) -> Expr:
@@ -384,8 +390,10 @@ def require_writable(stage: Stage, array: RArray) -> None:
     if array.lazy is not None or array.root is None:
         raise stage.refuse("this assignment writes into a temporary array", "bind the array to a name first")
     if array.root.detached:
-        raise stage.refuse("an array taken from a growing list is changed in place", "collect the arrays in one array instead")
-    if array.root.readonly or any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True)):
+        reason = "an array taken from a growing list is changed in place"
+        raise stage.refuse(reason, "collect the arrays in one array instead")
+    repeats = any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True))
+    if array.root.readonly or repeats:
         raise ValueError("assignment destination is read-only")
 
 

@@ -42,6 +42,7 @@ from .values import (
     RScalar,
     RuntimeString,
     contains_runtime,
+    template_of,
 )
 
 
@@ -157,9 +158,8 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
             case ast.Starred(value=value):
                 return self.eval(value)
             case _:
-                raise self.stage.refuse(
-                    f"{type(node).__name__} expressions are not supported", "write it with ordinary expressions and loops"
-                )
+                reason = f"{type(node).__name__} expressions are not supported"
+                raise self.stage.refuse(reason, "write it with ordinary expressions and loops")
 
     def sequence(self, elts: list[ast.expr]) -> list[Any]:
         """The values of a display or argument list, starred parts expanded."""
@@ -180,8 +180,7 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
             if name in frame.locals and (name not in scope.global_):
                 return self.use(frame.locals[name], name)
             if name in scope.local:
-                raise PyRaise(UnboundLocalError(
-                    f"cannot access local variable '{name}' where it is not associated with a value"))
+                raise PyRaise(UnboundLocalError(_UNBOUND.format(name)))
             if frame.parent is None:
                 break
             frame = frame.parent
@@ -202,13 +201,11 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
         raise PyRaise(NameError(f"name '{name}' is not defined"))
 
     def use(self, value: Any, name: str, missing: tuple[str, str] | None = None) -> Any:
-        """A value read from a location: checks that it is bound and usable, resolves choices that are decided. `missing`:
-        the exception and message if it is not bound, for what is not a local variable."""
+        """A value read from a location: checks that it is bound and usable, resolves choices that are decided.
+        `missing`: the exception and message if it is not bound, for what is not a local variable."""
         if isinstance(value, MaybeUnbound):
-            kind, message = missing or (
-                "UnboundLocalError", f"cannot access local variable '{name}' where it is not associated with a value"
-            )
-            self.stage.fail_if(self.stage.let(build.not_(value.flag)), kind, message.replace("{", "{{").replace("}", "}}"))
+            kind, message = missing or ("UnboundLocalError", _UNBOUND.format(name))
+            self.stage.fail_if(self.stage.let(build.not_(value.flag)), kind, template_of(message))
             value = value.value
         if value is REPORTED:
             raise Unsupported([])
@@ -239,7 +236,8 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
             while owner is not None and name not in scope_of(owner.node).local:
                 owner = owner.parent
             if owner is None:
-                raise self.stage.refuse(f"nonlocal {name!r} belongs to a function that has returned", "return the value instead")
+                reason = f"nonlocal {name!r} belongs to a function that has returned"
+                raise self.stage.refuse(reason, "return the value instead")
             self.stage.write(owner.locals, name, value)
         elif name in scope.global_:
             raise self.stage.refuse(f"the global {name!r} is assigned", "return the value instead")
@@ -267,17 +265,18 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
             return self.matmul(a, b)
         if isinstance(a, RList) or isinstance(b, RList):
             other = b if isinstance(a, RList) else a
-            if symbol == "+" and not isinstance(other, RArray) and not (isinstance(other, RScalar) and not other.python):
+            of_numpy = isinstance(other, RArray) or (isinstance(other, RScalar) and not other.python)
+            if symbol == "+" and not of_numpy:
                 return self.list_concatenation(a, b)
-            if (isinstance(other, RScalar) and other.python) or not _staged_number(other):
+            if not of_numpy:
                 raise self.stage.refuse(f"{symbol} of a list that grows at run time", "use np.array(list)")
         if _staged_number(a) or _staged_number(b):
             if isinstance(a, (list, tuple)) and isinstance(b, RScalar) and b.python and symbol == "*":
                 count = self.stage.static_int(b.expr, "the length of a repeated list")
                 return self.native(lambda: a * count)
-            if isinstance(b, (list, tuple, np.ndarray)) or (isinstance(b, RList)):
+            if isinstance(b, (list, tuple, np.ndarray, RList)):
                 b = self.as_array(b)
-            if isinstance(a, (list, tuple, np.ndarray)) or (isinstance(a, RList)):
+            if isinstance(a, (list, tuple, np.ndarray, RList)):
                 a = self.as_array(a)
             if (_staged_number(a) or numeric.is_number(a)) and (_staged_number(b) or numeric.is_number(b)):
                 return numeric.binary(self.stage, symbol, a, b)
@@ -289,7 +288,7 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
         if a is None or b is None:
             kinds = [builtin.type_of(v).__name__ for v in (a, b)]
             raise PyRaise(TypeError(f"unsupported operand type(s) for {symbol}: '{kinds[0]}' and '{kinds[1]}'"))
-        if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) or isinstance(a, np.generic) or isinstance(b, np.generic):
+        if isinstance(a, (np.ndarray, np.generic)) or isinstance(b, (np.ndarray, np.generic)):
             foreign = any(isinstance(v, np.ndarray) and v.dtype.kind not in "biufc" for v in (a, b))  # dates and text
             if foreign or all(numeric.is_number(v) for v in (a, b)):
                 return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
@@ -316,30 +315,26 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
 
     def over_choice(self, fn: Callable[..., Any], *operands: Any) -> Any:
         """Apply an operation to a value of several possible kinds: a branch per kind."""
-        for k, o in enumerate(operands):
-            if isinstance(o, Choice):
-                possible = self.possible(o)
-                if len(possible) == 1:
-                    return fn(*operands[:k], o.alternatives[possible[0]], *operands[k + 1 :])
-                first = possible[0]
-                is_first = self.stage.let(build.eq(o.tag, build.i64(first)))
+        k, choice = next(((k, o) for k, o in enumerate(operands) if isinstance(o, Choice)), (0, None))
+        if choice is None:
+            return fn(*operands)
+        first, *rest = self.possible(choice)
+        if not rest:
+            return fn(*operands[:k], choice.alternatives[first], *operands[k + 1 :])
+        is_first = self.stage.let(build.eq(choice.tag, build.i64(first)))
 
-                def with_(alternatives: tuple[int, ...], k: int = k, o: Choice = o) -> Any:
-                    before = self.assumed.get(id(o))
-                    self.assumed[id(o)] = alternatives
-                    try:
-                        return fn(*operands)
-                    finally:
-                        self._restore_assumption(o, before)
+        def among(*alternatives: int) -> Any:
+            before = self.assumed.get(id(choice))
+            self.assumed[id(choice)] = alternatives
+            try:
+                return fn(*operands)
+            finally:
+                if before is None:
+                    self.assumed.pop(id(choice), None)
+                else:
+                    self.assumed[id(choice)] = before
 
-                return self.conditional(is_first, lambda: with_((first,)), lambda: with_(possible[1:]))
-        return fn(*operands)
-
-    def _restore_assumption(self, choice: Choice, before: tuple[int, ...] | None) -> None:
-        if before is None:
-            self.assumed.pop(id(choice), None)
-        else:
-            self.assumed[id(choice)] = before
+        return self.conditional(is_first, lambda: among(first), lambda: among(*rest))
 
     def operator_method(self, symbol: str, a: Any, b: Any) -> Callable[[], Any] | None:
         """A staged __add__ or __radd__ and so on of an instance of a user's class."""
@@ -419,10 +414,13 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
                 return symbol == "!="
             if a is None or b is None:
                 kinds = [builtin.type_of(v).__name__ for v in (a, b)]
-                raise PyRaise(TypeError(f"'{symbol}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"))
-        if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)) and (contains_runtime(a) or contains_runtime(b)):
+                reason = f"'{symbol}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"
+                raise PyRaise(TypeError(reason))
+        sequences = isinstance(a, (tuple, list)) and isinstance(b, (tuple, list))
+        if sequences and (contains_runtime(a) or contains_runtime(b)):
             if symbol not in ("==", "!=") or type(a) is not type(b):
-                raise self.stage.refuse("ordering sequences of run-time numbers is not supported", "compare their elements")
+                reason = "ordering sequences of run-time numbers is not supported"
+                raise self.stage.refuse(reason, "compare their elements")
             result: Any = len(a) == len(b)
             if result:
                 for x, y in zip(a, b, strict=True):
@@ -446,8 +444,6 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
                 result = RScalar(self.stage.let(cond), True)
                 self.stage.tag_tests[result.expr.name] = (x, tuple(matches))  # type: ignore[union-attr]
                 return result
-        if isinstance(a, RArray) and isinstance(b, RArray):
-            return a is b
         return a is b
 
     def contains(self, item: Any, container: Any) -> Any:
@@ -459,24 +455,24 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
             if isinstance(container.get(item), MaybeUnbound):
                 return RScalar(container[item].flag, True)
             return self.native(lambda: item in container)
-        if (contains_runtime(item) and not isinstance(item, Closure)) or (isinstance(container, (list, tuple)) and contains_runtime(container)):
+        varying = isinstance(container, (list, tuple)) and contains_runtime(container)
+        if varying or (contains_runtime(item) and not isinstance(item, Closure)):
             found: Any = False
             for candidate in self.static_iterable(container):
                 same = self.relation("==", item, candidate)
                 if same is True:
                     return True
                 if same is not False:
-                    found = same if found is False else RScalar(
-                        self.stage.let(build.or_(self._as_expr(found), self._as_expr(same))), True)
+                    found = same if found is False else self._either(found, same)
             return found
         method = getattr(type(container), "__contains__", None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [container, item], {})
         return self.native(lambda: item in container)
 
-    def _as_expr(self, value: Any) -> Expr:
-        cond = self.truth(value)
-        return build.const(cond, build.BOOL) if isinstance(cond, bool) else cond
+    def _either(self, a: Any, b: Any) -> RScalar:
+        x, y = (build.const(t, BOOL) if isinstance(t, bool) else t for t in (self.truth(a), self.truth(b)))
+        return RScalar(self.stage.let(build.or_(x, y)), True)
 
     def bool_op(self, conjunction: bool, values: list[ast.expr]) -> Any:
         value = self.eval(values[0])
@@ -580,8 +576,7 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
         return Choice(self.stage.let(at, "place"), tuple(items))
 
     def static_slice(self, s: slice) -> slice:
-        part = lambda p: self.stage.static_int(p.expr, "a slice bound of a Python list") if isinstance(p, RScalar) else p  # noqa: E731
-        return slice(part(s.start), part(s.stop), part(s.step))
+        return slice(*(self.known_int(p, "a slice bound of a Python list") for p in (s.start, s.stop, s.step)))
 
     def static_key(self, key: Any) -> Any:
         """A dictionary key: must be static."""
@@ -589,7 +584,8 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
         if isinstance(key, RScalar):
             if key.dtype is I64:
                 return self.stage.static_int(key.expr, "a dictionary key")
-            raise self.stage.refuse("a dictionary is indexed by a run-time number", "use strings or integers known beforehand as keys")
+            reason = "a dictionary is indexed by a run-time number"
+            raise self.stage.refuse(reason, "use strings or integers known beforehand as keys")
         if isinstance(key, tuple):
             return tuple(self.static_key(k) for k in key)
         return key
@@ -601,7 +597,7 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
         match owner:
             case RArray():
                 value = subclasses.array_of(self.resolve(value))
-                if isinstance(value, (list, tuple)) or (isinstance(value, RList)):
+                if isinstance(value, (list, tuple, RList)):
                     value = self.as_array(value)
                 value = self.resolve(value)
                 if isinstance(value, Choice):
@@ -669,14 +665,14 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
         text = "" if isinstance(error.error, type) else str(error.error)
         if isinstance(error.error, KeyError) and error.error.args:
             text = repr(error.error.args[0])
-        return text.replace("{", "{{").replace("}", "}}"), ()
+        return template_of(text), ()
 
     def format_string(self, values: list[ast.expr]) -> Any:
         template, args = "", []
         for part in values:
             match part:
                 case ast.Constant(value=text):
-                    template += str(text).replace("{", "{{").replace("}", "}}")
+                    template += template_of(str(text))
                 case ast.FormattedValue(value=inner):
                     value = self.resolve(self.eval(inner))
                     if isinstance(value, RScalar):
@@ -692,7 +688,7 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
                         text = self.native(lambda v=value, s=spec: format(v, s))
                         if part.conversion == 114:
                             text = repr(value)
-                        template += text.replace("{", "{{").replace("}", "}}")
+                        template += template_of(text)
                 case _:
                     template += "..."
         if args:
@@ -712,12 +708,15 @@ class Interp(Loops, Statements, Calls, Functions, Lists):
                 text += " {}"
                 parts.append(v.expr)
             else:
-                text += str(v).replace("{", "{{").replace("}", "}}") if isinstance(v, str) else " ..."
+                text += template_of(v) if isinstance(v, str) else " ..."
         return RuntimeString(text, tuple(parts))
 
 
 _comprehensions: dict[ast.AST, ast.FunctionDef] = {}
-_STAGED = re.compile(r"\b(RScalar|RArray|RList|RRange|RIter|RuntimeString|Choice|MaybeUnbound|Poison|BoundMethod|Closure)\b")
+_UNBOUND = "cannot access local variable '{}' where it is not associated with a value"
+_STAGED = re.compile(
+    r"\b(RScalar|RArray|RList|RRange|RIter|RuntimeString|Choice|MaybeUnbound|Poison|BoundMethod|Closure)\b"
+)
 
 
 def _choice_in(key: Any) -> Choice | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +92,11 @@ class Lists:
             if a.shape is None and b.shape is None:
                 x, y = (RScalar(Var("_", s.dtype), s.python) for s in (a, b))
                 return GrowSpec(join_dtype(x, y), a.python and b.python, None)
-            if a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape) and a.dtype is b.dtype:
-                if all(self.stage.same(m, n) for m, n in zip(a.shape, b.shape, strict=True)):
-                    return a
-        raise self.stage.refuse(f"{reason}, and its elements differ in kind", "keep numbers, or arrays of one shape, in it")
+            m, n = a.shape, b.shape
+            if m is not None and n is not None and a.dtype is b.dtype and self.stage.same_shape(m, n):
+                return a
+        reason = f"{reason}, and its elements differ in kind"
+        raise self.stage.refuse(reason, "keep numbers, or arrays of one shape, in it")
 
     def _outermost(self: Interp, extent: Expr) -> bool:
         from wengert.analysis.affine import atoms
@@ -193,7 +194,8 @@ class Lists:
     def list_resized(self: Interp, items: RList) -> None:
         """Refuse a change of length under a loop over the same list."""
         if any(i is not None and i.storage == items.storage for i in self.iterated):
-            raise self.stage.refuse("a growing list changes its length while it is iterated over", "iterate by index with while")
+            reason = "a growing list changes its length while it is iterated over"
+            raise self.stage.refuse(reason, "iterate by index with while")
 
     def fit_element(self: Interp, items: RList, value: Any) -> None:
         """Restart with a wider description if the list as declared cannot hold the value."""
@@ -241,7 +243,11 @@ class Lists:
         base = self.stage.let(build.mul(at, self.element_size(items)), "base")
         target = self.stage.alloc(items.dtype, items.shape, "item")
         assert target.root is not None
-        arrays.fill(self.stage, target, lambda i: Load(items.storage, (build.add(base, flat(items.shape or (), i)),), items.dtype))
+
+        def element(i: Sequence[Expr]) -> Expr:
+            return Load(items.storage, (build.add(base, flat(target.shape, i)),), items.dtype)
+
+        arrays.fill(self.stage, target, element)
         target.root.detached = True
         return target
 
@@ -260,7 +266,9 @@ class Lists:
         elif items.shape is not None:
             raise self.stage.refuse("an array in a growing list is replaced", "collect the arrays in one array instead")
         else:
-            self.stage.emit(Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span))
+            self.stage.emit(
+                Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span)
+            )
 
     def list_pop(self: Interp, items: RList) -> Any:
         stage = self.stage
@@ -304,7 +312,8 @@ class Lists:
             case "copy", []:
                 return self.list_copy(items)
             case _:
-                raise self.stage.refuse(f"list.{name} is not supported on a list that grows at run time", "use append, pop, indexing or np.array")
+                reason = f"list.{name} is not supported on a list that grows at run time"
+                raise self.stage.refuse(reason, "use append, pop, indexing or np.array")
 
     def static_list_method(self: Interp, items: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a static list, dict or set, journaled."""
@@ -385,7 +394,7 @@ def sure_keys(stage: Stage, items: dict[Any, Any]) -> None:
             )
 
 
-def flat(shape: tuple[Expr, ...], at: tuple[Expr, ...] | list[Expr]) -> Expr:
+def flat(shape: Sequence[Expr], at: Sequence[Expr]) -> Expr:
     """The position of an index in C order."""
     place: Expr = ZERO
     for extent, i in zip(shape, at, strict=True):

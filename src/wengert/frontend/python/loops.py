@@ -56,25 +56,31 @@ class Loops(Control):
         self._flush()
         stage, short = self.stage, self.short
         for _ in range(24):
-            snap, opened, bodies = stage.snapshot(), len(stage.opened), len(self.bodies)
+            mark = self.mark()
             try:
                 done = self._try_loop(node, start, stop, step, enter, test, run, live_head, live_after, assigned)
                 self.short = short
             except BaseException:
                 self.short = short
-                stage.restore(snap)
-                del stage.opened[opened:]
-                del self.bodies[bodies:]
+                self.rollback(mark)
                 raise
             if done is not None:
                 return done
-            stage.restore(snap)
-            del stage.opened[opened:]
-        raise stage.refuse("the variables of this loop do not settle", "keep each variable's type the same in every iteration")
+            self.rollback(mark)
+        reason = "the variables of this loop do not settle"
+        raise stage.refuse(reason, "keep each variable's type the same in every iteration")
 
     def _try_loop(
-        self, node: ast.AST, start: Expr, stop: Expr | None, step: int, enter: Callable[[Expr], None],
-        test: Callable[[], Expr | None] | None, run: Callable[[], bool], live_head: set[str], live_after: set[str],
+        self,
+        node: ast.AST,
+        start: Expr,
+        stop: Expr | None,
+        step: int,
+        enter: Callable[[Expr], None],
+        test: Callable[[], Expr | None] | None,
+        run: Callable[[], bool],
+        live_head: set[str],
+        live_after: set[str],
         assigned: frozenset[str],
     ) -> Path | None:
         stage = self.stage
@@ -82,7 +88,7 @@ class Loops(Control):
         hints: dict[tuple[Any, Any], Spec] = self.carried.setdefault(node, {})
         serial = stage.serial
         slots: dict[tuple[int, Any], tuple[Any, Any, Slot, Spec]] = {}
-        runs = stop is not None and stage.facts.less(start, stop) if step > 0 else stop is not None and stage.facts.less(stop, start)
+        runs = stop is not None and (stage.facts.less(start, stop) if step > 0 else stage.facts.less(stop, start))
         wanted: list[tuple[Any, Any, Spec]] = []
         for (owner, key), spec in list(hints.items()):
             container = locals_ if owner == "local" else self.containers.get(owner)
@@ -133,7 +139,7 @@ class Loops(Control):
         condition: list[Expr] = []
 
         def iteration() -> Path:
-            for container, key, slot, spec in slots.values():
+            for container, key, slot, _ in slots.values():
                 value = slot.read(stage)
                 stage.put(container, key, list(value) if key is _WHOLE else value)
             for name in assigned:
@@ -161,26 +167,29 @@ class Loops(Control):
                 stage.reclaim(root)
         # What the body wrote decides what is carried.
         bound = [
-            new for loc, (container, key, _, new) in body.writes.items()
+            new
+            for loc, (container, key, _, new) in body.writes.items()
             if not (container is locals_ and key not in live_head and key not in live_after and loc not in slots)
         ]
         for loc, (container, key, old, new) in body.writes.items():
-            if stage.created_since(container, serial) or self._dead_local(container, live_head, live_after, key, loc in slots):
+            if stage.created_since(container, serial):
+                continue
+            if self._dead_local(container, live_head, live_after, key, loc in slots):
                 continue
             if loc in slots:
-                spec = slots[loc][3]
-                if isinstance(slots[loc][2], ArraySlot) and self._kept_elsewhere(slots, loc, body):
+                _, _, slot, spec = slots[loc]
+                if isinstance(slot, ArraySlot) and self._kept_elsewhere(slots, loc, body):
                     stage.decisions.by_reference.add((node, key))
-                better = self._carry_spec(spec, parts.get(loc, new), slots[loc][2], stored, old_of(container, key), bound, sure)
+                now, before = parts.get(loc, new), None if key is _WHOLE else container.get(key)
+                better = self._carry_spec(spec, now, slot, stored, before, bound, sure)
                 if better != spec and better is not None:
                     retry.append((container, key, better))
             elif key is _WHOLE and len(old) != len(new):
                 self.needs_growing(container, [*old, *new], "a list changes its length in a loop")
             elif not (new is old or same_value(new, old)):
                 was = structs.struct_of(stage, tuple(old) if key is _WHOLE else old)
-                now = parts.get(loc, new)
-                first = None if (runs and container is locals_ and key not in live_head) else was
-                spec = self._carry_spec(None, now) if first is None else self._carry_spec(self._carry_spec(None, was), now)
+                unseen = was is None or (runs and container is locals_ and key not in live_head)
+                spec = self._carry_spec(None if unseen else self._carry_spec(None, was), parts.get(loc, new))
                 if spec is not None:
                     retry.append((container, key, spec))
         if retry:
@@ -189,9 +198,8 @@ class Loops(Control):
             if any(self._made_inside(spec, serial) for _, _, spec in retry):
                 if self.short is not None:
                     raise PreferUnroll(node)
-                raise stage.refuse(
-                    "an object made in this loop replaces one of another kind", "give the variable the same kind of object throughout"
-                )
+                reason = "an object made in this loop replaces one of another kind"
+                raise stage.refuse(reason, "give the variable the same kind of object throughout")
             for container, key, spec in retry:
                 hints[("local" if container is locals_ else id(container), key)] = spec
                 if container is not locals_:
@@ -205,13 +213,13 @@ class Loops(Control):
         if stop is None and cond is None:
             raise stage.refuse("this loop never ends", "add a condition or a break")
         stage.emit(Loop(index_name, start, stop, tuple(stmts), step, "sequential", cond, stage.span))
-        for container, key, slot, spec in slots.values():
+        for container, key, slot, _ in slots.values():
             value = slot.read(stage)
             stage.put(container, key, list(value) if key is _WHOLE else value)
-        for (_, name), (container, key, old, new) in body.writes.items():
-            if container is locals_ and (id(container), key) not in slots and new is not MISSING and not same_value(new, old):
-                stage.put(locals_, key, Poison(
-                    f"{key!r} is assigned in this loop and its last value is not kept", "assign it before the loop too", stage.span))
+        for loc, (container, key, old, new) in body.writes.items():
+            if container is locals_ and loc not in slots and new is not MISSING and not same_value(new, old):
+                reason = f"{key!r} is assigned in this loop and its last value is not kept"
+                stage.put(locals_, key, Poison(reason, "assign it before the loop too", stage.span))
         self.loop_left = leaving if leaving in exits else None
         return Path(True, outer)
 
@@ -222,7 +230,8 @@ class Loops(Control):
         if isinstance(new, RArray) and new.root is mine:
             return False
         return any(
-            other != loc and not (other in slots and isinstance(slots[other][2], ArraySlot))
+            other != loc
+            and not (other in slots and isinstance(slots[other][2], ArraySlot))
             and any(isinstance(v, RArray) and v.root is mine for v in structs.parts_of(self, value))
             for other, (_, _, _, value) in body.writes.items()
         )
@@ -244,7 +253,8 @@ class Loops(Control):
         match spec:
             case ChoiceSpec(alternatives):
                 return any(
-                    isinstance(a, StaticSpec) and structs.is_struct(self.stage, a.value)
+                    isinstance(a, StaticSpec)
+                    and structs.is_struct(self.stage, a.value)
                     and self.stage.created_since(structs.container_of(a.value), serial)
                     for a in alternatives
                 )
@@ -286,18 +296,16 @@ class Loops(Control):
         if probe.result is None or probe.writes:
             return []
         values: dict[str, Expr] = {}
-        heads = {s.name: s.value for s in self.stage.blocks[-1] if isinstance(s, Let) and isinstance(s.value, Load) and not s.value.index}
         for s in probe.stmts:
             if not isinstance(s, Let) or not total(s.value):
                 return []
             values[s.name] = s.value
-        values.update({k: v for k, v in heads.items()})
+        here = self.stage.blocks[-1]
+        for s in here:
+            if isinstance(s, Let) and isinstance(s.value, Load) and not s.value.index:
+                values[s.name] = s.value
         expr = _inline(probe.result, values)
-        inside = {id(self.stage.blocks[-1])}
-        names = _names(expr)
-        if any(id(self.stage.owner.get(n)) in inside for n in names):
-            return []
-        return [expr]
+        return [] if any(self.stage.owner.get(n) is here for n in _names(expr)) else [expr]
 
     def _tested_body(self, test: Callable[[], Expr | None], ending: Target, run: Callable[[], Path]) -> Path:
         """Evaluate the condition at the head of the iteration and leave when it fails."""
@@ -318,8 +326,14 @@ class Loops(Control):
         return Path(falls, frozenset(exits | {ending}))
 
     def _carry_spec(
-        self, have: Spec | None, value: Any, slot: Slot | None = None, stored: set[Root] | None = None, initial: Any = None,
-        bound: list[Any] | None = None, sure: bool = False,
+        self,
+        have: Spec | None,
+        value: Any,
+        slot: Slot | None = None,
+        stored: set[Root] | None = None,
+        initial: Any = None,
+        bound: list[Any] | None = None,
+        sure: bool = False,
     ) -> Any:
         """The description of a carried location that also covers `value`."""
         stage = self.stage
@@ -328,13 +342,10 @@ class Loops(Control):
         by_value = True
         if isinstance(value, RArray) and slot is not None and stored is not None:
             by_value = self._carry_by_value(value, slot, stored, initial, bound or [], sure)
-            if by_value and isinstance(have, ArraySpec) and have.shape is not None:
-                same = len(have.shape) == value.rank and value.dtype is have.dtype and all(
-                    stage.same(m, n) for m, n in zip(have.shape, value.shape, strict=True)
-                )
-                if same:
-                    return have
-        elif isinstance(value, RArray) and have is not None and isinstance(have, ArraySpec) and have.shape is None:
+            shape = have.shape if by_value and isinstance(have, ArraySpec) and value.dtype is have.dtype else None
+            if shape is not None and stage.same_shape(shape, value.shape):
+                return have
+        elif isinstance(value, RArray) and isinstance(have, ArraySpec) and have.shape is None:
             by_value = False
         try:
             spec = _flexible(spec_of(stage, value, by_value))
@@ -342,9 +353,12 @@ class Loops(Control):
         except CannotJoin as problem:
             if self.short is not None:
                 raise PreferUnroll(self.short) from None
-            raise stage.refuse(f"a variable of this loop changes its kind: {problem}", "keep its kind the same") from None
+            reason = f"a variable of this loop changes its kind: {problem}"
+            raise stage.refuse(reason, "keep its kind the same") from None
 
-    def _carry_by_value(self, value: RArray, slot: Slot, stored: set[Root], initial: Any, bound: list[Any], sure: bool) -> bool:
+    def _carry_by_value(
+        self, value: RArray, slot: Slot, stored: set[Root], initial: Any, bound: list[Any], sure: bool
+    ) -> bool:
         """Whether copying at the back edge cannot be told from rebinding: here for sure, and after the loop unless the
         memory involved is written (`lent`), which starts staging again. `bound`: what the body binds that lives on;
         `sure`: the body runs to its end at least once."""
@@ -373,7 +387,9 @@ class Loops(Control):
     def _ours(self, initial: Any) -> bool:
         """Whether nothing else holds the array that a location holds before a loop."""
         root = initial.root if isinstance(initial, RArray) else None
-        return root is None or (root.fresh and not root.is_ref and root not in self.stage.lent and self.holders(root) <= 1)
+        if root is None:
+            return True
+        return root.fresh and not root.is_ref and root not in self.stage.lent and self.holders(root) <= 1
 
     def _dead_local(self, container: Any, live_head: set[str], live_after: set[str], key: Any, carried: bool) -> bool:
         if container is not self.frame.locals or carried:
@@ -384,17 +400,15 @@ class Loops(Control):
         """Write the carried values at the end of the body, as if all at once."""
         stage = self.stage
         stage.redo(body)
-        todo = []
-        for loc, (container, key, slot, _) in slots.items():
+        todo: list[tuple[Slot, Any]] = []
+        for loc, (_, key, slot, _) in slots.items():
             if loc in body.writes:
                 new = body.writes[loc][3]
                 todo.append((slot, tuple(new) if key is _WHOLE else new))
         while todo:
             for k, (slot, value) in enumerate(todo):
                 mine = _slot_root(slot)
-                if mine is None or not any(
-                    _reads(v, mine) for j, (s, v) in enumerate(todo) if j != k
-                ):
+                if mine is None or not any(_reads(v, mine) for j, (_, v) in enumerate(todo) if j != k):
                     slot.write(stage, value)
                     todo.pop(k)
                     break
@@ -408,10 +422,6 @@ class Loops(Control):
                     todo[0] = (slot, arrays.copy(stage, value))
                 todo = [*todo[1:], todo[0]]
         return stage.close().stmts
-
-
-def old_of(container: Any, key: Any) -> Any:
-    return None if key is _WHOLE else container.get(key)
 
 
 def _slot_root(slot: Slot) -> Any:

@@ -83,9 +83,9 @@ for _fn, _op in ((math.sin, "sin"), (math.cos, "cos"), (math.tan, "tan")):
 for _fn, _op in ((math.exp, "exp"), (math.expm1, "expm1"), (math.sinh, "sinh"), (math.cosh, "cosh")):
     _function(_fn, _op, None, overflow=True)
 for _fn, _op in (
-    (math.atan, "atan"), (math.tanh, "tanh"), (math.asinh, "asinh"), (math.fabs, "abs"), (math.erf, "erf"), (math.erfc, "erfc"),
-    (math.gamma, "gamma"), (math.lgamma, "lgamma"), (math.atan2, "atan2"), (math.copysign, "copysign"), (math.cbrt, "cbrt"),
-    (math.exp2, "exp2"),
+    (math.atan, "atan"), (math.tanh, "tanh"), (math.asinh, "asinh"), (math.atan2, "atan2"), (math.exp2, "exp2"),
+    (math.cbrt, "cbrt"), (math.fabs, "abs"), (math.copysign, "copysign"), (math.erf, "erf"), (math.erfc, "erfc"),
+    (math.gamma, "gamma"), (math.lgamma, "lgamma"),
 ):  # fmt: skip
     _function(_fn, _op)
 
@@ -139,9 +139,8 @@ def _to_int(fn: Any, op: str) -> None:
         if value.dtype.is_integer:
             return RScalar(build.cast(value.expr, I64), True, value.wild)
         x = _real(interp, value)
-        interp.stage.fail_if(
-            interp.stage.let(build.not_(build.op("isfinite", x))), "OverflowError", "cannot convert float infinity to integer"
-        )
+        wrong = interp.stage.let(build.not_(build.op("isfinite", x)))
+        interp.stage.fail_if(wrong, "OverflowError", "cannot convert float infinity to integer")
         return RScalar(interp.stage.let(build.cast(build.op(op, x), I64)), True, True)
 
     HANDLERS[fn] = handler

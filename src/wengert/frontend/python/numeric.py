@@ -107,10 +107,16 @@ def _constant_times(factor: float) -> ElementFn:
 
 
 def _logaddexp(stage: Stage, a: list[Expr]) -> Expr:
+    return smooth_maximum(stage, a, lambda gap: build.op("log1p", build.op("exp", gap)))
+
+
+def smooth_maximum(stage: Stage, a: list[Expr], tail: Callable[[Expr], Expr]) -> Expr:
+    """The larger of two plus `tail(smaller - larger)`, written so that the derivative is right where they are equal."""
     x, y = stage.let(a[0]), stage.let(a[1])
-    m = stage.let(build.op("max", x, y))
-    d = stage.let(build.op("abs", build.sub(x, y)))
-    return build.add(m, build.op("log1p", build.op("exp", build.neg(d))))
+    first = stage.let(build.ge(x, y))
+    larger, smaller = build.select(first, x, y), build.select(first, y, x)
+    same = build.and_(build.eq(x, y), build.op("isinf", x))
+    return build.select(same, x, build.add(larger, tail(stage.let(build.sub(smaller, larger)))))
 
 
 def _sign(stage: Stage, a: list[Expr]) -> Expr:
@@ -247,9 +253,11 @@ def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None 
         return RScalar(result, False)
     if strict:
         operands = tuple(arrays.stored(stage, o) if isinstance(o, RArray) else o for o in operands)
-    lazy = elementwise(
-        stage, lambda s, e: build.cast(fn(s, [build.cast(x, t) for x, t in zip(e, inputs, strict=True)]), output), output, operands
-    )
+
+    def element(s: Stage, parts: Sequence[Expr]) -> Expr:
+        return build.cast(fn(s, [build.cast(x, t) for x, t in zip(parts, inputs, strict=True)]), output)
+
+    lazy = elementwise(stage, element, output, operands)
     return _checked(stage, function, operands, inputs, lazy) if strict else lazy
 
 
@@ -261,7 +269,9 @@ def _number(stage: Stage, operand: Any) -> Any:
     return operand
 
 
-def _checked(stage: Stage, function: np.ufunc, operands: Sequence[Any], inputs: Sequence[DType], lazy: RArray) -> RArray:
+def _checked(
+    stage: Stage, function: np.ufunc, operands: Sequence[Any], inputs: Sequence[DType], lazy: RArray
+) -> RArray:
     """The stored result, after the tests of np.errstate(...="raise")."""
     result = arrays.stored(stage, lazy)
     wide: list[RArray | Expr] = []
@@ -316,6 +326,8 @@ OPERATORS: dict[str, tuple[Callable[..., Any], np.ufunc]] = {
     ">": (operator.gt, np.greater),
     ">=": (operator.ge, np.greater_equal),
 }
+_BY_ZERO = {"/": "division by zero", "//": "integer division or modulo by zero", "%": "integer modulo by zero"}
+_FLOAT_BY_ZERO = {"/": "float division by zero", "//": "float floor division by zero", "%": "float modulo"}
 _COMPARE = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 
@@ -344,8 +356,7 @@ def _python_binary(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar
     x, y = build.cast(a.expr, common), build.cast(b.expr, common)
     if symbol in ("/", "//", "%"):
         zero = build.const(0, common)
-        words = {"/": "division by zero", "//": "integer division or modulo by zero", "%": "integer modulo by zero"}
-        message = words[symbol] if common is I64 else {"/": "float division by zero", "//": "float floor division by zero", "%": "float modulo"}[symbol]
+        message = (_BY_ZERO if common is I64 else _FLOAT_BY_ZERO)[symbol]
         if not (common is I64 and stage.facts.less(ZERO, y)):
             stage.fail_if(stage.let(build.op("eq", y, zero)), "ZeroDivisionError", message)
     if common is I64:
@@ -365,19 +376,17 @@ def _python_int(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
         return RScalar(canonical(build.op(name, a.expr, b.expr)), True)
     if symbol == "**":
         exponent = constant(b.expr)
-        if exponent is None or exponent < 0:
-            if not stage.facts.nonnegative(b.expr):
-                stage.refuse_if(
-                    stage.let(build.op("lt", b.expr, ZERO)),
-                    "an integer to a negative integer power is a float in Python; use a float base",
-                )
+        if (exponent is None or exponent < 0) and not stage.facts.nonnegative(b.expr):
+            negative = stage.let(build.op("lt", b.expr, ZERO))
+            stage.refuse_if(negative, "an integer to a negative integer power is a float in Python; use a float base")
         return RScalar(stage.let(build.op("ipow", a.expr, b.expr), "n"), True, wild)
     names = {"//": "floordiv", "%": "mod", "&": "bitand", "|": "bitor", "^": "bitxor", "<<": "shl", ">>": "shr"}
     result = stage.let(build.op(names[symbol], a.expr, b.expr), "n")
-    if symbol == "%" and isinstance(result, Var) and stage.facts.less(ZERO, b.expr):
-        stage.facts.assume(result, 0, build.sub(b.expr, build.i64(1)))
-    elif symbol == "//" and isinstance(result, Var) and stage.facts.less(ZERO, b.expr) and stage.facts.nonnegative(a.expr):
-        stage.facts.assume(result, 0, a.expr)
+    if symbol in ("%", "//") and isinstance(result, Var) and stage.facts.less(ZERO, b.expr):
+        if symbol == "%":
+            stage.facts.assume(result, 0, build.sub(b.expr, build.i64(1)))
+        elif stage.facts.nonnegative(a.expr):
+            stage.facts.assume(result, 0, a.expr)
     return RScalar(result, True, wild)
 
 
@@ -439,9 +448,7 @@ def truth_value(stage: Stage, value: RScalar | RArray) -> Expr:
     """The truth of a runtime number as a bool expression."""
     if isinstance(value, RArray):
         if any(constant(e) != 1 for e in value.shape):
-            raise stage.refuse(
-                "the truth of an array with more than one element is ambiguous", "use .any() or .all()"
-            )
+            raise stage.refuse("the truth of an array with more than one element is ambiguous", "use .any() or .all()")
         return stage.let(truth(arrays.element(value, [ZERO] * value.rank)))
     return stage.let(truth(value.expr))
 

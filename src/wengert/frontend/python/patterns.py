@@ -74,7 +74,8 @@ def matches(interp: Interp, pattern: ast.pattern, value: Any, bound: dict[str, A
                 bound[rest] = interp.stage.note_created({k: v for k, v in value.items() if k not in names})
             return _all(interp, [(p, value[n]) for n, p in zip(names, patterns, strict=True)], bound)
         case ast.MatchClass(cls=cls_node, patterns=patterns, kwd_attrs=names, kwd_patterns=named):
-            return _instance(interp, interp.eval(cls_node), patterns, list(zip(names, named, strict=True)), value, bound)
+            cls, by_name = interp.eval(cls_node), list(zip(names, named, strict=True))
+            return _instance(interp, cls, patterns, by_name, value, bound)
         case _:
             raise interp.stage.refuse("this pattern is not supported", "write the test with if")
 
@@ -96,7 +97,8 @@ def _any(interp: Interp, patterns: list[ast.pattern], value: Any, bound: dict[st
         found: dict[str, Any] = {}
         part = matches(interp, pattern, value, found)
         if found and cond is not False and part is not False:
-            raise interp.stage.refuse("alternatives of a pattern bind names under a run-time test", "write separate cases")
+            reason = "alternatives of a pattern bind names under a run-time test"
+            raise interp.stage.refuse(reason, "write separate cases")
         if part is not False:
             bound.update(found)
         if part is True:
@@ -128,7 +130,12 @@ def _sequence(interp: Interp, patterns: list[ast.pattern], value: Any, bound: di
 
 
 def _instance(
-    interp: Interp, cls: type, patterns: list[ast.pattern], named: list[tuple[str, ast.pattern]], value: Any, bound: dict[str, Any]
+    interp: Interp,
+    cls: type,
+    patterns: list[ast.pattern],
+    named: list[tuple[str, ast.pattern]],
+    value: Any,
+    bound: dict[str, Any],
 ) -> bool | Expr:
     if not isinstance_(interp, value, cls):
         return False

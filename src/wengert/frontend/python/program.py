@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,9 @@ class Staged:
 
     def portable(self) -> Staged:
         """What another process needs to recognise and run the same call: no IR, no data of this call."""
-        leaves = [Leaf(leaf.access, _template(leaf.value), leaf.name, leaf.key, leaf.scalar, leaf.buffer, leaf.extents) for leaf in self.leaves]
-        return Staged(
-            Module({}, ""), leaves, self.guards, self.equal, self.output, {}, self.sizes, self.mutated, self.returns_inputs,
-            tuple((fn, code_hash(fn.__code__)) for fn in self.sources),
-        )
+        leaves = [replace(leaf, value=_template(leaf.value), root=None, runtime=None) for leaf in self.leaves]
+        sources = tuple((fn, code_hash(fn.__code__)) for fn in self.sources)
+        return replace(self, module=Module({}, ""), leaves=leaves, names={}, sources=sources)
 
 
 def _template(value: Any) -> Any:
@@ -101,7 +99,8 @@ def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
             _make_static(interp, decisions, need)
             continue
         except NeedStatic as need:
-            raise Unsupported([Problem(stage.span, f"{need.reason} must be known before the program runs", "compute it from sizes and constants")]) from None
+            reason = f"{need.reason} must be known before the program runs"
+            raise stage.refuse(reason, "compute it from sizes and constants") from None
         new = stage.wishes - decisions.unified
         if new and unified_once < 3:
             unified_once += 1
@@ -136,7 +135,8 @@ def _make_static(interp: Interp, decisions: Decisions, need: NeedLeafStatic) -> 
                 decisions.static_extents.add((k, axis))
                 found = True
     if not found:
-        raise Unsupported([Problem(interp.stage.span, f"{need.reason} must be known before the program runs", "pass it as an argument")])
+        reason = f"{need.reason} must be known before the program runs"
+        raise interp.stage.refuse(reason, "pass it as an argument")
 
 
 def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
@@ -188,13 +188,26 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
     equal = [(a, b) for a, b in sorted(stage.decisions.unified) if a in sizes and b in sizes]
     if interp.changed_outside:
         owner, attribute = interp.changed_outside[0]
-        raise Unsupported([Problem(
-            stage.span, f"the attribute {attribute!r} of a {type(owner).__name__} that exists outside is assigned",
-            "create the object inside the function, or return the new value",
-        )])
+        raise Unsupported(
+            [
+                Problem(
+                    stage.span,
+                    f"the attribute {attribute!r} of a {type(owner).__name__} that exists outside is assigned",
+                    "create the object inside the function, or return the new value",
+                )
+            ]
+        )
     return Staged(
-        Module(functions, root.name), leaves, externals.guards, equal, output[0], stage.user_names, sizes, mutated,
-        any(leaf.root is not None and leaf.root.returned for leaf in leaves), tuple(interp.sources.values()),
+        Module(functions, root.name),
+        leaves,
+        externals.guards,
+        equal,
+        output[0],
+        stage.user_names,
+        sizes,
+        mutated,
+        any(leaf.root is not None and leaf.root.returned for leaf in leaves),
+        tuple(interp.sources.values()),
     )
 
 
@@ -260,14 +273,17 @@ def _flatten(interp: Interp, value: Any, results: list[str], seen: list[tuple[An
             return copy
         case _:
             if contains_runtime(value):
-                raise stage.refuse(f"a {type(value).__name__} with run-time parts is returned", "return arrays or numbers")
+                reason = f"a {type(value).__name__} with run-time parts is returned"
+                raise stage.refuse(reason, "return arrays or numbers")
             return value
 
 
 def _array_result(interp: Interp, value: RArray, results: list[str]) -> Output:
     stage = interp.stage
     array = arrays.stored(stage, value, "result")
-    whole = arrays.is_whole(array) or (array.root is not None and array.root.is_ref and array.storage == array.root.name and arrays._identity(array))
+    root = array.root
+    by_ref = root is not None and root.is_ref and array.storage == root.name and arrays.is_identity(array)
+    whole = by_ref or arrays.is_whole(array)
     if not whole or not stage.in_scope(array.storage) or array.dtype is not value.dtype:
         array = arrays.copy(stage, array, "result")
     name = array.storage
@@ -310,14 +326,16 @@ def decided(output: Any, results: tuple[Any, ...]) -> Any:
 
 def _like_tuple(value: Any, parts: list[Any]) -> Any:
     """A tuple, or named tuple, of the same type with these parts."""
-    return tuple(parts) if type(value) is tuple else type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+    if type(value) is tuple:
+        return tuple(parts)
+    return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
 
 
 def is_tree(output: Any) -> bool:
     """Whether an object that the program made holds run-time parts."""
-    return hasattr(output, "__dict__") and not isinstance(output, type) and any(
-        isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values()
-    )
+    if not hasattr(output, "__dict__") or isinstance(output, type):
+        return False
+    return any(isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values())
 
 
 def rebuild(output: Any, results: tuple[Any, ...]) -> Any:

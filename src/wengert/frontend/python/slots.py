@@ -96,8 +96,8 @@ def equal_static(a: Any, b: Any) -> bool:
     if isinstance(a, slice):
         return all(equal_static(getattr(a, k), getattr(b, k)) for k in ("start", "stop", "step"))
     if isinstance(a, Closure):
-        same_defaults = len(a.defaults) == len(b.defaults) and all(x is y for x, y in zip(a.defaults, b.defaults, strict=True))
-        return a.node is b.node and a.frame is b.frame and same_defaults and not a.kw_defaults and not b.kw_defaults
+        same_code = a.node is b.node and a.frame is b.frame and not a.kw_defaults and not b.kw_defaults
+        return same_code and [id(d) for d in a.defaults] == [id(d) for d in b.defaults]
     return False
 
 
@@ -159,7 +159,7 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
     match a, b:
         case (ArraySpec(), ArraySpec()) if a.dtype is b.dtype and a.rank == b.rank:
             shape = a.shape
-            if a.shape is None or b.shape is None or not all(stage.same(m, n) for m, n in zip(a.shape, b.shape, strict=True)):
+            if a.shape is None or b.shape is None or not stage.same_shape(a.shape, b.shape):
                 shape = None
             known = tuple(
                 m if m is not None and n is not None and stage.same(m, n) else None
@@ -326,7 +326,9 @@ class RefSlot(Slot):
 
 
 def _whole_ref(value: RArray) -> bool:
-    return not value.part and all(s == ZERO for s in value.start) and all(a == (k, ONE) for k, a in enumerate(value.axes))
+    if value.part or any(s != ZERO for s in value.start):
+        return False
+    return all(a == (k, ONE) for k, a in enumerate(value.axes))
 
 
 def _ref_target(stage: Stage, value: RArray) -> str:

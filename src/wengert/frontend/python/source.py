@@ -138,8 +138,11 @@ def _collect(node: ast.AST, scope: Scope) -> None:
             scope.nonlocal_ |= set(names)
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
             scope.local.add(name)
-        case ast.ExceptHandler(name=str() as name) | ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name) | (
-            ast.MatchMapping(rest=str() as name)
+        case (
+            ast.ExceptHandler(name=str() as name)
+            | ast.MatchAs(name=str() as name)
+            | ast.MatchStar(name=str() as name)
+            | ast.MatchMapping(rest=str() as name)
         ):
             scope.local.add(name)
             for child in ast.iter_child_nodes(node):
@@ -197,7 +200,12 @@ def _uses(node: ast.AST | None) -> set[str]:
 
 
 def _block(
-    stmts: list[ast.stmt], live: set[str], out: Liveness, always: frozenset[str], on_break: set[str], on_continue: set[str]
+    stmts: list[ast.stmt],
+    live: set[str],
+    out: Liveness,
+    always: frozenset[str],
+    on_break: set[str],
+    on_continue: set[str],
 ) -> set[str]:
     for stmt in reversed(stmts):
         live = _stmt(stmt, live, out, always, on_break, on_continue)
@@ -250,7 +258,9 @@ def _stmt(
         case ast.Match(subject=subject, cases=cases):
             arms = set(live)
             for c in reversed(cases):
-                arms |= _block(c.body, set(live), out, always, on_break, on_continue) | _uses(c.pattern) | _uses(c.guard)
+                arms |= (
+                    _block(c.body, set(live), out, always, on_break, on_continue) | _uses(c.pattern) | _uses(c.guard)
+                )
             return arms | _uses(subject)
         case ast.AugAssign(target=ast.Name(id=name), value=value):
             return live | {name} | _uses(value)

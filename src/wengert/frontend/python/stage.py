@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +89,7 @@ class Snapshot:
     lent: dict[Root, tuple[Any, ...]]
 
 
+Written = dict[tuple[int, Any], tuple[Any, Any, Any]]  # (id of a container, key): (container, key, old value)
 _WHOLE = "<contents>"  # journal key of a list's whole contents
 
 
@@ -98,7 +99,7 @@ class Stage:
     def __init__(self, decisions: Decisions) -> None:
         self.decisions = decisions
         self.blocks: list[list[Stmt]] = [[]]
-        self.journal: list[dict[tuple[int, Any], tuple[Any, Any, Any]]] = []
+        self.journal: list[Written] = []
         self.facts = Facts()
         self.raised: dict[str, bool] = {}  # floating-point errors that are exceptions, see float_errors
         self.names: dict[str, int] = {}
@@ -122,7 +123,7 @@ class Stage:
         self.representatives: dict[str, Expr] = {}
         self.created: dict[int, int] = {}
         self.made: list[set[int]] = []
-        self.forgotten: set[int] = set()  # ids of containers that nothing reads any more: locals of functions that ended
+        self.forgotten: set[int] = set()  # ids of containers that nothing reads any more (locals of ended functions)
         self.opened: list[tuple[dict[int, RArray], dict[int, RArray]]] = []
         self.owner: dict[str, list[Stmt]] = {}
         self.safe_indices: dict[str, Expr] = {}
@@ -224,9 +225,7 @@ class Stage:
     def whole(self, root: Root) -> RArray:
         one, zero = Const(1, I64), Const(0, I64)
         rank = len(root.shape)
-        return RArray(
-            root.dtype, root.shape, root, root.name, (zero,) * rank, tuple((k, one) for k in range(rank))
-        )
+        return RArray(root.dtype, root.shape, root, root.name, (zero,) * rank, tuple((k, one) for k in range(rank)))
 
     def extent(self, expr: Expr) -> Expr:
         """An integer as extents like it: polynomials over names stay, anything else is named."""
@@ -300,8 +299,14 @@ class Stage:
     def snapshot(self) -> Snapshot:
         """What `restore` needs to abandon everything staged from here on."""
         return Snapshot(
-            len(self.blocks), len(self.blocks[-1]), len(self.journal), len(self.escapes), dict(self.stored_as), dict(self.pending),
-            set(self.copied), dict(self.lent),
+            blocks=len(self.blocks),
+            position=len(self.blocks[-1]),
+            journal=len(self.journal),
+            escapes=len(self.escapes),
+            stored_as=dict(self.stored_as),
+            pending=dict(self.pending),
+            copied=set(self.copied),
+            lent=dict(self.lent),
         )
 
     def restore(self, snap: Snapshot) -> None:
@@ -314,6 +319,22 @@ class Stage:
         del self.escapes[snap.escapes :]
         self.stored_as, self.pending = dict(snap.stored_as), dict(snap.pending)
         self.copied, self.lent = set(snap.copied), dict(snap.lent)
+
+    @contextmanager
+    def function_body(self) -> Iterator[tuple[list[Stmt], Written]]:
+        """Emit the body of an IR function, which shares nothing that is stored or pending here; yields its statements
+        and its static writes, which are undone at the end."""
+        saved = self.blocks, self.journal, self.made, self.escapes, self.opened, self.stored_as, self.pending
+        stmts: list[Stmt] = []
+        written: Written = {}
+        self.blocks, self.journal, self.made, self.escapes, self.opened = [stmts], [written], [set()], [], []
+        self.stored_as, self.pending = {}, {}
+        try:
+            yield stmts, written
+        finally:
+            for journal in reversed(self.journal):
+                self._undo(journal)
+            self.blocks, self.journal, self.made, self.escapes, self.opened, self.stored_as, self.pending = saved
 
     def open(self, into: list[Stmt] | None = None, made: set[int] | None = None) -> None:
         """Begin a block and a journal of its own; `close` ends both."""
@@ -372,7 +393,7 @@ class Stage:
             self.write(container, key, value)
 
     @staticmethod
-    def _undo(written: dict[tuple[int, Any], tuple[Any, Any, Any]]) -> None:
+    def _undo(written: Written) -> None:
         for container, key, old in written.values():
             if key is _WHOLE:
                 container[:] = old
@@ -389,6 +410,9 @@ class Stage:
             return True
         self._wish(isub(a, b), lambda v: v == 0)
         return False
+
+    def same_shape(self, a: Sequence[Expr], b: Sequence[Expr]) -> bool:
+        return len(a) == len(b) and all(self.same(m, n) for m, n in zip(a, b, strict=True))
 
     def nonnegative(self, expr: Expr) -> bool:
         if self.facts.nonnegative(expr):
@@ -579,7 +603,8 @@ def _has_load(expr: Expr) -> bool:
 
 def numeric(value: Any) -> bool:
     """Whether a value joins as a number."""
-    return isinstance(value, RScalar) or (isinstance(value, (bool, int, float, complex)) and not hasattr(value, "__dict__"))
+    plain = isinstance(value, (bool, int, float, complex)) and not hasattr(value, "__dict__")
+    return plain or isinstance(value, RScalar)
 
 
 def scalar_const(value: bool | int | float | complex) -> Const:

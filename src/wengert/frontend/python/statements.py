@@ -14,7 +14,7 @@ from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ONE, ZERO, Const, Expr, Load, Var
-from wengert.ir.types import F64, I64
+from wengert.ir.types import BOOL, F64, I64
 
 from . import arrays, index, numeric
 from .control import ExitNow, Path, PreferUnroll, Target
@@ -24,12 +24,24 @@ from .lists import sure_keys
 from .source import assigned, liveness_of, names_used, scope_of
 from .stage import NeedLeafStatic, NeedStatic, Restage, Stage
 from .subclasses import SubArray, array_of, defined, like
-from .values import MISSING, REPORTED, Choice, RArray, RList, RRange, RScalar, RuntimeString, contains_runtime
+from .values import (
+    MISSING,
+    REPORTED,
+    Choice,
+    RArray,
+    RList,
+    RRange,
+    RScalar,
+    RuntimeString,
+    contains_runtime,
+    template_of,
+)
 
 if TYPE_CHECKING:
     from .interp import Interp
 
 MAX_UNROLL = 4096
+_ITEM_METHODS = ("__getitem__", "__setitem__")
 FEW = 16  # a list of floats longer than this is looped over at run time
 
 
@@ -166,14 +178,16 @@ class Statements:
             case ast.Import(names=names):
                 for a in names:
                     module = __import__(a.name)
-                    self.store_name((a.asname or a.name).split(".")[0], _submodule(module, a.name) if a.asname else module)
+                    if a.asname:
+                        self.store_name(a.asname, _submodule(module, a.name))
+                    else:
+                        self.store_name(a.name.split(".")[0], module)
                 return True
             case ast.ImportFrom():
                 return self.import_from(node)
             case _:
-                raise self.stage.refuse(
-                    f"{type(node).__name__} statements are not supported", "write it with loops, branches and functions"
-                )
+                reason = f"{type(node).__name__} statements are not supported"
+                raise self.stage.refuse(reason, "write it with loops, branches and functions")
 
     def import_from(self: Interp, node: ast.ImportFrom) -> bool:
         import importlib
@@ -182,7 +196,8 @@ class Statements:
         module = importlib.import_module("." * node.level + (node.module or ""), package)
         for a in node.names:
             value = getattr(module, a.name, None) or importlib.import_module(f"{module.__name__}.{a.name}")
-            self.store_name(a.asname or a.name, self.externals.wrap(value, ("global", Held(vars(module)), a.name), a.name))
+            wrapped = self.externals.wrap(value, ("global", Held(vars(module)), a.name), a.name)
+            self.store_name(a.asname or a.name, wrapped)
         return True
 
     # -- assignment ------------------------------------------------------------------------------------------
@@ -215,7 +230,8 @@ class Statements:
         if stars:
             k, rest = stars[0], len(elts) - stars[0] - 1
             if len(items) < len(elts) - 1:
-                raise PyRaise(ValueError(f"not enough values to unpack (expected at least {len(elts) - 1}, got {len(items)})"))
+                counts = f"expected at least {len(elts) - 1}, got {len(items)}"
+                raise PyRaise(ValueError(f"not enough values to unpack ({counts})"))
             middle = items[k : len(items) - rest]
             items = [*items[:k], self.new_list(elts[k], middle), *items[len(items) - rest :]]
             elts = [e.value if isinstance(e, ast.Starred) else e for e in elts]
@@ -243,27 +259,33 @@ class Statements:
                     self.set_attribute(owner, attr, self.settle(new, attr))
             case ast.Subscript(value=owner_node, slice=key_node):
                 owner, key = self.resolve(self.eval(owner_node)), array_of(self.resolve(self.eval(key_node)))
-                if isinstance(owner, SubArray) and not any(defined(self, owner, n) for n in ("__getitem__", "__setitem__")):
+                if isinstance(owner, SubArray) and not any(defined(self, owner, n) for n in _ITEM_METHODS):
                     owner = array_of(owner)
                 if isinstance(owner, RArray) and symbol != "@" and not index.is_advanced(key):
-                    view = index.getitem_for_update(self.stage, owner, key)
-                    calls = view.rank == 0 and any(isinstance(n, (ast.Call, ast.Attribute)) for n in ast.walk(value_node))
-                    old = self.get_item(owner, key) if calls else None
-                    with self.stage.log_stores() as stored:
-                        value = array_of(self.resolve(self.eval(value_node)))
-                    if calls and any(arrays.may_alias(view.root, root) for root in stored):
-                        self.set_item(owner, key, self.in_place(symbol, old, value))
-                        return
-                    if isinstance(value, (list, tuple, np.ndarray)):
-                        value = self.as_array(value)
-                    if isinstance(value, Choice):
-                        raise self.stage.refuse("a value of several possible kinds is stored into an array", "test its kind first")
-                    index.update(self.stage, view, symbol, value)
+                    self.update_elements(owner, key, symbol, value_node)
                     return
                 old = self.settle(self.get_item(owner, key))
                 self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
             case _:
                 raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
+
+    def update_elements(self: Interp, owner: RArray, key: Any, symbol: str, value_node: ast.expr) -> None:
+        """owner[key] symbol= value, for a key that gives a view. Python reads the old elements before it evaluates the
+        value: that shows only for a single element that the value's evaluation changes."""
+        view = index.getitem_for_update(self.stage, owner, key)
+        calls = view.rank == 0 and any(isinstance(n, (ast.Call, ast.Attribute)) for n in ast.walk(value_node))
+        old = self.get_item(owner, key) if calls else None
+        with self.stage.log_stores() as stored:
+            value = array_of(self.resolve(self.eval(value_node)))
+        if calls and any(arrays.may_alias(view.root, root) for root in stored):
+            self.set_item(owner, key, self.in_place(symbol, old, value))
+            return
+        if isinstance(value, (list, tuple, np.ndarray)):
+            value = self.as_array(value)
+        if isinstance(value, Choice):
+            reason = "a value of several possible kinds is stored into an array"
+            raise self.stage.refuse(reason, "test its kind first")
+        index.update(self.stage, view, symbol, value)
 
     def in_place(self: Interp, symbol: str, old: Any, value: Any) -> Any:
         """old symbol= value: arrays and lists change in place, anything else gives a new value."""
@@ -335,9 +357,10 @@ class Statements:
         if isinstance(source, list):
             iterable = source  # what the body appends is iterated over too
         if isinstance(iterable, RRange) and (node in self.stage.unrolled or self._tiny(iterable)):
-            step = iterable.step if iterable.step is not None else self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
-            bounds = [self.stage.static_int(e, "a bound of an unrolled range") for e in (iterable.start, iterable.stop)]
-            iterable = list(range(*bounds, step))
+            step = self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
+            start = self.stage.static_int(iterable.start, "a bound of an unrolled range")
+            stop = self.stage.static_int(iterable.stop, "a bound of an unrolled range")
+            iterable = list(range(start, stop, step))
         elif isinstance(iterable, RIter) and (node in self.stage.unrolled or constant(iterable.length) in (0, 1)):
             n = self.stage.static_int(iterable.length, "the length of an unrolled loop")
             iterable = [iterable.get(Const(k, I64)) for k in range(n)]
@@ -352,8 +375,7 @@ class Statements:
     def attempt_rolled(self: Interp, node: ast.For, items: list[Any]) -> bool | None:
         """Loop over a longer list of floats as over an array, if the body allows it."""
         stage = self.stage
-        snap, opened, bodies, problems = stage.snapshot(), len(stage.opened), len(self.bodies), len(stage.problems)
-        frames, loops, handlers = len(self.frames), len(self.loops), len(self.handlers)
+        mark, problems = self.mark(), len(stage.problems)
         array = self.as_array(list(items))
 
         def element(i: Expr) -> RScalar:
@@ -368,22 +390,22 @@ class Statements:
                 raise
             falls = None  # what fails after a first problem is not news
         if falls is None or len(stage.problems) > problems:
-            stage.restore(snap)
-            del stage.opened[opened:], self.bodies[bodies:], self.frames[frames:], self.loops[loops:], self.handlers[handlers:]
+            self.rollback(mark)
             del stage.problems[problems:]
             stage.unrolled.add(node)
             return None
         return falls
 
     def _tiny(self: Interp, r: RRange) -> bool:
-        n = constant(self.range_length(r)) if r.step is not None and constant(isub(r.stop, r.start)) is not None else None
+        if r.step is None or constant(isub(r.stop, r.start)) is None:
+            return False
+        n = constant(self.range_length(r))
         return n is not None and n <= 1
 
     def unrolled_for(self: Interp, node: ast.For, items: list[Any]) -> bool:
         if len(items) > MAX_UNROLL:
-            raise self.stage.refuse(
-                f"this loop over {len(items)} Python objects would be unrolled", "loop over an array or a range instead"
-            )
+            reason = f"this loop over {len(items)} Python objects would be unrolled"
+            raise self.stage.refuse(reason, "loop over an array or a range instead")
         leaving = self.target("break")
 
         def run() -> bool:
@@ -425,22 +447,12 @@ class Statements:
     def runtime_for(self: Interp, node: ast.For, iterable: RRange | RIter) -> bool:
         live_head, live_after, names = self.loop_sets(node)
         stage = self.stage
-        snap, opened, bodies = stage.snapshot(), len(stage.opened), len(self.bodies)
-        frames, loops, handlers = len(self.frames), len(self.loops), len(self.handlers)
-        if isinstance(iterable, RRange):
-            step = iterable.step
-            if step is None:
-                count = self.range_length(iterable)
-                start, stop, step = ZERO, count, 1
-                first, stride = iterable.start, iterable.step_expr
-                enter = lambda i: self.assign(node.target, RScalar(iadd(first, imul(stride, i)), True))  # noqa: E731
-            else:
-                start, stop = iterable.start, iterable.stop
-                enter = lambda i: self.assign(node.target, RScalar(i, True))  # noqa: E731
-        else:
-            start, stop, step = ZERO, iterable.length, 1
-            get = iterable.get
-            enter = lambda i: self.assign(node.target, get(i))  # noqa: E731
+        mark = self.mark()
+        start, stop, step, item = self.turns(iterable)
+
+        def enter(i: Expr) -> None:
+            self.assign(node.target, item(i))
+
         def body() -> bool:
             self.iterated.append(iterable.source if isinstance(iterable, RIter) else None)
             try:
@@ -453,8 +465,7 @@ class Statements:
         except PreferUnroll as wish:
             if wish.node is not node:
                 raise
-            stage.restore(snap)
-            del stage.opened[opened:], self.bodies[bodies:], self.frames[frames:], self.loops[loops:], self.handlers[handlers:]
+            self.rollback(mark)
             stage.unrolled.add(node)
             return self.exec_for(node)
         except NeedStatic as need:
@@ -468,11 +479,19 @@ class Statements:
                     f"{need.reason} must be known before the program runs, but it depends on this loop's index",
                     "use arrays instead of Python lists inside the loop, or a loop over a constant range",
                 ) from None
-            stage.restore(snap)
-            del stage.opened[opened:], self.bodies[bodies:], self.frames[frames:], self.loops[loops:], self.handlers[handlers:]
+            self.rollback(mark)
             stage.unrolled.add(node)
             return self.exec_for(node)
         return self.loop_end(node, path)
+
+    def turns(self: Interp, iterable: RRange | RIter) -> tuple[Expr, Expr, int, Callable[[Expr], Any]]:
+        """Start, stop and step of the loop over an iterable, and the element for a loop index."""
+        if isinstance(iterable, RIter):
+            return ZERO, iterable.length, 1, iterable.get
+        if iterable.step is not None:
+            return iterable.start, iterable.stop, iterable.step, lambda i: RScalar(i, True)
+        first, stride = iterable.start, iterable.step_expr
+        return ZERO, self.range_length(iterable), 1, lambda i: RScalar(iadd(first, imul(stride, i)), True)
 
     def _known(self: Interp, expr: Expr) -> bool:
         from wengert.analysis.affine import evaluate
@@ -495,19 +514,20 @@ class Statements:
 
     def exec_while(self: Interp, node: ast.While) -> bool:
         live_head, live_after, names = self.loop_sets(node)
-        known: list[bool] = []
 
-        def test() -> Expr | None:
+        def enter(_: Expr) -> None:
+            """A while loop has no target."""
+
+        def test() -> Expr:
             cond = self.truth(self.eval(node.test))
-            if isinstance(cond, bool):
-                known.append(cond)
-                return Const(cond, build.BOOL)
-            return cond
+            return Const(cond, BOOL) if isinstance(cond, bool) else cond
+
+        def body() -> bool:
+            return self.exec_block(node.body)
 
         always = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        path = self.loop(
-            node, ZERO, None, 1, lambda i: None, None if always else test, lambda: self.exec_block(node.body), live_head, live_after, names
-        )
+        tested = None if always else test
+        path = self.loop(node, ZERO, None, 1, enter, tested, body, live_head, live_after, names)
         return self.loop_end(node, path)
 
     # -- iterables -------------------------------------------------------------------------------------------
@@ -530,13 +550,15 @@ class Statements:
             value = constant(distance)
             if value is not None:
                 return Const(max(0, -(-value // size)), I64)
-            return self._counted(build.max_(build.op("floordiv", iadd(distance, Const(size - 1, I64)), Const(size, I64)), ZERO))
+            turns = build.op("floordiv", iadd(distance, Const(size - 1, I64)), Const(size, I64))
+            return self._counted(build.max_(turns, ZERO))
         step = stage.let(r.step_expr, "step")
         stage.fail_if(stage.let(build.eq(step, ZERO)), "ValueError", "range() arg 3 must not be zero")
         up = build.gt(step, ZERO)
         distance = build.select(up, isub(r.stop, r.start), isub(r.start, r.stop))
         size_ = build.op("abs", step)
-        return self._counted(build.max_(build.op("floordiv", build.sub(build.add(distance, size_), ONE), build.max_(size_, ONE)), ZERO))
+        turns = build.op("floordiv", build.sub(build.add(distance, size_), ONE), build.max_(size_, ONE))
+        return self._counted(build.max_(turns, ZERO))
 
     def _counted(self: Interp, value: Expr) -> Expr:
         named = self.stage.let(value, "count")
@@ -605,20 +627,18 @@ class Statements:
             if not self.caught:
                 return PyRaise(RuntimeError("No active exception to reraise"))
             return self.caught[-1]
-        message: RuntimeString | None = None
         if isinstance(node, ast.Call):
             kind = self.eval(node.func)
             if isinstance(kind, type) and issubclass(kind, BaseException) and type(kind).__call__ is type.__call__:
                 args = [self.eval(a) for a in node.args]
-                text = [a for a in args if isinstance(a, (str, RuntimeString))]
                 if args and isinstance(args[0], RuntimeString):
-                    message = args[0]
-                if contains_runtime(args) and message is None:
-                    template = text[0] if text and isinstance(text[0], str) else ""
-                    return PyRaise(kind, RuntimeString(template.replace("{", "{{").replace("}", "}}"), ()))
-                if message is not None or (kind.__init__ is not BaseException.__init__ and isinstance(kind.__init__, types.FunctionType)):
-                    return PyRaise(kind, message)
-                return PyRaise(self.native(lambda: kind(*args)), message)
+                    return PyRaise(kind, args[0])
+                if contains_runtime(args):
+                    text = next((a for a in args if isinstance(a, (str, RuntimeString))), "")
+                    return PyRaise(kind, RuntimeString(template_of(text) if isinstance(text, str) else "", ()))
+                if isinstance(kind.__init__, types.FunctionType):
+                    return PyRaise(kind)
+                return PyRaise(self.native(lambda: kind(*args)))
         value = self.resolve(self.eval(node))
         if isinstance(value, PyRaise):
             return value
@@ -725,7 +745,8 @@ class Statements:
         for item in node.items:
             manager = self.eval(item.context_expr)
             enter = getattr(type(manager), "__enter__", None)
-            value = self.call(enter, [manager], {}) if isinstance(enter, types.FunctionType) and not _harmless(manager) else manager
+            staged = isinstance(enter, types.FunctionType) and not _harmless(manager)
+            value = self.call(enter, [manager], {}) if staged else manager
             managers.append(manager)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value)

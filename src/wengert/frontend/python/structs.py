@@ -44,7 +44,7 @@ def is_struct(stage: Stage, value: Any) -> bool:
         return True
     if isinstance(value, (type, types.ModuleType, types.FunctionType, BaseException)) or not hasattr(value, "__dict__"):
         return False
-    return type(value).__setattr__ is not None and (stage.is_created(value) or id(value) in stage.interp.externals.outside)
+    return stage.is_created(value) or id(value) in stage.interp.externals.outside
 
 
 def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int = 0) -> Any:

@@ -161,7 +161,13 @@ def is_array_class(value: Any) -> bool:
 
 @handles(np.ndarray.__new__)
 def new(
-    interp: Interp, cls: Any, shape: Any, dtype: Any = float, buffer: Any = None, offset: Any = 0, strides: Any = None,
+    interp: Interp,
+    cls: Any,
+    shape: Any,
+    dtype: Any = float,
+    buffer: Any = None,
+    offset: Any = 0,
+    strides: Any = None,
     order: Any = None,
 ) -> Any:
     """ndarray.__new__ of a class, on new memory or that of an array."""
@@ -178,6 +184,16 @@ def new(
 
 
 __all__ = [
-    "ARRAY", "SubArray", "array_of", "attribute", "call_method", "call_numpy", "check_sure", "defined", "like", "make",
-    "source_of", "view",
+    "ARRAY",
+    "SubArray",
+    "array_of",
+    "attribute",
+    "call_method",
+    "call_numpy",
+    "check_sure",
+    "defined",
+    "like",
+    "make",
+    "source_of",
+    "view",
 ]

@@ -33,8 +33,8 @@ class RScalar:
 @dataclass(slots=True, eq=False)
 class Root:
     """The memory behind arrays: arrays alias if and only if their roots are the same, except that a `ref`'s root
-    may be any. `fresh` roots were allocated by the program; others belong to the caller. A `detached` one is a copy that
-    stands for memory of another kind: changing it is refused."""
+    may be any. `fresh` roots were allocated by the program; others belong to the caller. A `detached` one is a copy
+    that stands for memory of another kind: changing it is refused."""
 
     name: str
     dtype: DType
@@ -53,8 +53,8 @@ class RArray:
     """A runtime array: a strided view of a storage, or (`lazy`) an elementwise expression not yet stored.
 
     Element (i0, i1, ...) is element start[k] + sum of step*i over the view axes mapped to k of `storage`; `axes` holds
-    one (storage axis or None, step) pair per view axis. With `part` ("real" or "imag") it is that part of a complex storage.
-    A lazy array gives its element from an index; `reads` are the stored arrays it depends on.
+    one (storage axis or None, step) pair per view axis. With `part` ("real" or "imag") it is that part of a complex
+    storage. A lazy array gives its element from an index; `reads` are the stored arrays it depends on.
     """
 
     dtype: DType
@@ -162,6 +162,11 @@ class Missing:
 MISSING = Missing()
 REPORTED = Poison("", "", None)  # the result of a statement already reported as unsupported
 RUNTIME = (RScalar, RArray, Choice, MaybeUnbound, Poison)
+
+
+def template_of(text: str) -> str:
+    """A text as the template of a message: its braces are not places for numbers."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def is_runtime(value: object) -> bool:

@@ -354,8 +354,5 @@ numeric.UFUNCS[np.logaddexp2] = lambda stage, a: _logaddexp2(stage, a)
 
 
 def _logaddexp2(stage: Stage, a: list[Expr]) -> Expr:
-    x, y = stage.let(a[0]), stage.let(a[1])
-    larger, gap = build.op("max", x, y), build.op("abs", build.sub(x, y))
-    tail = build.op("log1p", build.op("exp2", build.neg(gap)))
-    both = build.add(larger, build.div(tail, build.const(math.log(2), x.dtype)))
-    return build.select(build.eq(x, y), build.add(x, build.one(x.dtype)), both)
+    log2 = build.const(math.log(2), a[0].dtype)
+    return numeric.smooth_maximum(stage, a, lambda gap: build.div(build.op("log1p", build.op("exp2", gap)), log2))

@@ -373,14 +373,18 @@ def fix(interp: Interp, x: Any, out: Any = None) -> Any:
 
 @handles(np.sinc)
 def sinc(interp: Interp, x: Any) -> Any:
-    """sin(pi x) / (pi x), and 1 at 0."""
+    """sin(pi x) / (pi x); near 0, where the quotient's derivatives cancel, the Taylor series (exact to rounding)."""
     value = numbers(interp, x)
     kind = numeric.result_type([value, 0.0])
 
     def fn(stage: Stage, e: list[Expr]) -> Expr:
         y = stage.let(build.mul(build.cast(e[0], kind), build.const(np.pi, kind)))
-        zero = build.zero(kind)
-        safe = stage.let(build.select(build.eq(y, zero), build.one(kind), y))
-        return build.select(build.eq(y, zero), build.one(kind), build.div(build.op("sin", safe), safe))
+        near = stage.let(build.lt(build.op("abs", y), build.const(0.5, kind.real)))
+        square = stage.let(build.mul(y, y))
+        series: Expr = build.one(kind)
+        for k in range(8, 0, -1):  # 1 - y^2/3! (1 - y^2 3!/5! (1 - ...))
+            series = build.sub(build.one(kind), build.mul(build.div(square, 2 * k * (2 * k + 1)), series))
+        safe = stage.let(build.select(near, build.one(kind), y))
+        return build.select(near, series, build.div(build.op("sin", safe), safe))
 
     return apply(interp.stage, fn, kind, [value])

@@ -151,9 +151,19 @@ def decreases(interp: Interp, edges: RArray) -> Expr:
     return stage.load_cell(bad, "unsorted")
 
 
+def _slope(stage: Stage, x0: Expr, x1: Expr, y0: Expr, y1: Expr) -> Expr:
+    """Of the line through two points; infinite or NaN only if their values are."""
+    width = build.sub(x1, x0)
+    width = stage.let(build.select(build.eq(width, build.zero(F64)), build.one(F64), width))
+    return build.div(build.sub(y1, y0), build.cast(width, y0.dtype))
+
+
 @handles(np.interp)
 def interp_(interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    """np.interp: piecewise linear, constant outside unless `left` or `right` are given."""
+    """np.interp: piecewise linear, constant outside unless `left` or `right` are given.
+
+    The derivative at a knot is that of the piece which starts there; at the last one of the piece which ends there.
+    """
     stage = interp.stage
     only_default(interp, "interp", period=(period, None))
     xs, ys = (stored(interp, v) for v in (xp, fp))
@@ -177,16 +187,16 @@ def interp_(interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: A
     def value(key: Expr) -> Expr:
         key = stage.let(build.cast(key, F64), "x")
         place = search(stage, lambda k: at(xs, k, F64), n, lambda p: build.not_(build.lt(key, p)))
-        j = stage.let(build.max_(build.sub(place, ONE), ZERO), "j")
+        j = stage.let(build.max_(build.min_(build.sub(place, ONE), isub(last, ONE)), ZERO), "j")
         after = stage.let(build.min_(iadd(j, ONE), last), "after")
         x0, x1 = stage.let(at(xs, j, F64)), stage.let(at(xs, after, F64))
         y0, y1 = stage.let(at(ys, j, kind)), stage.let(at(ys, after, kind))
-        width = build.sub(x1, x0)
-        width = stage.let(build.select(build.eq(width, build.zero(F64)), build.one(F64), width))
-        slope = build.div(build.sub(y1, y0), build.cast(width, kind))
-        inside = build.add(build.mul(slope, build.cast(build.sub(key, x0), kind)), y0)
-        inside = build.select(build.eq(key, x0), y0, inside)
-        result = build.select(build.ge(build.sub(place, ONE), last), at(ys, last, kind), inside)
+        ending = stage.let(build.ge(build.sub(place, ONE), last))
+        slope = stage.let(_slope(stage, x0, x1, y0, y1))
+        base_x, base_y = build.select(ending, x1, x0), build.select(ending, y1, y0)
+        inside = build.add(build.mul(slope, build.cast(build.sub(key, base_x), kind)), base_y)
+        exact = build.and_(build.eq(key, base_x), build.not_(build.op("isfinite", slope)))
+        result = build.select(exact, base_y, inside)
         result = build.select(build.gt(key, at(xs, last, F64)), upper, result)
         result = build.select(build.eq(place, ZERO), lower, result)
         return build.select(build.op("isnan", key), build.cast(key, kind), result)
