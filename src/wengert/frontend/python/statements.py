@@ -382,7 +382,7 @@ class Statements:
             return RScalar(index.getitem(stage, array, RScalar(i, True)).expr, True)
 
         try:
-            falls = self.runtime_for(node, RIter(array.shape[0], element, items))
+            falls = self.runtime_for(node, RIter(array.shape[0], element))
         except (Restage, NeedStatic, NeedLeafStatic, PreferUnroll, ExitNow, PyRaise):
             raise
         except Exception as error:

@@ -187,11 +187,23 @@ def self_list(x, n):
     return class_[0][0] + len(class_)
 
 
+def from_long_list(x):
+    out = []
+    for v in LONG:
+        if v * x > 0.3:
+            out.append(v * x)
+    s = 0.0
+    for v in out:
+        s += v * v
+    return s
+
+
 def A(n=6, s=0):
     return np.random.default_rng(s).random(n) + 0.05
 
 
 X = (0.7, 5)
+LONG = [0.05 * k for k in range(30)]
 CASES = {
     pairs: [X],
     arrays_in_list: [(A(), 4)],
@@ -208,6 +220,7 @@ CASES = {
     func_list: [X],
     alias_list: [X],
     dict_lists: [X],
+    from_long_list: [(1.3,)],
 }
 
 # Programs whose meaning cannot be kept: refused, with a way out.
