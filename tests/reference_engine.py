@@ -64,3 +64,26 @@ class Differences:
             return gradients
 
         return outputs, pullback
+
+    def hvp(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wrt: tuple[int, ...],
+        of: tuple[int, ...],
+        weights: list[fd.Vector],
+    ) -> Pullback:
+        base = fd.floats(args)
+
+        def product(tangents: list[fd.Vector]) -> list[fd.Vector]:
+            def gradient(t: complex) -> fd.Vector:
+                moved = [np.asarray((x + t * d).astype(x.dtype)) for x, d in zip(base, tangents, strict=True)]
+                return fd.flat(self.vjp(f, fd.with_floats(args, moved), kwargs, wrt, of)[1](weights))
+
+            step = 3e-2 if fd.is_single(args) else 1e-4
+            change = (8 * (gradient(step) - gradient(-step)) - gradient(2 * step) + gradient(-2 * step)) / (12 * step)
+            parts = np.split(change, np.cumsum([x.size for x in base])[:-1])
+            return [part.reshape(x.shape) for part, x in zip(parts, base, strict=True)]
+
+        return product

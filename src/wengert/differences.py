@@ -201,10 +201,10 @@ def along(
 
     here = run_at(base)
     accepts_complex = all(x.dtype == np.float64 for x in base)
-    return derivative_at_zero(outputs, accepts_complex, _noise(run_at, base, here))
+    return derivative_at_zero(outputs, accepts_complex, inexactness(run_at, base, here))
 
 
-def _noise(run_at: Callable[[Sequence[Vector]], Vector], base: Sequence[Vector], here: Vector) -> Vector:
+def inexactness(run_at: Callable[[Sequence[Vector]], Vector], base: Sequence[Vector], here: Vector) -> Vector:
     """How inexact the outputs are: what a change of every input by a unit in the last place does to them."""
     noise = 4 * np.finfo(here.dtype).eps * np.abs(here) if here.size else np.zeros(0)
     rng = np.random.default_rng(0)

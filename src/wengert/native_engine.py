@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 import wengert as wg
 from wengert import differences as fd
 from wengert.differences import Vector
@@ -43,3 +45,49 @@ class Native:
             return fd.floats(pullback(fd.with_floats(outputs, weights)))
 
         return fd.floats(outputs), gradients
+
+    def hvp(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wrt: tuple[int, ...],
+        of: tuple[int, ...],
+        weights: list[Vector],
+    ) -> Callable[[list[Vector]], list[Vector]]:
+        outputs, _ = wg.vjp(f, *args, wrt=wrt, of=("return", *of), **kwargs)
+        products = wg.hvp(weighted(f, of, len(args), dict(kwargs)), wrt=wrt)
+        tree = weight_tree(outputs, weights)
+
+        def product(tangents: list[Vector]) -> list[Vector]:
+            return fd.floats(products(*args, tree, *(fd.with_floats(v, [v]) for v in tangents)))
+
+        return product
+
+
+def weight_tree(outputs: Any, weights: list[Vector]) -> Any:
+    """The tree of outputs with the weights in the place of its floats and None in the place of anything else."""
+    rest = iter(weights)
+    return fd.map_leaves(outputs, lambda leaf: next(rest) if fd.is_float(leaf) else None)
+
+
+def weighted(f: Callable[..., Any], of: tuple[int, ...], count: int, kwargs: dict[str, Any]) -> Callable[..., float]:
+    """The program that runs `f` on its first `count` arguments and sums the outputs with the weights in the next."""
+
+    def objective(*args: Any) -> Any:
+        values = args[:count]
+        returned = f(*values, **kwargs)
+        return total(args[count], (returned, *[values[k] for k in of]))
+
+    return objective
+
+
+def total(weights: Any, value: Any) -> Any:
+    """The sum over a tree of the real parts of conj(weight) * output."""
+    if weights is None:
+        return 0.0
+    if isinstance(weights, dict):
+        return sum([total(weights[key], value[key]) for key in weights])
+    if isinstance(weights, (tuple, list)):
+        return sum([total(weights[k], value[k]) for k in range(len(weights))])
+    return np.sum((np.conj(weights) * value).real)

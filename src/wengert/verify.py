@@ -45,6 +45,18 @@ class Engine(Protocol):
         self, f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], wrt: tuple[int, ...], of: tuple[int, ...]
     ) -> tuple[list[Vector], Pullback]: ...
 
+    def hvp(
+        self,
+        f: Function,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wrt: tuple[int, ...],
+        of: tuple[int, ...],
+        weights: list[Vector],
+    ) -> Pullback:
+        """The map from directions (one per float leaf in `wrt`) to Hessian-vector products of the weighted outputs."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:
@@ -265,7 +277,7 @@ class _Case:
         rng = np.random.default_rng(seed)
         directions = fd.direction(fd.floats(args), rng)
         expected = output_floats(plain, of)
-        weights = [_finite_only(w, e) for w, e in zip(fd.random_like(expected, rng), expected, strict=True)]
+        weights = [finite_only(w, e) for w, e in zip(fd.random_like(expected, rng), expected, strict=True)]
         owners = [i for i, arg in enumerate(args) for _ in fd.floats(arg)]
         inputs = [(i, n) for n, i in enumerate(owners) if i in wrt]
         return cls(f, args, kwargs, of, wrt, plain, tolerances, reference, directions, weights, inputs)
@@ -297,9 +309,9 @@ class _Case:
         report.findings.append(self.compare_gradients(outputs, gradients, changes, errors))
 
         if report.findings[-1].error < np.inf and report.findings[-2].error < np.inf:
-            found = [_finite_only(x, w) for x, w in zip(found, self.plain_outputs(), strict=True)]
+            found = [finite_only(x, w) for x, w in zip(found, self.plain_outputs(), strict=True)]
             left, right = fd.inner(self.weights, found), fd.inner(gradients, moved)
-            size = max(_size(self.weights, found), _size(gradients, moved))
+            size = max(term_size(self.weights, found), term_size(gradients, moved))
             error = abs(left - right) / size if size > 0 else abs(left - right)
             good = bool(error <= self.tolerances.dot)
             detail = "" if good else f"{left!r} by JVP and {right!r} by VJP"
@@ -343,7 +355,7 @@ class _Case:
                 return Finding("jvp", False, np.inf, tolerance, f"output {k}: shape {x.shape} instead of {y.shape}")
             wanted = change[start : start + y.size].reshape(y.shape)
             start += y.size
-            gap, where = relative(_finite_only(x, y), wanted)
+            gap, where = relative(finite_only(x, y), wanted)
             size = float(np.max(np.abs(wanted), initial=0.0))
             distance = gap * (size or 1.0)
             gap = max(0.0, distance - 10 * error) / (size or largest or 1.0)
@@ -383,7 +395,7 @@ class _Case:
         part, weights = self.directions[n].reshape(-1)[span], fd.flat(self.weights)
         found = fd.inner([gradient.reshape(-1)[span]], [part])
         expected = fd.inner([weights], [change])
-        size = max(_size([gradient.reshape(-1)[span]], [part]), _size([weights], [change]))
+        size = max(term_size([gradient.reshape(-1)[span]], [part]), term_size([weights], [change]))
         distance = max(0.0, abs(found - expected) - 10 * error) if np.isfinite(found) else np.inf
         return distance / size if size > 0 else distance
 
@@ -415,12 +427,12 @@ class _Case:
         return f"{where}: gradient {gradient[index]!r} instead of {right / step!r} (along the direction)"
 
 
-def _finite_only(values: Vector, where: Vector) -> Vector:
+def finite_only(values: Vector, where: Vector) -> Vector:
     """The values, zero where `where` is not finite: outputs without a derivative take no part."""
     return np.asarray(np.where(np.isfinite(where), values, 0).astype(values.dtype))
 
 
-def _size(a: list[Vector], b: list[Vector]) -> float:
+def term_size(a: list[Vector], b: list[Vector]) -> float:
     """The sum of the moduli of the terms of an inner product: what its rounding errors are relative to."""
     return float(sum(np.sum(np.abs(x * y), dtype=np.float64) for x, y in zip(a, b, strict=True)))
 

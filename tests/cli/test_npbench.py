@@ -110,7 +110,8 @@ def test_right_programs_pass(checkout: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert all(result.ok for result in results), "\n".join(table(results))
     assert [result.vjp for result in results] == [None, True, True]
     assert results[0].note == "no float inputs"
-    assert summary(results).startswith("values 3/3, jvp 2/2, vjp 2/2")
+    assert [result.hvp for result in results] == [None, True, True]
+    assert summary(results).startswith("values 3/3; jvp 2/2; vjp 2/2; hvp 2/2; without derivatives: integers")
     assert json.loads(as_json(results))["programs"][2]["ok"] is True
 
 

@@ -118,10 +118,18 @@ def npbench(
     jobs: Annotated[int, typer.Option(help="Programs at a time.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """The programs of NPBench as they are: native value and gradient against NumPy.
+    """The programs of NPBench as they are: native value and derivatives against NumPy.
 
-    Values are compared at the preset's sizes. Derivatives are compared at sizes scaled down from them, all sizes by
-    one factor, until one NumPy run takes 10 ms and has 20,000 float inputs, because differences need many runs.
+    Values are compared at the preset's sizes: floats to 1e-10 relative to the largest (single precision 1e-5),
+    integers identical. Derivatives are compared at sizes scaled down from them, all sizes by one factor, until one
+    NumPy run takes 10 ms and has 20,000 float inputs, because differences need many runs.
+
+    jvp and vjp: all float outputs with respect to all float inputs, against complex steps or differences of the NumPy
+    program to 1e-6 (single precision: against the program in double precision, to 2e-3), and against each other to
+    1e-10. hvp: Hessian-vector products, forward over reverse, of the randomly weighted sum of all float outputs,
+    against differences of the verified gradients to 1e-5 (single precision: of the program in double precision, to
+    2e-3), and symmetric, <u, H v> = <v, H u>, to 1e-9. Programs whose data are integers get floats in their place
+    where that runs.
     """
     from wengert.cli.npbench import Limits, Result, run_all, table
     from wengert.cli.npbench import as_json as to_json

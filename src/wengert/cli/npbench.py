@@ -32,19 +32,22 @@ class Result:
     value: bool | None = None
     jvp: bool | None = None
     vjp: bool | None = None
+    hvp: bool | None = None
     compile_s: float | None = None
     numpy_s: float | None = None
     native_s: float | None = None
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     reason: str = ""
     note: str = ""
+    cast: str = ""
     findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     traceback: str = ""
 
     @property
     def ok(self) -> bool:
         """Value right, and derivatives right or not applicable."""
-        return self.value is True and self.jvp is not False and self.vjp is not False and not self.reason
+        derivatives = (self.jvp, self.vjp, self.hvp)
+        return self.value is True and all(one is not False for one in derivatives) and not self.reason
 
     def add(self, stage: dict[str, Any]) -> None:
         """Take in one line of the worker."""
@@ -53,6 +56,7 @@ class Result:
             if key in stage:
                 setattr(self, key, stage[key])
         self.note = stage.get("not_applicable") or self.note
+        self.cast = stage.get("cast") or self.cast
         findings = stage.get("findings", [])
         self.findings += findings
         bad = [f"{f['name']}: {f['error']:.1e} {f['detail']}".strip() for f in findings if not f["ok"]]
@@ -68,6 +72,14 @@ class Result:
             shared = good.get("differences", False) and good.get("arguments", False)
             self.jvp = bool(good.get("jvp", False) and shared)
             self.vjp = bool(good.get("vjp", False) and good.get("dot product", False) and shared)
+        if name == "curvature":
+            self.hvp = bool(good) and all(good.values())
+
+    def end(self) -> None:
+        """What was not reached counts as wrong, unless it does not apply."""
+        self.value = bool(self.value)
+        if not self.note:
+            self.jvp, self.vjp, self.hvp = bool(self.jvp), bool(self.vjp), bool(self.hvp)
 
 
 def run(program: Program, checkout: Path, preset: str, seed: int, limits: Limits) -> Result:
@@ -96,12 +108,8 @@ def run(program: Program, checkout: Path, preset: str, seed: int, limits: Limits
                 lines = stderr.read().strip().splitlines()
                 last = f": {lines[-1]}" if lines else ""
                 ending = f"not done after {limits.seconds:g} s" if late else f"exit {process.returncode}{last}"
-                result.value = bool(result.value)
                 result.reason = result.reason or f"after {stages[-1]['stage'] if stages else 'nothing'}: {ending}"
-                if not result.note:
-                    result.jvp, result.vjp = bool(result.jvp), bool(result.vjp)
-            elif not result.note:
-                result.jvp, result.vjp = bool(result.jvp), bool(result.vjp)
+    result.end()
     return result
 
 
@@ -132,29 +140,37 @@ def _mark(flag: bool | None) -> str:
 def table(results: Sequence[Result]) -> Iterator[str]:
     """The table and its summary, a line at a time."""
     width = max([len(result.name) for result in results] + [7])
-    yield f"{'program':<{width}}  value  jvp   vjp   compile  reason"
+    yield f"{'program':<{width}}  value  jvp   vjp   hvp   compile  reason"
     for result in results:
         seconds = f"{result.compile_s:6.2f}s" if result.compile_s is not None else "      -"
-        reason = " ".join((result.reason or result.note).split())
-        marks = f"{_mark(result.value):<5}  {_mark(result.jvp):<4}  {_mark(result.vjp):<4}"
+        note = result.note or (f"integers made floats: {result.cast}" if result.cast else "")
+        reason = " ".join((result.reason or note).split())
+        marks = f"{_mark(result.value):<5}  {_mark(result.jvp):<4}  {_mark(result.vjp):<4}  {_mark(result.hvp):<4}"
         yield f"{result.name:<{width}}  {marks}  {seconds}  {reason[:160]}".rstrip()
     yield ""
     yield summary(results)
 
 
 def summary(results: Sequence[Result]) -> str:
-    """One line: how many values, JVPs and VJPs are right, and the compile times."""
+    """One line: how many values, JVPs, VJPs and Hessian-vector products are right, and the compile times."""
     count = len(results)
-    applicable = sum(result.vjp is not None for result in results)
+    applicable = sum(not result.note for result in results)
     parts = [
         f"values {sum(result.value is True for result in results)}/{count}",
         f"jvp {sum(result.jvp is True for result in results)}/{applicable}",
         f"vjp {sum(result.vjp is True for result in results)}/{applicable}",
+        f"hvp {sum(result.hvp is True for result in results)}/{applicable}",
     ]
+    for what, names in (
+        ("with integers made floats", [result.name for result in results if result.cast and not result.note]),
+        ("without derivatives", [result.name for result in results if result.note]),
+    ):
+        if names:
+            parts.append(f"{what}: {' and '.join(names)}")
     times = sorted(result.compile_s for result in results if result.compile_s is not None)
     if times:
         parts.append(f"gradient compiled cold in {times[len(times) // 2]:.2f} s (median), {times[-1]:.2f} s (worst)")
-    return ", ".join(parts)
+    return "; ".join(parts)
 
 
 def as_json(results: Sequence[Result]) -> str:

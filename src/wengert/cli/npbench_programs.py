@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import linecache
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ def _double(path: Path) -> ModuleType:
     text = path.read_text()
     for single, double in SINGLE_TO_DOUBLE.items():
         text = text.replace(single, double)
-    module = ModuleType(path.stem + "_double")
-    exec(compile(text, f"<{path.name} in double precision>", "exec"), module.__dict__)
+    module, name = ModuleType(path.stem + "_double"), f"<{path.name} in double precision>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)  # so that it can be compiled
+    exec(compile(text, name, "exec"), module.__dict__)
     return module

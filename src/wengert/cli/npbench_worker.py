@@ -1,7 +1,8 @@
 """One NPBench program verified, in a process of its own: `python -m wengert.cli.npbench_worker CHECKOUT NAME PRESET`.
 
 Writes one JSON object a line, a stage each, so that what was found before a crash or a timeout is not lost:
-`value` (native against NumPy at the preset), `point` (the scaled sizes), `compile`, `derivatives` and `done`.
+`value` (native against NumPy at the preset), `point` (the scaled sizes), `compile`, `derivatives`, `curvature` (second
+derivatives) and `done`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from wengert import differences as fd
 from wengert.cli.npbench_programs import Program, programs
+from wengert.curvature import verify_hvp
 from wengert.verify import SINGLE, Engine, Tolerances, compare_runs, native, output_floats, relative, verify
 
 SECONDS = 0.01
@@ -132,6 +134,7 @@ class Point:
     parameters: dict[str, Any]
     not_applicable: str = ""
     inexact: float = 0.0
+    cast: str = ""
 
 
 def point(program: Program, preset: str) -> Point:
@@ -147,23 +150,37 @@ def point(program: Program, preset: str) -> Point:
         if parameters in tried:
             break
         tried.append(parameters)
-        args = generic(program.arguments(parameters))
+        original = program.arguments(parameters)
+        args = generic(original)
+        cast = made_floats(program.inputs, original, args)
         try:
-            fd.run(f, args)
+            expected = fd.run(f, args)
         except (TypeError, IndexError) as error:
-            reason = f"integers only: floats in their place raise {type(error).__name__}"
+            reason = f"integers only: with floats for {cast}, {type(error).__name__}: {error}"
             return Point(f, args, (), [], parameters, reason)
         of = fd.mutated(f, args)
         args = unsaturated(f, args, of)
         outputs = output_floats(fd.run(f, args), of)
-        if not outputs or not fd.floats(args):
-            return Point(f, args, of, outputs, parameters, f"no float {'outputs' if fd.floats(args) else 'inputs'}")
+        if not fd.floats(args):
+            return Point(f, args, of, outputs, parameters, "no float inputs")
+        if not outputs:
+            kinds = ", ".join(str(np.asarray(leaf).dtype) for leaf in fd.leaves(expected.value))
+            return Point(f, args, of, outputs, parameters, f"no float outputs: it returns {kinds} even for floats")
         if fd.is_single(args):
             break
         inexact = sensitivity(f, args, fd.run(f, args))
         if inexact < 1e-11 and converges(f, args, of):
             break
-    return Point(f, args, of, outputs, parameters, inexact=inexact)
+    return Point(f, args, of, outputs, parameters, inexact=inexact, cast=cast)
+
+
+def made_floats(names: Sequence[str], original: Sequence[Any], args: Sequence[Any]) -> str:
+    """The arguments whose integers became floats."""
+    return ", ".join(
+        f"{name} ({np.asarray(old).dtype})"
+        for name, old, new in zip(names, original, args, strict=True)
+        if fd.is_float(new) and not fd.is_float(old)
+    )
 
 
 def converges(f: Callable[..., Any], args: tuple[Any, ...], of: tuple[int, ...]) -> bool:
@@ -194,6 +211,17 @@ def derivative_stage(program: Program, at: Point, engine: Engine, seed: int) -> 
     return {"stage": "derivatives", "findings": [asdict(finding) for finding in report.findings]}
 
 
+def curvature_stage(program: Program, at: Point, engine: Engine, seed: int) -> dict[str, Any]:
+    """Hessian-vector products of all float outputs, weighted; in single precision, and then in double too."""
+    double = program.load(double=True), fd.doubled(at.args)
+    single = fd.is_single(at.args)
+    findings = verify_hvp(at.f, at.args, engine=engine, reference=double if single else None, seed=seed)
+    if single:
+        wide = verify_hvp(*double, engine=engine, seed=seed)
+        findings += [replace(finding, name=f"{finding.name} in double") for finding in wide]
+    return {"stage": "curvature", "findings": [asdict(finding) for finding in findings]}
+
+
 def verify_program(program: Program, preset: str, engine: Engine, seed: int, emit: Emit) -> None:
     """All stages; an error ends its own stage only."""
 
@@ -206,10 +234,11 @@ def verify_program(program: Program, preset: str, engine: Engine, seed: int, emi
 
     guarded("value", lambda: value_stage(program, preset, engine))
     at = point(program, preset)
-    emit({"stage": "point", "parameters": at.parameters, "not_applicable": at.not_applicable})
+    emit({"stage": "point", "parameters": at.parameters, "not_applicable": at.not_applicable, "cast": at.cast})
     if not at.not_applicable:
         guarded("compile", lambda: compile_stage(at, engine))
         guarded("derivatives", lambda: derivative_stage(program, at, engine, seed))
+        guarded("curvature", lambda: curvature_stage(program, at, engine, seed))
     emit({"stage": "done"})
 
 
