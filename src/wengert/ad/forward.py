@@ -14,6 +14,7 @@ from typing import assert_never
 
 from wengert.ad.extrema import sequentialise, took_new
 from wengert.ad.names import fresh_function, reachable
+from wengert.ad.roots import smooth_roots
 from wengert.ad.rules import scalar, table
 from wengert.ad.rules.library import Operand
 from wengert.analysis.activity import Activity, Flow
@@ -71,7 +72,7 @@ def jvp(module: Module, name: str, wrt: Sequence[str]) -> Module:
     missing = set(wrt) - {p.name for p in f.params if p.dtype.is_inexact}
     if missing:
         raise ValueError(f"not inexact parameters of {name}: {', '.join(sorted(missing))}")
-    flat = flatten(primal)
+    flat = smooth_roots(flatten(primal))
     state = _Forward(flat, Flow(flat), dict(primal.functions))
     inout = [p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout" and p.name in wrt]
     activity = state.flow.activity(name, wrt, [*f.results, *inout])
@@ -121,6 +122,7 @@ class _Function:
         self.e = Emitter(function_names(f))
         self.twins: dict[str, str] = {}
         self.dots: dict[str, Expr] = {}
+        self.steep = state.flow.around(f.name, scalar.is_steep, reverse=False)
         self.zeroed = scalar.zeroed((s.name, s.value) for s in statements(f.body) if isinstance(s, Let))
 
     def root(self, wrt: Sequence[str]) -> Function:
@@ -260,7 +262,7 @@ class _Function:
                 dot: Expr | None = b.load(self.twins[storage], index, dtype) if self._is_active(storage) else None
             case value:
                 product = isinstance(value, Op) and bool(names_in(value) & self.zeroed)
-                dot = scalar.tangent(self.e, value, stmt.var, self._dot, product)
+                dot = scalar.tangent(self.e, value, stmt.var, self._dot, product, stmt.name in self.steep)
         if dot is not None:
             self.dots[stmt.name] = self.e.let(f"{stmt.name}_dot", dot)
 

@@ -9,7 +9,7 @@ is *varied* if it can be reached from the chosen inputs, *useful* if the chosen 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wengert.analysis.alias import AliasAnalysis, analyse
@@ -82,15 +82,28 @@ class Flow:
     def activity(self, function: str, wrt: Iterable[str], of: Iterable[str]) -> Activity:
         """What is active in a function if the names `wrt` are varied at entry and `of` are useful at exit."""
         edges = self.edges[function]
-        back: Edges = {}
-        for a, targets in edges.items():
-            for t in targets:
-                back.setdefault(t, set()).add(a)
         wrt, of = list(wrt), list(of)
-        active = _reach(edges, self._nodes(function, wrt)) & _reach(back, self._nodes(function, of))
+        active = _reach(edges, self._nodes(function, wrt)) & _reach(_reversed(edges), self._nodes(function, of))
         aliases, inexact = self.aliases.aliases[function], self.inexact[function]
         named = frozenset(s for s in inexact if aliases.of(s) in active)
         return Activity(frozenset(active - set(aliases.parent)), named)
+
+    def _between_lets(self, function: str) -> Edges:
+        """The edges that do not go through memory."""
+        storages = self.aliases.aliases[function].parent
+        return {
+            a: {t for t in targets if t not in storages}
+            for a, targets in self.edges[function].items()
+            if a not in storages
+        }
+
+    def around(self, function: str, steep: Callable[[Expr], bool], reverse: bool) -> frozenset[str]:
+        """The lets computed, without going through memory, from those that `steep` holds of (`reverse`: those that
+        they are computed from), themselves included. Roots of what is kept off zero do not count."""
+        lets = {s.name: s.value for s in statements(self.module.functions[function].body) if isinstance(s, Let)}
+        start = [n for n, value in lets.items() if steep(value) and not _is_kept_off_zero(value, lets)]
+        edges = self._between_lets(function) if start else {}
+        return frozenset(_reach(_reversed(edges) if reverse else edges, start))
 
     def _nodes(self, function: str, names: Iterable[str]) -> list[str]:
         return [node for n in names if (node := self._node(function, n)) is not None]
@@ -168,6 +181,34 @@ class Flow:
             reached = _reach(self.edges[f.name], self._nodes(f.name, [p.name]))
             result[p.name] = {q for q in outputs if q != p.name and reached & set(self._nodes(f.name, [q]))}
         return result
+
+
+def _is_kept_off_zero(value: Expr, lets: dict[str, Expr]) -> bool:
+    """Whether the operand is positive: as `ad/roots.py` writes it, or a square plus a positive constant."""
+
+    def definition(e: Expr) -> Expr | None:
+        return lets.get(e.name) if isinstance(e, Var) else None
+
+    match definition(value.args[0]) if isinstance(value, Op) else None:
+        case Select(_, Const(value=c)):
+            return c != 0
+        case Op(name="add", args=(Const(value=c), x) | (x, Const(value=c))):
+            square = definition(x)
+            return not isinstance(c, complex) and c > 0 and isinstance(square, Op) and _is_square(square)
+        case _:
+            return False
+
+
+def _is_square(value: Op) -> bool:
+    return value.name == "mul" and value.args[0] == value.args[1]
+
+
+def _reversed(edges: Edges) -> Edges:
+    back: Edges = {}
+    for a, targets in edges.items():
+        for t in targets:
+            back.setdefault(t, set()).add(a)
+    return back
 
 
 def _reach(edges: Edges, start: Iterable[str]) -> set[str]:

@@ -240,6 +240,14 @@ def _first_if(first: Callable[[Expr, Expr], Expr]) -> Partials:
     return partials
 
 
+def _is_first_max(x: Expr, y: Expr) -> Expr:
+    return b.or_(b.ge(x, y), b.op("isnan", x))
+
+
+def _is_first_min(x: Expr, y: Expr) -> Expr:
+    return b.or_(b.le(x, y), b.op("isnan", x))
+
+
 def _unless_zero(e: Expr) -> Expr:
     """`e`, or 1 where it is 0: a safe divisor."""
     return b.select(b.eq(e, 0), 1, e)
@@ -351,7 +359,7 @@ _row("signbit", "f", np.signbit, _predicate("signbit"), None, result="bool")
 LN2, LN10 = math.log(2), math.log(10)
 _row("sqrt", "fc", np.sqrt, _libm("sqrt"), _unary(lambda x, ans: b.div(0.5, ans)), (POSITIVE,), holomorphic=True,
      note="derivative +inf at 0")
-_row("cbrt", "f", np.cbrt, _libm("cbrt"), _unary(lambda x, ans: b.div(1, b.mul(3, b.mul(ans, ans)))), (POSITIVE,),
+_row("cbrt", "f", np.cbrt, _libm("cbrt"), _unary(lambda x, ans: b.div(b.div(1 / 3, ans), ans)), (POSITIVE,),
      note="derivative +inf at 0")
 _row("exp", "fc", np.exp, _libm("exp"), _unary(lambda x, ans: ans), holomorphic=True)
 _row("exp2", "fc", np.exp2, _libm_or_helper("exp2"), _unary(lambda x, ans: b.mul(LN2, ans)), holomorphic=True)
@@ -393,9 +401,9 @@ _row("ceil", "f", np.ceil, _libm("ceil"), _steps, ((0.1, 0.9),), note="a step, d
 _row("trunc", "f", np.trunc, _libm("trunc"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
 _row("rint", "f", np.rint, _libm("rint"), _steps, ((0.1, 0.4),), note="halves to even; a step, derivative 0")
 
-_row("max", "biuf", _larger, _helper("max"), _first_if(lambda x, y: b.ge(x, y)), ((0.1, 1.0), (1.1, 2.0)),
+_row("max", "biuf", _larger, _helper("max"), _first_if(_is_first_max), ((0.1, 1.0), (1.1, 2.0)),
      note="NaN if either is; on a tie the first operand, and it takes the whole derivative")
-_row("min", "biuf", _smaller, _helper("min"), _first_if(lambda x, y: b.le(x, y)), ((0.1, 1.0), (1.1, 2.0)),
+_row("min", "biuf", _smaller, _helper("min"), _first_if(_is_first_min), ((0.1, 1.0), (1.1, 2.0)),
      note="NaN if either is; on a tie the first operand, and it takes the whole derivative")
 _row("fmax", "f", lambda x, y: x if x >= y or y != y else y, _helper("fmax"),
      _first_if(lambda x, y: b.or_(b.ge(x, y), b.op("isnan", y))), ((0.1, 1.0), (1.1, 2.0)),

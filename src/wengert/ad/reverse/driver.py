@@ -19,6 +19,7 @@ from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.tape import Layout, Restorer
 from wengert.ad.reverse.trips import Trips
+from wengert.ad.roots import smooth_roots
 from wengert.analysis.activity import Activity, Flow
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
@@ -50,7 +51,7 @@ def vjp(
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    flat = flatten(capture(primal))
+    flat = smooth_roots(flatten(capture(primal)))
     state = _Reverse(flat, Flow(flat), dict(primal.functions))
     root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
     state.plan_all()

@@ -32,6 +32,7 @@ def reverse(sweep: Sweep, stmt: Let) -> None:
         adj,
         tuple(sweep.is_active_value(a) for a in args),
         stmt.name in sweep.uncertain,
+        stmt.name in sweep.steep,
     )
     for position, contribution in found:
         sweep.contribute_to(args[position], contribution)

@@ -16,7 +16,7 @@ from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.kept import Kept, through_view
 from wengert.ad.reverse.regions import Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import Stacks
-from wengert.ad.rules.scalar import CHOICES
+from wengert.ad.rules.scalar import CHOICES, is_steep
 from wengert.ir import build as b
 from wengert.ir.nodes import (
     Accumulate,
@@ -109,6 +109,7 @@ class Sweep:
         self.given: set[str] = set()
         """Storages whose adjoint exists without being declared in the reverse of their region."""
         self.uncertain = _uncertain(p)
+        self.steep = p.flow.around(p.function.name, is_steep, reverse=True)
 
     # -- primal names
 

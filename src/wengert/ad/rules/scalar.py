@@ -11,6 +11,11 @@ to the adjoint is the partial) stay right. Forward mode does the same the other 
 exactly zero and the tangent infinite or NaN, the tangent is taken as 0. Operations whose partials are finite for all
 finite operands are not guarded, unless `guard_all` says that the value may be on the untaken side of a choice (reverse)
 or is a product with what a choice made zero (forward).
+
+So that both modes agree, zero absorbs in the other order, too, where a derivative may be infinite though the value is
+finite (`is_steep`: sqrt at 0): an infinite adjoint (tangent) times a partial that is exactly zero is 0. `steep` says
+that the value is an operand (uses the result) of such an operation, within an expression. (Through memory that would
+cost too much; roots of sums of squares are taken care of in `ad/roots.py`.)
 """
 
 from __future__ import annotations
@@ -30,10 +35,27 @@ CHOICES = frozenset({"max", "min", "fmax", "fmin"})
 
 _FINITE = frozenset({"add", "sub", "neg", "mul", "conj", "real", "imag", "complex"})
 _FINITE_REAL = _FINITE | CHOICES | {"abs", "sin", "cos", "tanh", "atan", "asinh", "erf", "erfc", "copysign"}
+_STEEP = frozenset({"sqrt", "cbrt", "asin", "acos", "acosh"})
+
+
+def is_steep(value: Expr) -> bool:
+    """Whether an operation can have a finite value and an infinite derivative: sqrt and powers below 1 at 0."""
+    match value:
+        case Op(name="pow", args=(_, Const(value=y))):
+            return not isinstance(y, complex) and 0 < y < 1
+        case Op(name=name):
+            return name in _STEEP or name == "pow"
+        case _:
+            return False
 
 
 def tangent(
-    e: Emitter, value: Expr, ans: Var, dot: Callable[[Expr], Expr | None], guard_all: bool = False
+    e: Emitter,
+    value: Expr,
+    ans: Var,
+    dot: Callable[[Expr], Expr | None],
+    guard_all: bool = False,
+    steep: bool = False,
 ) -> Expr | None:
     """The tangent of `ans`, the value of one operation, from those of its operands (None: zero)."""
     match value:
@@ -47,9 +69,8 @@ def tangent(
             total: Expr | None = None
             for partial, d in zip(_partials(e, value, ans), dots, strict=True):
                 if partial is not None and d is not None:
-                    if not isinstance(partial, (Const, Select)) and (guard_all or _is_guarded(name, d)):
-                        partial = e.let(f"d_{name}", partial)
-                        d = b.select(b.or_(b.ne(partial, 0), b.op("isfinite", d)), d, 0)
+                    if guard_all or steep or _is_guarded(name, d):
+                        partial, d = _absorbed(e, name, partial, d)
                     total = _sum(total, scaled(e, name, partial, d, guard_all))
             return total
         case Select(cond, then, orelse):
@@ -72,7 +93,7 @@ def tangent(
 
 
 def adjoints(
-    e: Emitter, value: Expr, ans: Var, adj: Expr, active: tuple[bool, ...], guard_all: bool
+    e: Emitter, value: Expr, ans: Var, adj: Expr, active: tuple[bool, ...], guard_all: bool, steep: bool = False
 ) -> list[tuple[int, Expr]]:
     """What the adjoint of `ans` contributes to its active operands: (position, contribution) for each."""
     match value:
@@ -86,7 +107,8 @@ def adjoints(
                 if active[k] and partial is not None:
                     if partial.dtype.is_complex:
                         partial = b.op("conj", partial)
-                    found.append((k, scaled(e, name, partial, adj, guard_all)))
+                    partial, d = _absorbed(e, name, partial, adj) if steep else (partial, adj)
+                    found.append((k, scaled(e, name, partial, d, guard_all)))
             return found
         case Select(cond):
             zero = b.zero(value.dtype)
@@ -122,6 +144,14 @@ def scaled(e: Emitter, name: str, partial: Expr, d: Expr, guard_all: bool = Fals
         partial = e.let(f"d_{name}", partial)
         partial = b.select(b.or_(b.ne(d, 0), b.op("isfinite", partial)), partial, 0)
     return b.mul(partial, d)
+
+
+def _absorbed(e: Emitter, name: str, partial: Expr, d: Expr) -> tuple[Expr, Expr]:
+    """The partial, and d, or 0 if the partial is exactly 0 and d is not finite."""
+    if isinstance(partial, (Const, Select)):
+        return partial, d
+    partial = e.let(f"d_{name}", partial)
+    return partial, b.select(b.or_(b.ne(partial, 0), b.op("isfinite", d)), d, 0)
 
 
 def _is_guarded(name: str, d: Expr) -> bool:
