@@ -19,8 +19,9 @@ from wengert.ir.types import BOOL, I64
 
 from . import arrays, structs
 from .frame import USER_ERRORS, PyRaise
+from .interp import Interp
 from .slots import ArraySlot, CannotJoin, Slot, allocate, spec_of, widen
-from .stage import _WHOLE, Snapshot, Stage, Trial
+from .stage import WHOLE, Snapshot, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
 
 
@@ -85,11 +86,8 @@ class Mark:
     depths: tuple[int, ...]
 
 
-class Control:
+class Control(Interp):
     """Mixed into the interpreter."""
-
-    stage: Stage
-    bodies: list[Body]
 
     # -- bodies and regions ------------------------------------------------------------------------------
 
@@ -128,7 +126,7 @@ class Control:
             return
         self.bodies[-1].exits |= exits
         cond = self._left(exits)
-        self._flush()
+        self.flush()
         self.bodies[-1].regions.append(Region(cond, None, True))
         self.stage.open()
 
@@ -142,7 +140,7 @@ class Control:
         else:
             self._merge(region.cond, here, other)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         for array in list(self.stage.pending.values()):
             arrays.stored(self.stage, array)
         self.stage.pending.clear()
@@ -155,7 +153,7 @@ class Control:
 
     def _sides(self, cond: Expr, then: Callable[[], bool], orelse: Callable[[], bool]) -> tuple[Trial, Trial]:
         """Both sides of a branch, staged and rolled back."""
-        self._flush()
+        self.flush()
         undo = self._assume(cond, True)
         a = self.stage.trial(lambda: self.body(then))
         undo()
@@ -296,7 +294,7 @@ class Control:
                 continue
             dead_a = dead_a or (id(container) in b.made and loc not in a.writes)  # it exists on the other side only
             dead_b = dead_b or (id(container) in a.made and loc not in b.writes)
-            if key is _WHOLE:
+            if key is WHOLE:
                 self._merge_lists(container, x, y, dead_a, dead_b, a, b, after)
                 continue
             self._join(container, key, x, y, dead_a, dead_b, a, b, after)
@@ -404,7 +402,7 @@ class Control:
         box: dict[Any, Any] = {}
         for k in range(len(x)):
             self._join(box, k, x[k], y[k], dead_a, dead_b, a, b, after)
-        after.append(lambda: self.stage.put(items, _WHOLE, [box[k] for k in range(len(x))]))
+        after.append(lambda: self.stage.put(items, WHOLE, [box[k] for k in range(len(x))]))
 
     def _reaches(self, value: Any) -> bool:
         """Whether the value's names are all in scope in the current block."""
@@ -461,7 +459,7 @@ def same_value(a: Any, b: Any) -> bool:
 
 
 def hint_of(key: Any) -> str:
-    return "list" if key is _WHOLE else "result" if key == "$ret" else str(key)
+    return "list" if key is WHOLE else "result" if key == "$ret" else str(key)
 
 
 def total(expr: Expr) -> bool:

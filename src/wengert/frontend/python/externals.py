@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +89,7 @@ def leaf_key(value: Any) -> Any:
 class Externals:
     """Wraps outside values; one per staging attempt."""
 
-    def __init__(self, stage: Stage, unsupported: Callable[[str, str], Exception]) -> None:
+    def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.leaves: list[Leaf] = []
         self.by_access: dict[Access, Any] = {}
@@ -98,7 +97,6 @@ class Externals:
         self.proxies: dict[int, Any] = {}
         self.outside: dict[int, Outside] = {}
         self.arrays: dict[int, Leaf] = {}
-        self.unsupported = unsupported
 
     def guard(self, access: Access, kind: str, expected: Any) -> None:
         self.guards.append(Guard(access, kind, expected))
@@ -232,11 +230,11 @@ class Externals:
 
     def _array(self, value: np.ndarray, access: Access, name: str) -> Any:
         if type(value) is not np.ndarray and value.__array_priority__ != 0:
-            raise self.unsupported(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray")
+            raise self.stage.refuse(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray")
         try:
             dtype = DType.of(value.dtype)
         except (KeyError, TypeError):
-            raise self.unsupported(
+            raise self.stage.refuse(
                 f"{name} has dtype {value.dtype}, which has no native counterpart",
                 "use float32/64, complex64/128, bool or an integer dtype",
             ) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wengert.analysis.affine import atoms, evaluate
 from wengert.ir import build
@@ -19,14 +19,11 @@ from wengert.ir.walk import free_names, map_statements, statements, writes
 
 from . import arrays
 from .control import ExitNow
+from .interp import Interp
 from .numeric import as_scalar
 from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, rebuild_tuple, spec_of, widen
 from .source import names_used, scope_of
-from .stage import Stage, numeric
-from .values import Closure, RArray, Root, RScalar, contains_runtime
-
-if TYPE_CHECKING:
-    from .interp import Interp
+from .values import Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
 
 LARGE = 40  # statements from which a repeated callee becomes a function
 
@@ -50,12 +47,10 @@ class Staging:
     written_captured: set[str] = field(default_factory=set)
 
 
-class Functions:
+class Functions(Interp):
     """Mixed into the interpreter."""
 
-    stage: Stage
-
-    def key_of(self: Interp, identity: Any, args: list[Any]) -> tuple[Any, bool]:
+    def key_of(self, identity: Any, args: list[Any]) -> tuple[Any, bool]:
         """What a callee is memoised by (None if an argument is too rich), and whether that says all about it: a mutable
         object does not, so such a callee is a function for the length of one recursion only."""
         parts: list[Any] = [identity]
@@ -87,7 +82,7 @@ class Functions:
                     sure = False
         return tuple(parts), sure
 
-    def capture_key(self: Interp, fn: Closure, seen: tuple[int, ...]) -> tuple[Any, bool]:
+    def capture_key(self, fn: Closure, seen: tuple[int, ...]) -> tuple[Any, bool]:
         """A function defined inside and the values it captures at present."""
         parts: list[Any] = ["closure", id(fn.node), id(fn.frame)]
         sure = True
@@ -124,7 +119,7 @@ class Functions:
                     sure = sure and isinstance(value, (types.FunctionType, types.ModuleType, type))
         return tuple(parts), sure
 
-    def maybe_function(self: Interp, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
+    def maybe_function(self, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
         """Stage a call: in place (`inline(args)`) or as a function."""
         place = identity.node if isinstance(identity, Closure) else identity
         depth = self.nesting.get(place, 0)
@@ -139,7 +134,7 @@ class Functions:
         finally:
             self.nesting[place] = depth
 
-    def fix_sizes(self: Interp, args: list[Any]) -> None:
+    def fix_sizes(self, args: list[Any]) -> None:
         """A recursion on arrays whose sizes change from level to level needs them known: restart with the sizes of this
         call."""
         stage = self.stage
@@ -148,7 +143,7 @@ class Functions:
             if not named and evaluate(stage.expand(extent), stage.concrete) is not None:
                 stage.static_int(extent, "the size of an array in a recursion")
 
-    def _call_staged(self: Interp, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
+    def _call_staged(self, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
         if isinstance(identity, Closure):
             captured, known = self.capture_key(identity, ())
         else:
@@ -179,7 +174,7 @@ class Functions:
         self.sizes.setdefault(key, self.stage.emitted - before)
         return result
 
-    def call_ir(self: Interp, key: Any, name: str, args: list[Any], inline: Any) -> Any:
+    def call_ir(self, key: Any, name: str, args: list[Any], inline: Any) -> Any:
         done = self.ir_functions.get(key)
         if done is None:
             done = self.build_function(key, name, args, inline)
@@ -187,7 +182,7 @@ class Functions:
             raise ExitNow  # a recursive call met before any base case: this path says nothing about the result
         return self.emit_call(done, args)
 
-    def build_function(self: Interp, key: Any, name: str, args: list[Any], inline: Any) -> Staging:
+    def build_function(self, key: Any, name: str, args: list[Any], inline: Any) -> Staging:
         """Stage the callee's body as a function, to a fixpoint of its result's kind."""
         if self.handlers:
             raise NotAFunction("it is called inside try")
@@ -208,7 +203,7 @@ class Functions:
             raise
         return building
 
-    def stage_body(self: Interp, building: Staging, args: list[Any], inline: Any) -> None:
+    def stage_body(self, building: Staging, args: list[Any], inline: Any) -> None:
         stage = self.stage
         formals = [self.formal(a) for a in args]
         serial = stage.serial
@@ -239,7 +234,7 @@ class Functions:
             return
         self.finish_function(building, formals, body)
 
-    def finish_function(self: Interp, building: Staging, formals: list[Any], body: Any) -> None:
+    def finish_function(self, building: Staging, formals: list[Any], body: Any) -> None:
         stage = self.stage
         own = {b.name for b in building.outs}
         params: list[Param] = []
@@ -275,7 +270,7 @@ class Functions:
         body = map_statements(body, lambda s: (self.completed(s, building),))
         stage.functions[building.name] = Function(building.name, building.params, body, (), stage.span)
 
-    def written_by(self: Interp, s: Stmt) -> set[str]:
+    def written_by(self, s: Stmt) -> set[str]:
         """The storages a statement may change; of a function called, those it is known to change."""
         called = self.stage.functions.get(s.function) if isinstance(s, Call) else None
         if called is None:
@@ -284,14 +279,14 @@ class Functions:
         pairs = zip(called.params, s.args, strict=True)
         return {a for p, a in pairs if isinstance(a, str) and not (isinstance(p, Buffer) and p.intent == "in")}
 
-    def completed(self: Interp, s: Stmt, building: Staging) -> Stmt:
+    def completed(self, s: Stmt, building: Staging) -> Stmt:
         """A recursive call with what turned out to be captured."""
         if not isinstance(s, Call) or s.function != building.name + "?":
             return s
         split = len(s.args) - len(building.outs)
         return Call(building.name, self.all_args(building, s.args[:split], s.args[split:]), s.span)
 
-    def all_args(self: Interp, done: Staging, passed: Any, outs: Any) -> tuple[str | Expr, ...]:
+    def all_args(self, done: Staging, passed: Any, outs: Any) -> tuple[str | Expr, ...]:
         captured: list[str | Expr] = []
         late: list[str | Expr] = []
         by_name = {p.name: p for p in done.params}
@@ -303,7 +298,7 @@ class Functions:
                 late.append(n)
         return (*captured, *passed, *late, *outs)
 
-    def captured_param(self: Interp, name: str, written: bool) -> list[Param]:
+    def captured_param(self, name: str, written: bool) -> list[Param]:
         stage = self.stage
         storage = stage.storages.get(name)
         if storage is None:
@@ -316,7 +311,7 @@ class Functions:
         intent = "inout" if written else "in"
         return [*sizes.values(), Buffer(name, storage.dtype, storage.shape, storage.strided, intent)]
 
-    def formal(self: Interp, a: Any) -> Any:
+    def formal(self, a: Any) -> Any:
         """The parameter that stands for an argument."""
         stage = self.stage
         match a:
@@ -333,13 +328,13 @@ class Functions:
             case _:
                 return a
 
-    def result_spec(self: Interp, value: Any, have: Spec | None) -> Spec:
+    def result_spec(self, value: Any, have: Spec | None) -> Spec:
         spec = _runtime_spec(spec_of(self.stage, value, True))
         spec = spec if have is None else widen(self.stage, have, spec)
         self.check_spec(spec)
         return spec
 
-    def check_spec(self: Interp, spec: Spec) -> None:
+    def check_spec(self, spec: Spec) -> None:
         match spec:
             case ScalarSpec():
                 pass
@@ -355,7 +350,7 @@ class Functions:
             case _:
                 raise NotAFunction("it returns something other than numbers and arrays of fixed size")
 
-    def out_buffers(self: Interp, spec: Spec) -> list[Buffer]:
+    def out_buffers(self, spec: Spec) -> list[Buffer]:
         match spec:
             case ScalarSpec(dtype):
                 return [Buffer(self.stage.fresh("out"), dtype, (), False, "inout")]
@@ -367,7 +362,7 @@ class Functions:
             case _:
                 return []
 
-    def store_results(self: Interp, value: Any, spec: Spec, outs: Any) -> None:
+    def store_results(self, value: Any, spec: Spec, outs: Any) -> None:
         stage = self.stage
         match spec:
             case ScalarSpec(dtype):
@@ -382,7 +377,7 @@ class Functions:
             case _:
                 pass
 
-    def emit_call(self: Interp, done: Staging, args: list[Any]) -> Any:
+    def emit_call(self, done: Staging, args: list[Any]) -> Any:
         stage = self.stage
         if not all(stage.in_scope(n) for n in done.captured):
             raise NotAFunction("it uses values that are out of scope at another call")
@@ -407,7 +402,7 @@ class Functions:
             stage.emit(Call(done.name + "?", (*passed, *names), stage.span))
         return self.load_results(done.result, iter(outs))
 
-    def load_results(self: Interp, spec: Spec | None, outs: Any) -> Any:
+    def load_results(self, spec: Spec | None, outs: Any) -> Any:
         match spec:
             case ScalarSpec(_, python, wild):
                 root = next(outs).root
@@ -425,7 +420,7 @@ class Functions:
 def _runtime_spec(spec: Spec) -> Spec:
     """Numbers a function returns are run-time values."""
     match spec:
-        case StaticSpec(value) if numeric(value) and not isinstance(value, bool):
+        case StaticSpec(value) if joins_as_number(value) and not isinstance(value, bool):
             s = as_scalar(value)
             return ScalarSpec(s.dtype, s.python, False)
         case TupleSpec(kind, parts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.errors import Unsupported
@@ -16,13 +16,11 @@ from wengert.ir.types import I64, DType
 from . import arrays, index
 from .control import PreferUnroll
 from .frame import PyRaise
+from .interp import Interp
 from .numeric import as_scalar, is_number, join_dtype
 from .slots import rebuild_tuple
 from .stage import Restage, Stage
 from .values import MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
-
-if TYPE_CHECKING:
-    from .interp import Interp
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,20 @@ def spec_of_list(items: RList) -> GrowSpec:
     return GrowSpec(items.dtype, items.python, items.shape, items.kind, tuple(spec_of_list(p) for p in items.parts))
 
 
-class Lists:
+class Lists(Interp):
     """Mixed into the interpreter."""
 
-    stage: Stage
+    def new_list(self, node: ast.AST, items: list[Any]) -> Any:
+        """A list made by the program: static, or growable if an earlier attempt saw it grow under run-time control."""
+        spec = self.stage.decisions.growable.get(node)
+        if spec is not None:
+            self.current_list_node = node
+            return self.growable(spec, items)
+        self.stage.note_created(items)
+        self.list_nodes[id(items)] = node
+        return items
 
-    def needs_growing(self: Interp, items: list[Any], elements: list[Any], reason: str) -> None:
+    def needs_growing(self, items: list[Any], elements: list[Any], reason: str) -> None:
         """The list must be growable from birth: restart, knowing its elements."""
         node: ast.AST | None = self.list_nodes.get(id(items))
         if node is None:
@@ -58,7 +64,7 @@ class Lists:
             raise PreferUnroll(self.short) from None
         raise Restage
 
-    def grow_spec(self: Interp, elements: list[Any], have: GrowSpec | None, reason: str) -> GrowSpec:
+    def grow_spec(self, elements: list[Any], have: GrowSpec | None, reason: str) -> GrowSpec:
         """The description that covers the elements (and `have`)."""
         spec = have
         for e in elements:
@@ -68,7 +74,7 @@ class Lists:
             raise self.stage.refuse(reason, "append at least one number")
         return spec
 
-    def element_spec(self: Interp, element: Any, reason: str) -> GrowSpec:
+    def element_spec(self, element: Any, reason: str) -> GrowSpec:
         e = self.resolve(element)
         if is_number(e):
             s = as_scalar(e)
@@ -84,7 +90,7 @@ class Lists:
             f"{reason}, and it holds {type(e).__name__} objects", "keep numbers, arrays or tuples of them in it"
         )
 
-    def join_specs(self: Interp, a: GrowSpec, b: GrowSpec, reason: str) -> GrowSpec:
+    def join_specs(self, a: GrowSpec, b: GrowSpec, reason: str) -> GrowSpec:
         if a.kind is b.kind and len(a.parts) == len(b.parts):
             if a.parts:
                 parts = tuple(self.join_specs(p, q, reason) for p, q in zip(a.parts, b.parts, strict=True))
@@ -98,18 +104,18 @@ class Lists:
         reason = f"{reason}, and its elements differ in kind"
         raise self.stage.refuse(reason, "keep numbers, or arrays of one shape, in it")
 
-    def _outermost(self: Interp, extent: Expr) -> bool:
+    def _outermost(self, extent: Expr) -> bool:
         from wengert.analysis.affine import atoms
 
         return all(isinstance(a, Var) and a.name in self.stage.concrete for a in atoms(extent))
 
-    def growable(self: Interp, spec: GrowSpec, items: list[Any]) -> RList:
+    def growable(self, spec: GrowSpec, items: list[Any]) -> RList:
         made = self.empty_list(spec, self.current_list_node)
         for item in items:
             self.list_append(made, item)
         return made
 
-    def empty_list(self: Interp, spec: GrowSpec, node: Any) -> RList:
+    def empty_list(self, spec: GrowSpec, node: Any) -> RList:
         if spec.parts:
             parts = tuple(self.empty_list(p, node) for p in spec.parts)
             return RList(parts[0].storage, spec.dtype, False, None, spec.kind, parts)
@@ -119,11 +125,11 @@ class Lists:
         self.stage.grow_nodes[name] = node
         return RList(name, spec.dtype, spec.python, spec.shape)
 
-    def like(self: Interp, items: RList) -> RList:
+    def like(self, items: RList) -> RList:
         """A new list for elements of the same kind."""
         return self.empty_list(spec_of_list(items), self.stage.grow_nodes[items.storage])
 
-    def list_extend(self: Interp, items: RList, length: Expr, get: Callable[[Expr], Any]) -> None:
+    def list_extend(self, items: RList, length: Expr, get: Callable[[Expr], Any]) -> None:
         """Append `length` elements given by position; the list itself may be their source."""
         stage = self.stage
         length = stage.let(length, "count")
@@ -133,13 +139,13 @@ class Lists:
             self.list_append(items, get(Var(name, I64)))
         stage.emit(Loop(name, ZERO, length, tuple(body), span=stage.span))
 
-    def list_copy(self: Interp, items: RList, part: slice | None = None) -> RList:
+    def list_copy(self, items: RList, part: slice | None = None) -> RList:
         """A slice of a growing list, or all of it, as a list of its own."""
         made = self.like(items)
         self.list_join(made, items, part)
         return made
 
-    def list_join(self: Interp, made: RList, values: Any, part: slice | None = None) -> None:
+    def list_join(self, made: RList, values: Any, part: slice | None = None) -> None:
         """Append every element of a list, array or range of run-time length."""
         if isinstance(values, RList):
             length = self.list_length(values)
@@ -159,7 +165,7 @@ class Lists:
         length, get = self.positions(it)
         self.list_extend(made, length, get)
 
-    def list_concatenation(self: Interp, a: Any, b: Any) -> RList:
+    def list_concatenation(self, a: Any, b: Any) -> RList:
         """a + b where one of them grows at run time."""
         if not isinstance(a, (list, RList)) or not isinstance(b, (list, RList)):
             raise PyRaise(TypeError("can only concatenate list to list"))
@@ -168,10 +174,10 @@ class Lists:
         self.list_join(made, b)
         return made
 
-    def element_size(self: Interp, items: RList) -> Expr:
+    def element_size(self, items: RList) -> Expr:
         return ONE if items.shape is None else arrays.size(items.shape)
 
-    def list_length(self: Interp, items: RList) -> Expr:
+    def list_length(self, items: RList) -> Expr:
         """The number of elements, here and now."""
         total = Extent(items.storage, 0)
         if items.shape is not None:
@@ -183,7 +189,7 @@ class Lists:
             self.stage.facts.assume(n, 0)
         return n
 
-    def make_static(self: Interp, items: RList) -> None:
+    def make_static(self, items: RList) -> None:
         """A comprehension whose elements staging needs one by one: restart with its loops unrolled, once."""
         node, decisions = self.stage.grow_nodes[items.storage], self.stage.decisions
         if isinstance(node, (ast.ListComp, ast.GeneratorExp)) and node not in decisions.static_lists:
@@ -191,13 +197,13 @@ class Lists:
             decisions.growable.pop(node, None)
             raise Restage
 
-    def list_resized(self: Interp, items: RList) -> None:
+    def list_resized(self, items: RList) -> None:
         """Refuse a change of length under a loop over the same list."""
         if any(i is not None and i.storage == items.storage for i in self.iterated):
             reason = "a growing list changes its length while it is iterated over"
             raise self.stage.refuse(reason, "iterate by index with while")
 
-    def fit_element(self: Interp, items: RList, value: Any) -> None:
+    def fit_element(self, items: RList, value: Any) -> None:
         """Restart with a wider description if the list as declared cannot hold the value."""
         spec = spec_of_list(items)
         better = self.grow_spec([value], spec, "a list grows at run time")
@@ -205,7 +211,7 @@ class Lists:
             self.stage.decisions.growable[self.stage.grow_nodes[items.storage]] = better
             raise Restage
 
-    def list_append(self: Interp, items: RList, value: Any) -> None:
+    def list_append(self, items: RList, value: Any) -> None:
         self.list_resized(items)
         value = self.resolve(value)
         self.fit_element(items, value)
@@ -227,13 +233,13 @@ class Lists:
 
         arrays.nest(self.stage, items.shape, body)
 
-    def list_item(self: Interp, items: RList, key: Any) -> Any:
+    def list_item(self, items: RList, key: Any) -> Any:
         if isinstance(key, slice):
             return self.list_copy(items, key)
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
         return self.element_at(items, at)
 
-    def element_at(self: Interp, items: RList, at: Expr) -> Any:
+    def element_at(self, items: RList, at: Expr) -> Any:
         if items.parts:
             assert items.kind is not None
             return rebuild_tuple(items.kind, [self.element_at(p, at) for p in items.parts])
@@ -251,7 +257,7 @@ class Lists:
         target.root.detached = True
         return target
 
-    def set_list_item(self: Interp, items: RList, key: Any, value: Any) -> None:
+    def set_list_item(self, items: RList, key: Any, value: Any) -> None:
         if isinstance(key, slice):
             raise self.stage.refuse("a slice of a growing list is assigned", "assign its elements")
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
@@ -259,7 +265,7 @@ class Lists:
         self.fit_element(items, value)
         self.set_element(items, self.stage.let(at, "at"), value)
 
-    def set_element(self: Interp, items: RList, at: Expr, value: Any) -> None:
+    def set_element(self, items: RList, at: Expr, value: Any) -> None:
         if items.parts:
             for part, v in zip(items.parts, value, strict=True):
                 self.set_element(part, at, v)
@@ -270,7 +276,7 @@ class Lists:
                 Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span)
             )
 
-    def list_pop(self: Interp, items: RList) -> Any:
+    def list_pop(self, items: RList) -> Any:
         stage = self.stage
         if items.parts:
             assert items.kind is not None
@@ -284,7 +290,7 @@ class Lists:
         stage.emit(Pop(popped, items.storage, items.dtype, stage.span))
         return RScalar(Var(popped, items.dtype), items.python, items.python and items.dtype is I64)
 
-    def list_clear(self: Interp, items: RList) -> None:
+    def list_clear(self, items: RList) -> None:
         for part in items.parts or (items,):
             if part.parts:
                 self.list_clear(part)
@@ -292,7 +298,7 @@ class Lists:
                 length = self.stage.let(Extent(part.storage, 0))
                 self.stage.emit(Resize(part.storage, build.neg(length), self.stage.span))
 
-    def list_method(self: Interp, items: RList, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def list_method(self, items: RList, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         match name, args:
             case "append", [value]:
                 self.list_append(items, value)
@@ -315,7 +321,7 @@ class Lists:
                 reason = f"list.{name} is not supported on a list that grows at run time"
                 raise self.stage.refuse(reason, "use append, pop, indexing or np.array")
 
-    def static_list_method(self: Interp, items: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def static_list_method(self, items: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a static list, dict or set, journaled."""
         args = [self.settle(a) for a in args]
         if isinstance(items, list):
@@ -342,7 +348,7 @@ class Lists:
             raise self.stage.refuse("a set is changed under run-time control", "use a dict or list")
         return self.native(lambda: getattr(items, name)(*args, **kwargs))
 
-    def dict_method(self: Interp, items: dict[Any, Any], name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def dict_method(self, items: dict[Any, Any], name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         match name:
             case "get" | "setdefault" | "pop":
                 key = self.static_key(args[0])

@@ -32,7 +32,7 @@ from .slots import (
     spec_of,
     widen,
 )
-from .stage import _WHOLE, Trial
+from .stage import WHOLE, Trial
 from .values import MISSING, Poison, RArray, Root
 
 
@@ -53,7 +53,7 @@ class Loops(Control):
         assigned: frozenset[str],
     ) -> Path:
         """A loop at run time. `enter(index)` binds the target, `test` stages the condition of a while."""
-        self._flush()
+        self.flush()
         stage, short = self.stage, self.short
         for _ in range(24):
             mark = self.mark()
@@ -97,7 +97,7 @@ class Loops(Control):
             if runs and container is locals_ and key not in live_head:
                 wanted.append((container, key, spec))  # its value before the loop is never seen again
                 continue
-            old = structs.struct_of(stage, tuple(container) if key is _WHOLE else container.get(key, MISSING))
+            old = structs.struct_of(stage, tuple(container) if key is WHOLE else container.get(key, MISSING))
             wanted.append((container, key, spec if old is MISSING else self._carry_spec(spec, old)))
         for name in sorted(assigned):
             if ("local", name) in hints or (name not in live_head and name not in live_after):
@@ -115,11 +115,11 @@ class Loops(Control):
             slots[(id(container), key)] = (container, key, slot, spec)
             if isinstance(slot, ArraySlot):
                 slot.place = (node, key)
-                before = container.get(key) if key is not _WHOLE else None
+                before = container.get(key) if key is not WHOLE else None
                 if isinstance(before, RArray) and not self._ours(before):
                     stage.lend(slot.array.root, slot.place)
                     stage.lend(before.root, slot.place)
-            value = tuple(container) if key is _WHOLE else container.get(key, MISSING)
+            value = tuple(container) if key is WHOLE else container.get(key, MISSING)
             if runs and container is locals_ and key not in live_head:
                 continue
             if not (isinstance(value, Poison) or (value is MISSING and not isinstance(spec, UnboundSpec))):
@@ -141,7 +141,7 @@ class Loops(Control):
         def iteration() -> Path:
             for container, key, slot, _ in slots.values():
                 value = slot.read(stage)
-                stage.put(container, key, list(value) if key is _WHOLE else value)
+                stage.put(container, key, list(value) if key is WHOLE else value)
             for name in assigned:
                 if (id(locals_), name) not in slots and name in locals_ and name not in live_head:
                     stage.write(locals_, name, MISSING)
@@ -180,14 +180,14 @@ class Loops(Control):
                 _, _, slot, spec = slots[loc]
                 if isinstance(slot, ArraySlot) and self._kept_elsewhere(slots, loc, body):
                     stage.decisions.by_reference.add((node, key))
-                now, before = parts.get(loc, new), None if key is _WHOLE else container.get(key)
+                now, before = parts.get(loc, new), None if key is WHOLE else container.get(key)
                 better = self._carry_spec(spec, now, slot, stored, before, bound, sure)
                 if better != spec and better is not None:
                     retry.append((container, key, better))
-            elif key is _WHOLE and len(old) != len(new):
+            elif key is WHOLE and len(old) != len(new):
                 self.needs_growing(container, [*old, *new], "a list changes its length in a loop")
             elif not (new is old or same_value(new, old)):
-                was = structs.struct_of(stage, tuple(old) if key is _WHOLE else old)
+                was = structs.struct_of(stage, tuple(old) if key is WHOLE else old)
                 unseen = was is None or (runs and container is locals_ and key not in live_head)
                 spec = self._carry_spec(None if unseen else self._carry_spec(None, was), parts.get(loc, new))
                 if spec is not None:
@@ -215,7 +215,7 @@ class Loops(Control):
         stage.emit(Loop(index_name, start, stop, tuple(stmts), step, "sequential", cond, stage.span))
         for container, key, slot, _ in slots.values():
             value = slot.read(stage)
-            stage.put(container, key, list(value) if key is _WHOLE else value)
+            stage.put(container, key, list(value) if key is WHOLE else value)
         for loc, (container, key, old, new) in body.writes.items():
             if container is locals_ and loc not in slots and new is not MISSING and not same_value(new, old):
                 reason = f"{key!r} is assigned in this loop and its last value is not kept"
@@ -241,7 +241,7 @@ class Loops(Control):
         stage = self.stage
         stage.redo(body)
         found = {
-            loc: structs.struct_of(stage, tuple(new) if key is _WHOLE else new)
+            loc: structs.struct_of(stage, tuple(new) if key is WHOLE else new)
             for loc, (_, key, _, new) in body.writes.items()
         }
         again = stage.close(body.result)
@@ -404,7 +404,7 @@ class Loops(Control):
         for loc, (_, key, slot, _) in slots.items():
             if loc in body.writes:
                 new = body.writes[loc][3]
-                todo.append((slot, tuple(new) if key is _WHOLE else new))
+                todo.append((slot, tuple(new) if key is WHOLE else new))
         while todo:
             for k, (slot, value) in enumerate(todo):
                 mine = _slot_root(slot)
@@ -440,10 +440,10 @@ def _reads(value: Any, name: str) -> bool:
 
 def _flexible(spec: Spec) -> Spec:
     """Numbers in a loop are runtime values from the start."""
-    from .slots import StaticSpec, _as_number
+    from .slots import StaticSpec, as_number
 
     if isinstance(spec, StaticSpec) and isinstance(spec.value, (int, float, complex, bool)):
-        return _as_number(spec)
+        return as_number(spec)
     return spec
 
 

@@ -12,7 +12,7 @@ from wengert.ir.nodes import Const, Expr
 from wengert.ir.types import C128, F64, I64
 
 from . import numeric
-from .builtin import _single
+from .builtin import single
 from .registry import HANDLERS, handles
 from .values import RScalar, contains_runtime
 
@@ -23,7 +23,7 @@ Domain = Callable[[Expr], Expr]
 
 
 def _real(interp: Interp, value: Any) -> Expr:
-    value = _single(interp, interp.resolve(value))
+    value = single(interp, interp.resolve(value))
     s = numeric.as_scalar(value)
     if s.dtype.is_complex:
         raise TypeError("must be real number, not complex")
@@ -133,7 +133,7 @@ def hypot(interp: Interp, *values: Any) -> Any:
 
 def _to_int(fn: Any, op: str) -> None:
     def handler(interp: Interp, value: Any) -> Any:
-        value = _single(interp, value)
+        value = single(interp, value)
         if not isinstance(value, RScalar):
             return interp.native(lambda: fn(value))
         if value.dtype.is_integer:
@@ -219,7 +219,7 @@ def modf(interp: Interp, value: Any) -> Any:
 
 
 def _complex(interp: Interp, value: Any) -> Expr:
-    return build.cast(numeric.as_scalar(_single(interp, value)).expr, C128)
+    return build.cast(numeric.as_scalar(single(interp, value)).expr, C128)
 
 
 def _complex_function(fn: Any, op: str) -> None:

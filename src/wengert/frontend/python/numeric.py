@@ -17,8 +17,8 @@ from wengert.ir.nodes import ZERO, Const, Expr, Op, Select, Var
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 from . import arrays, float_errors
-from .stage import Stage, scalar_const
-from .values import RArray, RScalar
+from .stage import Stage
+from .values import RArray, RScalar, scalar_const
 
 ElementFn = Callable[[Stage, list[Expr]], Expr]
 

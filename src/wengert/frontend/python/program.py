@@ -19,6 +19,7 @@ from .control import ExitNow
 from .externals import Access, Guard, Leaf
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
+from .interpreter import Interpreter
 from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage
 from .subclasses import ARRAY, SubArray, check_sure
 from .values import Choice, Closure, MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
@@ -90,7 +91,7 @@ def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
         if decisions.restarts > MAX_RESTARTS:
             raise Unsupported([Problem(None, "staging does not settle", "simplify the control flow of the program")])
         stage = Stage(decisions)
-        interp = Interp(stage)
+        interp = Interpreter(stage)
         try:
             staged = _attempt(interp, fn, args, kwargs)
         except Restage:

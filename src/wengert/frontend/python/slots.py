@@ -17,9 +17,9 @@ from wengert.ir.types import BOOL, I64, DType
 
 from . import arrays, structs
 from .numeric import as_scalar, join_dtype
-from .stage import Stage, numeric
+from .stage import Stage
 from .structs import Struct
-from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar
+from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar, joins_as_number
 
 MAX_KINDS = 64
 
@@ -152,7 +152,7 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
             return widen(stage, a, spec_of(stage, structs.struct_of(stage, x), False))
         case _:
             pass
-    x, y = _as_number(a), _as_number(b)
+    x, y = as_number(a), as_number(b)
     if isinstance(x, ScalarSpec) and isinstance(y, ScalarSpec):
         dtype = join_dtype(_sample(x), _sample(y))
         return ScalarSpec(dtype, x.python and y.python, (x.wild or y.wild) and dtype is I64)
@@ -195,8 +195,8 @@ def _choice(stage: Stage, a: Spec, b: Spec) -> ChoiceSpec:
 
 def _same_kind(a: Spec, b: Spec) -> bool:
     if isinstance(a, StaticSpec) and isinstance(b, StaticSpec):
-        return a == b or (numeric(a.value) and numeric(b.value))
-    if isinstance(_as_number(a), ScalarSpec) and isinstance(_as_number(b), ScalarSpec):
+        return a == b or (joins_as_number(a.value) and joins_as_number(b.value))
+    if isinstance(as_number(a), ScalarSpec) and isinstance(as_number(b), ScalarSpec):
         return True
     match a, b:
         case (ArraySpec(), ArraySpec()):
@@ -209,8 +209,8 @@ def _same_kind(a: Spec, b: Spec) -> bool:
             return False
 
 
-def _as_number(spec: Spec) -> Spec:
-    if isinstance(spec, StaticSpec) and numeric(spec.value):
+def as_number(spec: Spec) -> Spec:
+    if isinstance(spec, StaticSpec) and joins_as_number(spec.value):
         if isinstance(spec.value, int) and not -(2**63) <= spec.value < 2**63:
             return spec
         s = as_scalar(spec.value)
@@ -415,7 +415,7 @@ class ChoiceSlot(Slot):
                 tag = build.select(build.eq(value.tag, build.i64(k)), build.i64(places[k]), tag)
             stage.store_cell(self.tag, stage.let(tag))
             for k, (place, a) in enumerate(zip(places, value.alternatives, strict=True)):
-                if isinstance(a, RScalar) or numeric(a):
+                if isinstance(a, RScalar) or joins_as_number(a):
                     self.parts[place].write(stage, a)
                 elif not isinstance(self.parts[place], StaticSlot):
                     with stage.block() as body:  # arrays exist only where the alternative holds

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, isub, same
 from wengert.errors import Problem, Unsupported
-from wengert.ir import build
 from wengert.ir.nodes import (
     Alloc,
-    Block,
     Buffer,
     Const,
     Declare,
     Expr,
-    Extent,
     Fail,
     Function,
     Growable,
@@ -34,9 +31,12 @@ from wengert.ir.nodes import (
     Var,
     View,
 )
-from wengert.ir.types import BOOL, I64, DType
+from wengert.ir.types import I64, DType
 
-from .values import MISSING, RArray, Root, RScalar
+from .values import MISSING, RArray, Root
+
+if TYPE_CHECKING:
+    from .interp import Interp
 
 
 class Restage(Exception):
@@ -90,11 +90,13 @@ class Snapshot:
 
 
 Written = dict[tuple[int, Any], tuple[Any, Any, Any]]  # (id of a container, key): (container, key, old value)
-_WHOLE = "<contents>"  # journal key of a list's whole contents
+WHOLE = "<contents>"  # journal key of a list's whole contents
 
 
 class Stage:
-    """Emission and state. One per attempt."""
+    """Emission and state. One per attempt; `interp` is the interpreter that it serves."""
+
+    interp: Interp
 
     def __init__(self, decisions: Decisions) -> None:
         self.decisions = decisions
@@ -127,7 +129,6 @@ class Stage:
         self.opened: list[tuple[dict[int, RArray], dict[int, RArray]]] = []
         self.owner: dict[str, list[Stmt]] = {}
         self.safe_indices: dict[str, Expr] = {}
-        self.interp: Any = None
         self.definitions: dict[str, Expr] = {}
         self.keep_alive: list[Any] = []
         self.loop_vars: dict[str, Any] = {}
@@ -278,7 +279,7 @@ class Stage:
 
     def mutate(self, items: list[Any]) -> list[Any]:
         """Announce a change of a static list; returns it for changing."""
-        self._note(items, _WHOLE, list(items))
+        self._note(items, WHOLE, list(items))
         return items
 
     def freeze(self, container: Any) -> None:
@@ -351,7 +352,7 @@ class Stage:
             self.made[-1] |= made
         stmts = self.blocks.pop()
         writes = {
-            loc: (c, k, old, list(c) if k is _WHOLE else c.get(k, MISSING)) for loc, (c, k, old) in written.items()
+            loc: (c, k, old, list(c) if k is WHOLE else c.get(k, MISSING)) for loc, (c, k, old) in written.items()
         }
         self._undo(written)
         self.stored_as, self.pending = self.opened.pop()
@@ -384,7 +385,7 @@ class Stage:
             self.replaying = previous
 
     def _put(self, container: Any, key: Any, value: Any) -> None:
-        if key is _WHOLE:
+        if key is WHOLE:
             self.mutate(container)[:] = value
         elif value is MISSING:
             if key in container:
@@ -395,7 +396,7 @@ class Stage:
     @staticmethod
     def _undo(written: Written) -> None:
         for container, key, old in written.values():
-            if key is _WHOLE:
+            if key is WHOLE:
                 container[:] = old
             elif old is MISSING:
                 container.pop(key, None)
@@ -582,39 +583,3 @@ def _variables(expr: Expr) -> list[Var]:
             return [v for a in args for v in _variables(a)]
         case _:
             return []
-
-
-def pure_lets(stmts: list[Stmt] | Block) -> bool:
-    """Whether a block only names values: it may then run whether or not its branch is taken."""
-    return all(isinstance(s, Let) and not _has_load(s.value) for s in stmts)
-
-
-def _has_load(expr: Expr) -> bool:
-    match expr:
-        case Load():
-            return bool(expr.index)
-        case Op(name, args):
-            return name in ("floordiv", "mod", "addc", "subc", "mulc") or any(_has_load(a) for a in args)
-        case _:
-            return not isinstance(expr, (Const, Var, Extent)) and any(
-                _has_load(getattr(expr, f)) for f in ("cond", "then", "orelse", "value") if hasattr(expr, f)
-            )
-
-
-def numeric(value: Any) -> bool:
-    """Whether a value joins as a number."""
-    plain = isinstance(value, (bool, int, float, complex)) and not hasattr(value, "__dict__")
-    return plain or isinstance(value, RScalar)
-
-
-def scalar_const(value: bool | int | float | complex) -> Const:
-    """The constant of a Python number."""
-    match value:
-        case bool():
-            return Const(value, BOOL)
-        case int():
-            return build.const(value, I64)
-        case float():
-            return build.const(value, DType.F64)
-        case _:
-            return build.const(value, DType.C128)

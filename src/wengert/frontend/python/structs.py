@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .stage import _WHOLE, Stage
+from .stage import WHOLE, Stage
 from .values import Choice, Closure, MaybeUnbound, RArray
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
 
 def _items(container: Any, writes: Writes) -> dict[Any, Any]:
     if isinstance(container, list):
-        whole = writes.get((id(container), _WHOLE))
+        whole = writes.get((id(container), WHOLE))
         return dict(enumerate(container if whole is None else whole[3]))
     items = dict(container)
     for (owner, key), (_, _, _, new) in writes.items():

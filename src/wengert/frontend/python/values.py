@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wengert.ir.nodes import Expr, Span
-from wengert.ir.types import DType
+from wengert.ir import build
+from wengert.ir.nodes import Const, Expr, Span
+from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 Element = Callable[[Sequence[Expr]], Expr]
 
@@ -152,6 +153,15 @@ class RRange:
     wild: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RIter:
+    """An iterable of run-time length: its length and its elements by position."""
+
+    length: Expr
+    get: Callable[[Expr], Any]
+    source: RList | None = None  # a growing list: it must not change its length meanwhile
+
+
 class Missing:
     """The value of an unbound location."""
 
@@ -185,3 +195,22 @@ def contains_runtime(value: object, depth: int = 4) -> bool:
     if isinstance(value, slice):
         return any(contains_runtime(v, 1) for v in (value.start, value.stop, value.step))
     return False
+
+
+def joins_as_number(value: object) -> bool:
+    """Whether a value that meets another at a join does so as a number."""
+    plain = isinstance(value, (bool, int, float, complex)) and not hasattr(value, "__dict__")
+    return plain or isinstance(value, RScalar)
+
+
+def scalar_const(value: bool | int | float | complex) -> Const:
+    """The constant of a Python number."""
+    match value:
+        case bool():
+            return Const(value, BOOL)
+        case int():
+            return build.const(value, I64)
+        case float():
+            return build.const(value, F64)
+        case _:
+            return build.const(value, C128)

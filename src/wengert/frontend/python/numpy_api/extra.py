@@ -16,8 +16,7 @@ from wengert.ir.types import BOOL, I64
 from .. import arrays, index, numeric
 from ..registry import CALLABLES, handles
 from ..stage import Stage
-from ..statements import RIter
-from ..values import RArray, RScalar
+from ..values import RArray, RIter, RScalar
 from . import programs
 from .common import (
     array,

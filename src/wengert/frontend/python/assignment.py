@@ -1,0 +1,160 @@
+"""Assignment: targets, unpacking, augmented assignment, del."""
+
+from __future__ import annotations
+
+import ast
+import types
+from typing import Any
+
+import numpy as np
+
+from . import arrays, index, numeric
+from .frame import PyRaise
+from .interp import Interp
+from .operators import SYMBOLS
+from .subclasses import SubArray, array_of, defined
+from .values import (
+    Choice,
+    RArray,
+    RList,
+    RScalar,
+)
+
+_ITEM_METHODS = ("__getitem__", "__setitem__")
+
+
+class Assignment(Interp):
+    """Mixed into the interpreter."""
+
+    def assign(self, target: ast.expr, value: Any) -> None:
+        match target:
+            case ast.Name(id=name):
+                self.store_name(name, self.settle(value, name))
+            case ast.Tuple(elts=elts) | ast.List(elts=elts):
+                self.unpack(elts, value)
+            case ast.Attribute(value=owner, attr=attr):
+                self.set_attribute(self.eval(owner), attr, value)
+            case ast.Subscript(value=owner, slice=key):
+                self.set_item(self.eval(owner), self.eval(key), value)
+            case ast.Starred(value=inner):
+                self.assign(inner, self.new_list(inner, list(value)))
+            case _:
+                raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
+
+    def unpack(self, elts: list[ast.expr], value: Any) -> None:
+        value = self.resolve(value)
+        if isinstance(value, Choice):
+            raise self.stage.refuse("a value of several possible kinds is unpacked", "test its kind first")
+        if isinstance(value, (RArray, RList)):
+            n = self.stage.static_int(self.length(value), "the number of values to unpack")
+            items = [self.get_item(value, k) for k in range(n)]
+        else:
+            items = self.static_iterable(value)
+        stars = [k for k, e in enumerate(elts) if isinstance(e, ast.Starred)]
+        if stars:
+            k, rest = stars[0], len(elts) - stars[0] - 1
+            if len(items) < len(elts) - 1:
+                counts = f"expected at least {len(elts) - 1}, got {len(items)}"
+                raise PyRaise(ValueError(f"not enough values to unpack ({counts})"))
+            middle = items[k : len(items) - rest]
+            items = [*items[:k], self.new_list(elts[k], middle), *items[len(items) - rest :]]
+            elts = [e.value if isinstance(e, ast.Starred) else e for e in elts]
+        if len(items) != len(elts):
+            word = "too many" if len(items) > len(elts) else "not enough"
+            raise PyRaise(ValueError(f"{word} values to unpack (expected {len(elts)}, got {len(items)})"))
+        for e, v in zip(elts, items, strict=True):
+            self.assign(e, v)
+
+    def aug_assign(self, target: ast.expr, op: ast.operator, value_node: ast.expr) -> None:
+        symbol = SYMBOLS[type(op)]
+        match target:
+            case ast.Name(id=name):
+                old = self.load_name(name)
+                new = self.in_place(symbol, old, self.eval(value_node))
+                if new is not old or not isinstance(old, (RArray, list)):
+                    self.store_name(name, self.settle(new, name))
+            case ast.Attribute(value=owner_node, attr=attr):
+                owner = self.eval(owner_node)
+                old = self.get_attribute(owner, attr)
+                new = self.in_place(symbol, old, self.eval(value_node))
+                if new is not old or not isinstance(old, RArray):
+                    self.set_attribute(owner, attr, self.settle(new, attr))
+            case ast.Subscript(value=owner_node, slice=key_node):
+                owner, key = self.resolve(self.eval(owner_node)), array_of(self.resolve(self.eval(key_node)))
+                if isinstance(owner, SubArray) and not any(defined(self, owner, n) for n in _ITEM_METHODS):
+                    owner = array_of(owner)
+                if isinstance(owner, RArray) and symbol != "@" and not index.is_advanced(key):
+                    self.update_elements(owner, key, symbol, value_node)
+                    return
+                old = self.settle(self.get_item(owner, key))
+                self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
+            case _:
+                raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
+
+    def update_elements(self, owner: RArray, key: Any, symbol: str, value_node: ast.expr) -> None:
+        """owner[key] symbol= value, for a key that gives a view. Python reads the old elements before it evaluates the
+        value: that shows only for a single element that the value's evaluation changes."""
+        view = index.getitem_for_update(self.stage, owner, key)
+        calls = view.rank == 0 and any(isinstance(n, (ast.Call, ast.Attribute)) for n in ast.walk(value_node))
+        old = self.get_item(owner, key) if calls else None
+        with self.stage.log_stores() as stored:
+            value = array_of(self.resolve(self.eval(value_node)))
+        if calls and any(arrays.may_alias(view.root, root) for root in stored):
+            self.set_item(owner, key, self.in_place(symbol, old, value))
+            return
+        if isinstance(value, (list, tuple, np.ndarray)):
+            value = self.as_array(value)
+        if isinstance(value, Choice):
+            reason = "a value of several possible kinds is stored into an array"
+            raise self.stage.refuse(reason, "test its kind first")
+        index.update(self.stage, view, symbol, value)
+
+    def in_place(self, symbol: str, old: Any, value: Any) -> Any:
+        """old symbol= value: arrays and lists change in place, anything else gives a new value."""
+        old, value = self.resolve(old), self.resolve(value)
+        names = {"+": "__iadd__", "-": "__isub__", "*": "__imul__", "/": "__itruediv__"}
+        if isinstance(old, SubArray) and symbol != "@" and defined(self, old, names.get(symbol, "")) is None:
+            self.in_place(symbol, array_of(old), value)
+            return old
+        if isinstance(old, RArray) and symbol != "@":
+            value = array_of(value)
+            if isinstance(value, (list, tuple, np.ndarray, RList)):
+                value = self.as_array(value)
+            if isinstance(value, (RArray, RScalar)) or numeric.is_number(value):
+                index.update(self.stage, old, symbol, value)
+                return old
+        if isinstance(old, list) and symbol == "+":
+            self.call_method(old, "extend", [value], {})
+            return old
+        if isinstance(old, RList):
+            if symbol != "+":
+                raise self.stage.refuse(f"{symbol}= of a list that grows at run time", "use np.array(list)")
+            self.call_method(old, "extend", [value], {})
+            return old
+        method = getattr(type(old), names.get(symbol, ""), None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [old, value], {})
+        return self.binary(symbol, old, value)
+
+    def delete(self, target: ast.expr) -> None:
+        match target:
+            case ast.Name(id=name):
+                self.load_name(name)
+                self.stage.delete(self.frame.locals, name)
+            case ast.Subscript(value=owner_node, slice=key_node):
+                owner, key = self.eval(owner_node), self.eval(key_node)
+                if isinstance(owner, dict):
+                    self.native(lambda: owner[key])
+                    self.stage.delete(owner, self.static_key(key))
+                elif isinstance(owner, list):
+                    items = list(owner)
+                    self.native(lambda: items.__delitem__(key))
+                    self.stage.mutate(owner)[:] = items
+                else:
+                    raise self.stage.refuse("deleting from this object is not supported", "build a new one instead")
+            case ast.Attribute(value=owner_node, attr=attr):
+                owner = self.eval(owner_node)
+                self.get_attribute(owner, attr)
+                self.stage.delete(owner.__dict__, attr)
+            case _:
+                raise self.stage.refuse("this del is not supported", "assign None instead")

@@ -1,0 +1,80 @@
+"""The staging interpreter, put together from its parts."""
+
+from __future__ import annotations
+
+import ast
+from typing import final
+
+from . import builtin, iterables, mathlib, numpy_api
+from .assignment import Assignment
+from .calls import Calls
+from .comprehensions import Comprehensions
+from .exceptions import Exceptions
+from .expressions import Expressions
+from .externals import Externals
+from .functions import Functions
+from .items import Items
+from .iteration import Iteration
+from .lists import Lists
+from .loops import Loops
+from .names import Names
+from .objects import Objects
+from .operators import Operators
+from .stage import Stage
+from .statements import Statements
+
+_comprehensions: dict[ast.AST, ast.FunctionDef] = {}
+
+
+@final
+class Interpreter(
+    Loops,
+    Iteration,
+    Statements,
+    Assignment,
+    Exceptions,
+    Expressions,
+    Operators,
+    Items,
+    Names,
+    Calls,
+    Objects,
+    Functions,
+    Comprehensions,
+    Lists,
+):
+    """Evaluates one call."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        stage.interp = self
+        self.externals = Externals(stage)
+        self.frames = []
+        self.frames_by_locals = {}
+        self.bodies = []
+        self.loops = []
+        self.handlers = []
+        self.caught = []
+        self.iterated = []
+        self.boxes = []
+        self.short = None
+        self.loop_left = None
+        self.assumed = {}
+        self.call_node = None
+        self.name_hint = "t"
+        self.current_list_node = None
+        self.carried = {}
+        self.containers = {}
+        self.list_nodes = {}
+        self.comprehensions = _comprehensions
+        self.nesting = {}
+        self.active = []
+        self.sizes = {}
+        self.ir_functions = {}
+        self.has_subclasses = False
+        self.changed_outside = []
+        self.sources = {}
+
+
+HANDLERS_OF = (builtin, iterables, mathlib, numpy_api)
+"""The modules that register handlers when they are imported."""

@@ -1,0 +1,176 @@
+"""Items: owner[key], read and assigned."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import Unsupported
+from wengert.ir import build
+from wengert.ir.types import BOOL, I64
+
+from . import builtin, index, numeric, subclasses
+from .frame import PyRaise
+from .interp import Interp
+from .slots import MAX_KINDS
+from .subclasses import SubArray
+from .values import (
+    Choice,
+    RArray,
+    RList,
+    RRange,
+    RScalar,
+)
+
+
+class Items(Interp):
+    """Mixed into the interpreter."""
+
+    def get_item(self, owner: Any, key: Any) -> Any:
+        owner, key = self.resolve(owner), self.resolve(key)
+        if isinstance(owner, Choice):
+            return self.over_choice(lambda o: self.get_item(o, key), owner)
+        inner = _choice_in(key) if isinstance(owner, RArray) else None
+        if inner is not None:
+            return self.over_choice(lambda c: self.get_item(owner, _replaced(key, inner, c)), inner)
+        key = subclasses.array_of(key)
+        match owner:
+            case SubArray() if subclasses.defined(self, owner, "__getitem__") is None:
+                return subclasses.like(self, self.get_item(subclasses.array_of(owner), key), owner)
+            case RArray():
+                return index.getitem(self.stage, owner, key)
+            case RList():
+                return self.list_item(owner, key)
+            case RScalar():
+                return self.item_of_number(owner, key)
+            case RRange():
+                at = index.normalise(self.stage, index.as_index(key), self.range_length(owner))
+                return RScalar(build.add(owner.start, build.mul(at, owner.step_expr)), True, owner.wild)
+            case np.ndarray():
+                return self.get_item(self.as_array(owner), key)
+            case _:
+                pass
+        if isinstance(key, RScalar) and isinstance(owner, (list, tuple, str, range)):
+            try:
+                key = self.stage.static_int(build.cast(key.expr, I64), "the position in a Python list or tuple")
+            except Unsupported:
+                if len(owner) > MAX_KINDS or not hasattr(owner, "__len__"):
+                    raise
+                return self.selected(owner, key)
+        elif isinstance(key, slice) and isinstance(owner, (list, tuple, str)):
+            key = self.static_slice(key)
+        elif isinstance(owner, dict):
+            key = self.static_key(key)
+        method = getattr(type(owner), "__getitem__", None)
+        if isinstance(method, types.FunctionType):
+            return self.call(method, [owner, key], {})
+        result = self.native(lambda: owner[key])
+        if isinstance(result, list) and isinstance(key, slice):
+            self.stage.note_created(result)
+        return self.use(result, "item", ("KeyError", repr(key)))
+
+    def item_of_number(self, owner: RScalar, key: Any) -> Any:
+        """A NumPy scalar takes a mask of one bool, Ellipsis or an empty tuple as index."""
+        if owner.python:
+            raise PyRaise(TypeError(f"'{builtin.type_of(owner).__name__}' object is not subscriptable"))
+        if key == () or key is Ellipsis:
+            return owner if key == () else self.as_array(owner)
+        if isinstance(key, (bool, np.bool_)) or (isinstance(key, RScalar) and key.dtype is BOOL):
+            array, mask = (self.call(np.reshape, [self.as_array(v), (1,)], {}) for v in (owner, key))
+            return self.get_item(array, mask)
+        raise PyRaise(IndexError("invalid index to scalar variable."))
+
+    def selected(self, owner: Any, key: RScalar) -> Any:
+        """The element of a static sequence at a position computed from run-time data."""
+        at = index.normalise(self.stage, index.as_index(key), build.i64(len(owner)))
+        items = [self.resolve(v) for v in owner]
+        numbers = [numeric.as_scalar(v) for v in items if isinstance(v, RScalar) or numeric.is_number(v)]
+        if items and len(numbers) == len(items) and len({(n.dtype, n.python) for n in numbers}) == 1:
+            cell = index.getitem(self.stage, self.as_array(items), RScalar(at, True))
+            return RScalar(cell.expr, numbers[0].python, numbers[0].python and numbers[0].dtype is I64)
+        return Choice(self.stage.let(at, "place"), tuple(items))
+
+    def static_slice(self, s: slice) -> slice:
+        return slice(*(self.known_int(p, "a slice bound of a Python list") for p in (s.start, s.stop, s.step)))
+
+    def static_key(self, key: Any) -> Any:
+        """A dictionary key: must be static."""
+        key = self.resolve(key)
+        if isinstance(key, RScalar):
+            if key.dtype is I64:
+                return self.stage.static_int(key.expr, "a dictionary key")
+            reason = "a dictionary is indexed by a run-time number"
+            raise self.stage.refuse(reason, "use strings or integers known beforehand as keys")
+        if isinstance(key, tuple):
+            return tuple(self.static_key(k) for k in key)
+        return key
+
+    def set_item(self, owner: Any, key: Any, value: Any) -> None:
+        owner, key = self.resolve(owner), subclasses.array_of(self.resolve(key))
+        if isinstance(owner, SubArray) and subclasses.defined(self, owner, "__setitem__") is None:
+            owner = subclasses.array_of(owner)
+        match owner:
+            case RArray():
+                value = subclasses.array_of(self.resolve(value))
+                if isinstance(value, (list, tuple, RList)):
+                    value = self.as_array(value)
+                value = self.resolve(value)
+                if isinstance(value, Choice):
+                    self.over_choice(lambda v: self.set_item(owner, key, v), value)
+                    return
+                index.setitem(self.stage, owner, key, value)
+            case RList():
+                self.set_list_item(owner, key, value)
+            case list():
+                if isinstance(key, RScalar):
+                    try:
+                        key = self.stage.static_int(key.expr, "the position in a Python list")
+                    except Unsupported:
+                        if len(owner) > MAX_KINDS:
+                            raise
+                        self.set_selected(owner, key, value)
+                        return
+                if isinstance(key, slice):
+                    key = self.static_slice(key)
+                    value = self.static_iterable(value)
+                items = list(owner)
+                self.native(lambda: items.__setitem__(key, self.settle(value) if not isinstance(key, slice) else value))
+                self.stage.mutate(owner)[:] = items
+            case dict():
+                self.stage.write(owner, self.static_key(key), self.settle(value))
+            case _:
+                method = getattr(type(owner), "__setitem__", None)
+                if not isinstance(method, types.FunctionType):
+                    raise PyRaise(TypeError(f"'{type(owner).__name__}' object does not support item assignment"))
+                self.call(method, [owner, key, value], {})
+
+    def set_selected(self, owner: list[Any], key: RScalar, value: Any) -> None:
+        """Assign to the element of a static list at a position computed from run-time data."""
+        at = self.stage.let(index.normalise(self.stage, index.as_index(key), build.i64(len(owner))), "place")
+        value = self.settle(value)
+        items = [
+            self.conditional(self.stage.let(build.eq(at, build.i64(k))), lambda: value, lambda old=old: old)  # type: ignore[misc]
+            for k, old in enumerate(owner)
+        ]
+        self.stage.mutate(owner)[:] = items
+
+
+def _choice_in(key: Any) -> Choice | None:
+    """A value of several possible kinds in an index."""
+    if isinstance(key, Choice):
+        return key
+    parts = key if isinstance(key, tuple) else (key.start, key.stop, key.step) if isinstance(key, slice) else ()
+    return next((found for p in parts if (found := _choice_in(p)) is not None), None)
+
+
+def _replaced(key: Any, old: Choice, new: Any) -> Any:
+    """The index with `new` in place of `old`."""
+    if key is old:
+        return new
+    if isinstance(key, tuple):
+        return tuple(_replaced(k, old, new) for k in key)
+    if isinstance(key, slice):
+        return slice(*(_replaced(k, old, new) for k in (key.start, key.stop, key.step)))
+    return key

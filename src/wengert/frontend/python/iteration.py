@@ -1,0 +1,327 @@
+"""for and while: unrolled or as loops at run time; what can be iterated over."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.analysis.affine import constant, evaluate, iadd, imul, isub
+from wengert.errors import Unsupported
+from wengert.ir import build
+from wengert.ir.nodes import ONE, ZERO, Const, Expr, Load, Var
+from wengert.ir.types import BOOL, F64, I64
+
+from . import arrays, index
+from .control import ExitNow, Path, PreferUnroll, Target
+from .frame import PyRaise
+from .interp import Interp
+from .lists import sure_keys
+from .source import assigned, liveness_of, scope_of
+from .stage import NeedLeafStatic, NeedStatic, Restage
+from .subclasses import SubArray, array_of, defined, like
+from .values import (
+    Choice,
+    RArray,
+    RIter,
+    RList,
+    RRange,
+    RScalar,
+)
+
+MAX_UNROLL = 4096
+FEW = 16  # a list of floats longer than this is looped over at run time
+
+
+class Iteration(Interp):
+    """Mixed into the interpreter."""
+
+    def index_hint(self, node: ast.AST) -> str:
+        match node:
+            case ast.For(target=ast.Name(id=name)):
+                return name if name != "_" else "i"
+            case _:
+                return "it"
+
+    def loop_sets(self, node: ast.For | ast.While) -> tuple[set[str], set[str], frozenset[str]]:
+        live = liveness_of(self.frame.node)
+        everything = scope_of(self.frame.node).local
+        return live.head.get(node, everything), live.after.get(node, everything), assigned(node)
+
+    def exec_for(self, node: ast.For) -> bool:
+        source = self.resolve(self.eval(node.iter))
+        iterable = self.iterable(source)
+        if isinstance(source, list):
+            iterable = source  # what the body appends is iterated over too
+        if isinstance(iterable, RRange) and (node in self.stage.unrolled or self._tiny(iterable)):
+            step = self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
+            start = self.stage.static_int(iterable.start, "a bound of an unrolled range")
+            stop = self.stage.static_int(iterable.stop, "a bound of an unrolled range")
+            iterable = list(range(start, stop, step))
+        elif isinstance(iterable, RIter) and (node in self.stage.unrolled or constant(iterable.length) in (0, 1)):
+            n = self.stage.static_int(iterable.length, "the length of an unrolled loop")
+            iterable = [iterable.get(Const(k, I64)) for k in range(n)]
+        if isinstance(iterable, (RRange, RIter)):
+            return self.runtime_for(node, iterable)
+        if len(iterable) > FEW and node not in self.stage.unrolled and all(_is_float(v) for v in iterable):
+            done = self.attempt_rolled(node, iterable)
+            if done is not None:
+                return done
+        return self.unrolled_for(node, iterable)
+
+    def attempt_rolled(self, node: ast.For, items: list[Any]) -> bool | None:
+        """Loop over a longer list of floats as over an array, if the body allows it."""
+        stage = self.stage
+        mark, problems = self.mark(), len(stage.problems)
+        array = self.as_array(list(items))
+
+        def element(i: Expr) -> RScalar:
+            return RScalar(index.getitem(stage, array, RScalar(i, True)).expr, True)
+
+        try:
+            falls = self.runtime_for(node, RIter(array.shape[0], element))
+        except (Restage, NeedStatic, NeedLeafStatic, PreferUnroll, ExitNow, PyRaise):
+            raise
+        except Exception as error:
+            if not isinstance(error, Unsupported) and len(stage.problems) == problems:
+                raise
+            falls = None  # what fails after a first problem is not news
+        if falls is None or len(stage.problems) > problems:
+            self.rollback(mark)
+            del stage.problems[problems:]
+            stage.unrolled.add(node)
+            return None
+        return falls
+
+    def _tiny(self, r: RRange) -> bool:
+        if r.step is None or constant(isub(r.stop, r.start)) is None:
+            return False
+        n = constant(self.range_length(r))
+        return n is not None and n <= 1
+
+    def unrolled_for(self, node: ast.For, items: list[Any]) -> bool:
+        if len(items) > MAX_UNROLL:
+            reason = f"this loop over {len(items)} Python objects would be unrolled"
+            raise self.stage.refuse(reason, "loop over an array or a range instead")
+        leaving = self.target("break")
+
+        def run() -> bool:
+            for count, item in enumerate(items):
+                if count > MAX_UNROLL:
+                    raise self.stage.refuse("a list grows while it is iterated over", "iterate over a copy")
+                turn = self.target("continue")
+
+                def iteration(item: Any = item, turn: Target = turn) -> bool:
+                    self.assign(node.target, item)
+                    self.loops.append((leaving, turn))
+                    try:
+                        return self.exec_block(node.body)
+                    finally:
+                        self.loops.pop()
+
+                path = self.body(iteration)
+                outer = frozenset(t for t in path.exits if t is not turn)
+                if not path.falls and turn not in path.exits:
+                    self.bodies[-1].exits |= outer
+                    return False
+                self.guard(outer)
+            if node.orelse:
+                return self.exec_block(node.orelse)
+            return True
+
+        path = self.body(run)
+        return self.after(path, leaving)
+
+    def after(self, path: Path, *inner: Target) -> bool:
+        """Go on after a construct whose own targets are `inner`."""
+        outer = frozenset(t for t in path.exits if t not in inner)
+        if not path.falls and not any(t in path.exits for t in inner):
+            self.bodies[-1].exits |= outer
+            return False
+        self.guard(outer)
+        return True
+
+    def runtime_for(self, node: ast.For, iterable: RRange | RIter) -> bool:
+        live_head, live_after, names = self.loop_sets(node)
+        stage = self.stage
+        mark = self.mark()
+        start, stop, step, item = self.turns(iterable)
+
+        def enter(i: Expr) -> None:
+            self.assign(node.target, item(i))
+
+        def body() -> bool:
+            self.iterated.append(iterable.source if isinstance(iterable, RIter) else None)
+            try:
+                return self.exec_block(node.body)
+            finally:
+                self.iterated.pop()
+
+        try:
+            path = self.loop(node, start, stop, step, enter, None, body, live_head, live_after, names)
+        except PreferUnroll as wish:
+            if wish.node is not node:
+                raise
+            self.rollback(mark)
+            stage.unrolled.add(node)
+            return self.exec_for(node)
+        except NeedStatic as need:
+            if stage.loop_vars.get(need.variable) is not node:
+                raise
+            if constant(isub(stop, start)) is None and not self._known(isub(stop, start)):
+                outer = stage.loop_index_in(isub(stop, start))
+                if outer is not None:
+                    raise NeedStatic(outer, need.reason) from None
+                raise stage.refuse(
+                    f"{need.reason} must be known before the program runs, but it depends on this loop's index",
+                    "use arrays instead of Python lists inside the loop, or a loop over a constant range",
+                ) from None
+            self.rollback(mark)
+            stage.unrolled.add(node)
+            return self.exec_for(node)
+        return self.loop_end(node, path)
+
+    def turns(self, iterable: RRange | RIter) -> tuple[Expr, Expr, int, Callable[[Expr], Any]]:
+        """Start, stop and step of the loop over an iterable, and the element for a loop index."""
+        if isinstance(iterable, RIter):
+            return ZERO, iterable.length, 1, iterable.get
+        if iterable.step is not None:
+            return iterable.start, iterable.stop, iterable.step, lambda i: RScalar(i, True)
+        first, stride = iterable.start, iterable.step_expr
+        return ZERO, self.range_length(iterable), 1, lambda i: RScalar(iadd(first, imul(stride, i)), True)
+
+    def _known(self, expr: Expr) -> bool:
+        return evaluate(self.stage.expand(expr), self.stage.concrete) is not None
+
+    def loop_end(self, node: ast.For | ast.While, path: Path) -> bool:
+        """The else clause and what exits of the loop lead further out."""
+        broke = self.loop_left
+        if not path.falls:
+            self.bodies[-1].exits |= path.exits
+            return False
+        self.guard(path.exits)
+        if not node.orelse:
+            return True
+        if broke is None:
+            return self.exec_block(node.orelse)
+        flag = self.stage.let(Load(broke.flag.name, (), broke.flag.dtype))
+        return self.branch(flag, lambda: True, lambda: self.exec_block(node.orelse))
+
+    def exec_while(self, node: ast.While) -> bool:
+        live_head, live_after, names = self.loop_sets(node)
+
+        def enter(_: Expr) -> None:
+            """A while loop has no target."""
+
+        def test() -> Expr:
+            cond = self.truth(self.eval(node.test))
+            return Const(cond, BOOL) if isinstance(cond, bool) else cond
+
+        def body() -> bool:
+            return self.exec_block(node.body)
+
+        always = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        tested = None if always else test
+        path = self.loop(node, ZERO, None, 1, enter, tested, body, live_head, live_after, names)
+        return self.loop_end(node, path)
+
+    def positions(self, it: RRange | RIter) -> tuple[Expr, Callable[[Expr], Any]]:
+        """The length and the elements by position."""
+        if isinstance(it, RRange):
+            return self.range_length(it), lambda i: RScalar(iadd(it.start, imul(it.step_expr, i)), True, it.wild)
+        return it.length, it.get
+
+    def range_length(self, r: RRange) -> Expr:
+        """The number of elements of a run-time range."""
+        stage = self.stage
+        if r.step == 1:
+            distance = isub(r.stop, r.start)
+            return distance if stage.nonnegative(distance) else self.counted(build.max_(distance, ZERO))
+        if r.step is not None:
+            distance = isub(r.stop, r.start) if r.step > 0 else isub(r.start, r.stop)
+            size = abs(r.step)
+            value = constant(distance)
+            if value is not None:
+                return Const(max(0, -(-value // size)), I64)
+            turns = build.op("floordiv", iadd(distance, Const(size - 1, I64)), Const(size, I64))
+            return self.counted(build.max_(turns, ZERO))
+        step = stage.let(r.step_expr, "step")
+        stage.fail_if(stage.let(build.eq(step, ZERO)), "ValueError", "range() arg 3 must not be zero")
+        up = build.gt(step, ZERO)
+        distance = build.select(up, isub(r.stop, r.start), isub(r.start, r.stop))
+        size_ = build.op("abs", step)
+        turns = build.op("floordiv", build.sub(build.add(distance, size_), ONE), build.max_(size_, ONE))
+        return self.counted(build.max_(turns, ZERO))
+
+    def counted(self, value: Expr) -> Expr:
+        named = self.stage.let(value, "count")
+        if isinstance(named, Var):
+            self.stage.facts.assume(named, 0)
+        return named
+
+    def length(self, value: Any) -> Any:
+        if isinstance(value, RArray):
+            if value.rank == 0:
+                raise PyRaise(TypeError("len() of unsized object"))
+            return value.shape[0]
+        return self.list_length(value)
+
+    def iterable(self, value: Any) -> Any:
+        """A RRange, RIter or Python list to loop over."""
+        value = self.resolve(value)
+        match value:
+            case RRange() | RIter():
+                return value
+            case range():
+                if len(value) <= 1:
+                    return list(value)
+                return RRange(Const(value.start, I64), Const(value.stop, I64), value.step, Const(value.step, I64))
+            case RArray():
+                if value.rank == 0:
+                    raise PyRaise(TypeError("iteration over a 0-d array"))
+                value = arrays.stored(self.stage, value)
+                return RIter(value.shape[0], lambda i: index.getitem(self.stage, value, RScalar(i, True)))
+            case RList():
+                return RIter(self.list_length(value), lambda i: self.list_item(value, RScalar(i, True)), value)
+            case np.ndarray():
+                return self.iterable(self.as_array(value))
+            case SubArray() if defined(self, value, "__iter__") is None:
+                rows = self.iterable(array_of(value))
+                return RIter(rows.length, lambda i: like(self, rows.get(i), value))
+            case Choice():
+                raise self.stage.refuse("a value of several possible kinds is iterated over", "test its kind first")
+            case _:
+                return self.static_iterable(value)
+
+    def static_iterable(self, value: Any) -> list[Any]:
+        """The elements of something whose length staging must know."""
+        value = self.resolve(value)
+        match value:
+            case list() | tuple() | dict() | set() | frozenset() | str() | range():
+                if isinstance(value, dict):
+                    sure_keys(self.stage, value)
+                return list(value)
+            case RArray() | RList() | RRange() | RIter() | SubArray() if defined(self, value, "__iter__") is None:
+                it = self.iterable(value)
+                if isinstance(it, RRange):
+                    n = self.stage.static_int(self.range_length(it), "the number of elements")
+                    return [RScalar(iadd(it.start, imul(it.step_expr, Const(k, I64))), True) for k in range(n)]
+                try:
+                    n = self.stage.static_int(it.length, "the number of elements")
+                except Unsupported:
+                    if isinstance(value, RList):
+                        self.make_static(value)
+                    raise
+                return [it.get(Const(k, I64)) for k in range(n)]
+            case _:
+                method = getattr(type(value), "__iter__", None)
+                if isinstance(method, types.FunctionType) and not hasattr(value, "_fields"):
+                    return self.static_iterable(self.call(method, [value], {}))
+                return self.native(lambda: list(value))
+
+
+def _is_float(value: Any) -> bool:
+    return type(value) is float or (isinstance(value, RScalar) and value.python and value.dtype is F64)

@@ -1,0 +1,252 @@
+"""Classes, instances and attributes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import inspect
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import structs
+from .externals import Held, Outside
+from .frame import PyRaise
+from .interp import Interp
+from .registry import ATTRIBUTES, METHODS
+from .source import find
+from .subclasses import SubArray, check_sure
+from .subclasses import attribute as instance_attribute
+from .values import (
+    MISSING,
+    BoundMethod,
+    Choice,
+    Closure,
+    RArray,
+    RList,
+    RScalar,
+    RuntimeString,
+    contains_runtime,
+)
+
+LIBRARIES = {
+    "numpy", "scipy", "math", "cmath", "builtins", "operator", "itertools", "functools", "collections", "dataclasses",
+    "enum", "abc", "copy", "types", "typing", "warnings", "logging", "sys", "os", "datetime", "wengert",
+}  # fmt: skip
+
+
+class Objects(Interp):
+    """Mixed into the interpreter."""
+
+    def instantiate(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if issubclass(cls, enum.Enum) or (issubclass(cls, tuple) and cls is not tuple):
+            if issubclass(cls, enum.Enum):
+                args = [self.known_int(a, "the value of an enum") for a in args]
+            return self.native(lambda: cls(*[self.settle(a) for a in args], **kwargs))
+        if issubclass(cls, BaseException):
+            if contains_runtime(args) or any(isinstance(a, RuntimeString) for a in args):
+                text = next((a for a in args if isinstance(a, RuntimeString)), RuntimeString("", ()))
+                return PyRaise(cls, text)
+            return self.native(lambda: cls(*args, **kwargs))
+        init, new = cls.__init__, cls.__new__
+        static = not contains_runtime(args) and not contains_runtime(kwargs)
+        if static and of_library(cls) and not isinstance(init, types.FunctionType):
+            return self.adopt(self.native(lambda: cls(*args, **kwargs)))
+        if isinstance(new, types.FunctionType):
+            obj = self.call(new, [cls, *args], kwargs)
+        elif new is object.__new__:
+            obj = self.native(lambda: object.__new__(cls))
+        else:
+            reason = f"a {cls.__module__}.{cls.__qualname__} is made of run-time data"
+            raise self.stage.refuse(reason, "use arrays, numbers, lists and tuples")
+        if hasattr(obj, "__dict__"):
+            self.stage.note_created(obj.__dict__)
+        self.stage.keep_alive.append(obj)
+        if dataclasses.is_dataclass(cls) and isinstance(init, types.FunctionType) and find(init) is None:
+            self.dataclass_init(cls, obj, args, kwargs)
+        elif isinstance(init, types.FunctionType):
+            self.call(init, [obj, *args], kwargs)
+        elif (args or kwargs) and not isinstance(new, types.FunctionType):
+            raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
+        return obj
+
+    def dataclass_init(self, cls: Any, obj: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """The generated __init__ of a dataclass."""
+        fields = [f for f in dataclasses.fields(cls) if f.init]
+        positional = [f.name for f in fields if not f.kw_only]
+        if len(args) > len(positional):
+            counts = f"takes {len(positional)} positional arguments but {len(args)} were given"
+            raise PyRaise(TypeError(f"{cls.__name__}() {counts}"))
+        values = {**dict(zip(positional, args, strict=False)), **kwargs}
+        for f in dataclasses.fields(cls):
+            if f.name in values and f.init:
+                value = values.pop(f.name)
+            elif f.default is not dataclasses.MISSING:
+                value = f.default
+                if not isinstance(value, (int, float, str)):
+                    value = self.externals.wrap(value, ("default", Held(cls), f.name), f.name)
+            elif f.default_factory is not dataclasses.MISSING:
+                value = self.call(f.default_factory, [], {})
+            elif f.init:
+                raise PyRaise(TypeError(f"{cls.__name__}() missing required argument: '{f.name}'"))
+            else:
+                continue
+            self.stage.write(obj.__dict__, f.name, self.settle(value, f.name))
+        if values:
+            raise PyRaise(TypeError(f"{cls.__name__}() got an unexpected keyword argument '{next(iter(values))}'"))
+        post = getattr(cls, "__post_init__", None)
+        if post is not None:
+            self.call(post, [obj], {})
+
+    def get_attribute(self, owner: Any, name: str) -> Any:
+        owner = self.resolve(owner)
+        match owner:
+            case Choice():
+                return self.over_choice(lambda o: self.get_attribute(o, name), owner)
+            case SubArray() if name not in owner.__dict__ and name not in type(owner).__dict__:
+                return instance_attribute(self, owner, name)
+            case SubArray():
+                check_sure(self, owner, f"the attribute {name!r}")
+            case RArray() | RScalar():
+                if name in ATTRIBUTES:
+                    return ATTRIBUTES[name](self, owner)
+                if name in METHODS or isinstance(owner, RScalar):
+                    return BoundMethod(owner, name)
+                if hasattr(np.ndarray, name):
+                    reason = f"the attribute .{name} of an array is not supported"
+                    raise self.stage.refuse(reason, "use NumPy's functions")
+                raise PyRaise(AttributeError(f"'numpy.ndarray' object has no attribute '{name}'"))
+            case RList() | np.ufunc() | list() | dict() | set():
+                if isinstance(owner, np.ufunc) and name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
+                    return getattr(owner, name)
+                if type(owner) in (list, dict, set, RList) or isinstance(owner, np.ufunc):
+                    return BoundMethod(owner, name)
+            case np.ndarray():
+                return self.get_attribute(self.as_array(owner), name)
+            case Closure():
+                if name in owner.attributes:
+                    return owner.attributes[name]
+                if name in ("__name__", "__qualname__"):
+                    return owner.name
+                raise PyRaise(AttributeError(f"'function' object has no attribute '{name}'"))
+            case types.ModuleType():
+                value = self.native(lambda: getattr(owner, name))
+                if owner.__name__.split(".")[0] in LIBRARIES or name not in vars(owner):
+                    return value
+                return self.externals.wrap(value, ("global", Held(vars(owner)), name), name)
+            case _:
+                pass
+        return self.object_attribute(owner, name)
+
+    def object_attribute(self, owner: Any, name: str) -> Any:
+        if isinstance(owner, super):
+            return self.native(lambda: getattr(owner, name))
+        cls = owner if isinstance(owner, type) else type(owner)
+        raw = inspect.getattr_static(cls, name, MISSING)
+        if isinstance(owner, type):
+            value = self.native(lambda: getattr(owner, name))
+            if _is_data(value) and not isinstance(value, enum.Enum) and not of_library(cls):
+                return self.externals.wrap(value, ("static", Held(owner), name), name)
+            return value
+        if isinstance(raw, property) and isinstance(raw.fget, types.FunctionType):
+            return self.call(raw.fget, [owner], {})
+        if isinstance(raw, functools.cached_property):
+            if name not in owner.__dict__:
+                self.stage.write(owner.__dict__, name, self.settle(self.call(raw.func, [owner], {}), name))
+            return owner.__dict__[name]
+        attributes = getattr(owner, "__dict__", None)
+        if attributes is not None and name in attributes:
+            return self.use(attributes[name], name, _no_attribute(owner, name))
+        source: Outside | None = self.externals.outside.get(id(owner))
+        if source is not None and name in getattr(source.original, "__dict__", {}):
+            return self.use(self.externals.attribute(owner, name), name)
+        if raw is MISSING:
+            method = getattr(cls, "__getattr__", None)
+            if isinstance(method, types.FunctionType):
+                return self.call(method, [owner, name], {})
+            return self.native(lambda: getattr(owner, name))
+        if isinstance(raw, types.FunctionType):
+            return types.MethodType(raw, owner)
+        if _is_data(raw):
+            return self.externals.wrap(raw, ("static", Held(cls), name), name)
+        return self.native(lambda: getattr(owner, name))
+
+    def set_attribute(self, owner: Any, name: str, value: Any, plain: bool = False) -> None:
+        """owner.name = value; `plain`: as object.__setattr__ does, whatever the class defines."""
+        owner = self.resolve(owner)
+        if isinstance(owner, RArray):
+            if name in ("real", "imag"):
+                self.in_part(owner, name, value)
+                return
+            if name != "shape":
+                raise self.stage.refuse(f"assigning .{name} of an array is not supported", "make a new array")
+            from .numpy_api import reshaping
+
+            self.replace(owner, reshaping.reshape(self, owner, value))
+            return
+        if isinstance(owner, Closure):
+            owner.attributes[name] = value
+            return
+        if isinstance(owner, (type, types.ModuleType, types.FunctionType)):
+            reason = f"the attribute {name!r} of {owner.__name__} is assigned"
+            raise self.stage.refuse(reason, "keep such state in an instance")
+        if isinstance(owner, Choice):
+            reason = "an attribute of a value of several possible kinds is assigned"
+            raise self.stage.refuse(reason, "test its kind first")
+        cls = type(owner)
+        raw = inspect.getattr_static(cls, name, MISSING)
+        if isinstance(raw, property):
+            if raw.fset is None:
+                raise PyRaise(AttributeError(f"property '{name}' of '{cls.__name__}' object has no setter"))
+            self.call(raw.fset, [owner, value], {})
+            return
+        setter = getattr(cls, "__setattr__", None)
+        if isinstance(setter, types.FunctionType) and find(setter) is not None and not plain:
+            self.call(setter, [owner, name, value], {})
+            return
+        if not plain and dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen:
+            raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
+        if isinstance(raw, types.MemberDescriptorType):
+            reason = f"the class {cls.__name__} keeps its attributes in __slots__"
+            raise self.stage.refuse(reason, "leave __slots__ out")
+        if not hasattr(owner, "__dict__"):
+            raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
+        if id(owner) in self.externals.outside:
+            source = self.externals.outside[id(owner)]
+            if name not in owner.__dict__ and name in source.original.__dict__:
+                self.externals.attribute(owner, name)
+            self.changed_outside.append((owner, name))
+        self.stage.write(owner.__dict__, name, self.settle(value, name))
+
+    def in_part(self, owner: RArray, name: str, value: Any) -> None:
+        part = self.get_attribute(owner, name)
+        if part.lazy is not None:
+            raise self.stage.refuse(f"assigning .{name} of this array is not supported", "make a complex array")
+        self.set_item(part, ..., value)
+
+    def replace(self, old: RArray, new: RArray) -> None:
+        """The array object changes (its shape was assigned): rebind the names that hold it."""
+        for frame in self.frames:
+            for key, value in list(frame.locals.items()):
+                if value is old:
+                    self.stage.write(frame.locals, key, new)
+
+    def holders(self, root: Any, more: Iterable[Any] = ()) -> int:
+        """How many static locations (and values about to be bound) hold an array in this memory."""
+        return sum(isinstance(item, RArray) and item.root is root for item in structs.held(self, more))
+
+
+def of_library(cls: type) -> bool:
+    return cls.__module__.split(".")[0] in LIBRARIES
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a class attribute is a number or container that is read anew at every call."""
+    return isinstance(value, (int, float, complex, np.ndarray, list, dict)) and not isinstance(value, bool)
+
+
+def _no_attribute(owner: Any, name: str) -> tuple[str, str]:
+    return "AttributeError", f"'{type(owner).__name__}' object has no attribute '{name}'"
