@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import types
+import operator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from .values import (
     RArray,
     RList,
     RScalar,
+    is_dict,
+    is_list,
+    python_method,
 )
 
 _ITEM_METHODS = ("__getitem__", "__setitem__")
@@ -123,7 +126,7 @@ class Assignment(Interp):
             if isinstance(value, (RArray, RScalar)) or numeric.is_number(value):
                 index.update(self.stage, old, symbol, value)
                 return old
-        if isinstance(old, list) and symbol == "+":
+        if is_list(old) and symbol == "+":
             self.call_method(old, "extend", [value], {})
             return old
         if isinstance(old, RList):
@@ -131,8 +134,7 @@ class Assignment(Interp):
                 raise self.stage.refuse(f"{symbol}= of a list that grows at run time", "use np.array(list)")
             self.call_method(old, "extend", [value], {})
             return old
-        method = getattr(type(old), names.get(symbol, ""), None)
-        if isinstance(method, types.FunctionType):
+        if (method := python_method(old, names.get(symbol, ""))) is not None:
             return self.call(method, [old, value], {})
         return self.binary(symbol, old, value)
 
@@ -143,12 +145,12 @@ class Assignment(Interp):
                 self.stage.delete(self.frame.locals, name)
             case ast.Subscript(value=owner_node, slice=key_node):
                 owner, key = self.eval(owner_node), self.eval(key_node)
-                if isinstance(owner, dict):
+                if is_dict(owner):
                     self.native(lambda: owner[key])
                     self.stage.delete(owner, self.static_key(key))
-                elif isinstance(owner, list):
+                elif is_list(owner):
                     items = list(owner)
-                    self.native(lambda: items.__delitem__(key))
+                    self.native(lambda: operator.delitem(items, key))
                     self.stage.mutate(owner)[:] = items
                 else:
                     raise self.stage.refuse("deleting from this object is not supported", "build a new one instead")

@@ -13,12 +13,12 @@ import numpy as np
 
 from wengert.analysis.affine import constant
 from wengert.ir import build
-from wengert.ir.nodes import FALSE, ZERO, Const, Expr
+from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 from . import arrays, numeric
 from .frame import PyRaise
-from .registry import HANDLERS, METHODS, handles
+from .registry import HANDLERS, METHODS, Handler, handles
 from .subclasses import SubArray, check_sure
 from .subclasses import call_method as call_instance_method
 from .values import (
@@ -31,7 +31,10 @@ from .values import (
     RRange,
     RScalar,
     RuntimeString,
+    class_of,
     contains_runtime,
+    is_tuple,
+    python_method,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +48,7 @@ def abs_(interp: Interp, value: Any) -> Any:
     if isinstance(value, RScalar):
         x = build.cast(value.expr, I64) if value.dtype is BOOL else value.expr
         return RScalar(interp.stage.let(build.op("abs", x)), True, value.wild)
-    method = getattr(type(value), "__abs__", None)
-    if isinstance(method, types.FunctionType):
+    if (method := python_method(value, "__abs__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: abs(value))
 
@@ -58,8 +60,7 @@ def float_(interp: Interp, value: Any = 0.0) -> Any:
         if value.dtype.is_complex:
             raise PyRaise(TypeError("float() argument must be a string or a real number, not 'complex'"))
         return RScalar(interp.stage.let(build.cast(value.expr, F64)), True)
-    method = getattr(type(value), "__float__", None)
-    if isinstance(method, types.FunctionType):
+    if (method := python_method(value, "__float__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: float(value))
 
@@ -82,8 +83,7 @@ def int_(interp: Interp, value: Any = 0, *base: Any) -> Any:
             wrong = interp.stage.let(build.not_(build.op("isfinite", value.expr)))
             interp.stage.fail_if(wrong, "ValueError", "cannot convert float NaN or infinity to integer")
         return RScalar(interp.stage.let(build.cast(value.expr, I64)), True, value.dtype.is_inexact or value.wild)
-    method = getattr(type(value), "__int__", None)
-    if isinstance(method, types.FunctionType):
+    if (method := python_method(value, "__int__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: int(value, *base))
 
@@ -141,12 +141,7 @@ def isinstance_(interp: Interp, value: Any, kinds: Any) -> Any:
         matches = [k for k in possible if isinstance_(interp, value.alternatives[k], kinds)]
         if len(matches) in (0, len(possible)):
             return bool(matches)
-        cond: Expr = FALSE
-        for k in matches:
-            cond = build.or_(cond, build.eq(value.tag, build.i64(k)))
-        result = RScalar(interp.stage.let(cond), True)
-        interp.stage.tag_tests[result.expr.name] = (value, tuple(matches))  # type: ignore[union-attr]
-        return result
+        return interp.tag_test(value, matches)
     if isinstance(value, SubArray):
         found = [any(_subclass(kind, k) for k in _flatten(kinds)) for kind in (np.ndarray, value.real_class)]
         if found[0] != found[1]:
@@ -161,7 +156,7 @@ def isinstance_(interp: Interp, value: Any, kinds: Any) -> Any:
 def _flatten(kinds: Any) -> list[Any]:
     if isinstance(kinds, types.UnionType):
         return list(kinds.__args__)
-    return [k for part in kinds for k in _flatten(part)] if isinstance(kinds, tuple) else [kinds]
+    return [k for part in kinds for k in _flatten(part)] if is_tuple(kinds) else [kinds]
 
 
 def _subclass(kind: type, other: Any) -> bool:
@@ -189,7 +184,7 @@ def type_of(value: Any) -> type:
         case RRange():
             return range
         case _:
-            return type(value)
+            return class_of(value)
 
 
 @handles(type)
@@ -266,8 +261,7 @@ def str_(interp: Interp, value: Any = "", *rest: Any) -> Any:
     if isinstance(value, PyRaise):
         template, args = interp.error_text(value)
         return RuntimeString(template, args)
-    method = getattr(type(value), "__str__", None)
-    if isinstance(method, types.FunctionType):
+    if (method := python_method(value, "__str__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: str(value, *rest))
 
@@ -281,15 +275,24 @@ def partial_(interp: Interp, fn: Any, *args: Any, **kwargs: Any) -> Any:
 
 @handles(functools.wraps)
 def wraps_(interp: Interp, fn: Any, *rest: Any) -> Any:
-    return lambda f: f
+    def wrapper(wrapped: Any) -> Any:
+        return wrapped
+
+    return wrapper
 
 
-def _operator(symbol: str) -> Any:
-    return lambda interp, a, b: interp.binary(symbol, a, b)
+def _operator(symbol: str) -> Handler:
+    def handler(interp: Interp, a: Any, b: Any) -> Any:
+        return interp.binary(symbol, a, b)
+
+    return handler
 
 
-def _relation(symbol: str) -> Any:
-    return lambda interp, a, b: interp.relation(symbol, a, b)
+def _relation(symbol: str) -> Handler:
+    def handler(interp: Interp, a: Any, b: Any) -> Any:
+        return interp.relation(symbol, a, b)
+
+    return handler
 
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@"}

@@ -74,8 +74,8 @@ class Region:
 
 @dataclass
 class Body:
-    regions: list[Region] = field(default_factory=list)
-    exits: set[Target] = field(default_factory=set)
+    regions: list[Region] = field(default_factory=list[Region])
+    exits: set[Target] = field(default_factory=set[Target])
 
 
 @dataclass(frozen=True)

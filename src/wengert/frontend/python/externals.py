@@ -49,7 +49,7 @@ class Leaf:
     key: Any
     scalar: Scalar | None = None
     buffer: Buffer | None = None
-    extents: list[tuple[int, str]] = field(default_factory=list)
+    extents: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     root: Root | None = None
     runtime: Any = None
 

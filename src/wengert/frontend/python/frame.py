@@ -39,7 +39,7 @@ class Frame:
     function: Any = None
     parent: Frame | None = None
     cls: type | None = None
-    locals: dict[str, Any] = field(default_factory=dict)
+    locals: dict[str, Any] = field(default_factory=dict[str, Any])
     returns: Target | None = None
 
 

@@ -41,10 +41,10 @@ class Staging:
     result: Spec | None = None
     complete: bool = False
     params: tuple[Param, ...] = ()
-    captured: list[str] = field(default_factory=list)
-    outs: list[Buffer] = field(default_factory=list)
-    written: list[int] = field(default_factory=list)
-    written_captured: set[str] = field(default_factory=set)
+    captured: list[str] = field(default_factory=list[str])
+    outs: list[Buffer] = field(default_factory=list[Buffer])
+    written: list[int] = field(default_factory=list[int])
+    written_captured: set[str] = field(default_factory=set[str])
 
 
 class Functions(Interp):

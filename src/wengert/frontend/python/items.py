@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import types
-from typing import Any
+import operator
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -22,6 +22,12 @@ from .values import (
     RList,
     RRange,
     RScalar,
+    class_of,
+    is_dict,
+    is_list,
+    is_slice,
+    is_tuple,
+    python_method,
 )
 
 
@@ -52,22 +58,21 @@ class Items(Interp):
                 return self.get_item(self.as_array(owner), key)
             case _:
                 pass
-        if isinstance(key, RScalar) and isinstance(owner, (list, tuple, str, range)):
+        if isinstance(key, RScalar) and _is_indexable(owner):
             try:
                 key = self.stage.static_int(build.cast(key.expr, I64), "the position in a Python list or tuple")
             except Unsupported:
-                if len(owner) > MAX_KINDS or not hasattr(owner, "__len__"):
+                if len(owner) > MAX_KINDS:
                     raise
                 return self.selected(owner, key)
-        elif isinstance(key, slice) and isinstance(owner, (list, tuple, str)):
+        elif is_slice(key) and isinstance(owner, (list, tuple, str)):
             key = self.static_slice(key)
-        elif isinstance(owner, dict):
+        elif is_dict(owner):
             key = self.static_key(key)
-        method = getattr(type(owner), "__getitem__", None)
-        if isinstance(method, types.FunctionType):
+        if (method := python_method(owner, "__getitem__")) is not None:
             return self.call(method, [owner, key], {})
         result = self.native(lambda: owner[key])
-        if isinstance(result, list) and isinstance(key, slice):
+        if is_list(result) and is_slice(key):
             self.stage.note_created(result)
         return self.use(result, "item", ("KeyError", repr(key)))
 
@@ -89,10 +94,11 @@ class Items(Interp):
         numbers = [numeric.as_scalar(v) for v in items if isinstance(v, RScalar) or numeric.is_number(v)]
         if items and len(numbers) == len(items) and len({(n.dtype, n.python) for n in numbers}) == 1:
             cell = index.getitem(self.stage, self.as_array(items), RScalar(at, True))
+            assert isinstance(cell, RScalar)
             return RScalar(cell.expr, numbers[0].python, numbers[0].python and numbers[0].dtype is I64)
         return Choice(self.stage.let(at, "place"), tuple(items))
 
-    def static_slice(self, s: slice) -> slice:
+    def static_slice(self, s: slice[Any, Any, Any]) -> slice[Any, Any, Any]:
         return slice(*(self.known_int(p, "a slice bound of a Python list") for p in (s.start, s.stop, s.step)))
 
     def static_key(self, key: Any) -> Any:
@@ -103,7 +109,7 @@ class Items(Interp):
                 return self.stage.static_int(key.expr, "a dictionary key")
             reason = "a dictionary is indexed by a run-time number"
             raise self.stage.refuse(reason, "use strings or integers known beforehand as keys")
-        if isinstance(key, tuple):
+        if is_tuple(key):
             return tuple(self.static_key(k) for k in key)
         return key
 
@@ -123,7 +129,7 @@ class Items(Interp):
                 index.setitem(self.stage, owner, key, value)
             case RList():
                 self.set_list_item(owner, key, value)
-            case list():
+            case _ if is_list(owner):
                 if isinstance(key, RScalar):
                     try:
                         key = self.stage.static_int(key.expr, "the position in a Python list")
@@ -132,36 +138,42 @@ class Items(Interp):
                             raise
                         self.set_selected(owner, key, value)
                         return
-                if isinstance(key, slice):
+                sliced = is_slice(key)
+                if is_slice(key):
                     key = self.static_slice(key)
                     value = self.static_iterable(value)
                 items = list(owner)
-                self.native(lambda: items.__setitem__(key, self.settle(value) if not isinstance(key, slice) else value))
+                self.native(lambda: operator.setitem(items, key, value if sliced else self.settle(value)))
                 self.stage.mutate(owner)[:] = items
-            case dict():
+            case _ if is_dict(owner):
                 self.stage.write(owner, self.static_key(key), self.settle(value))
             case _:
-                method = getattr(type(owner), "__setitem__", None)
-                if not isinstance(method, types.FunctionType):
-                    raise PyRaise(TypeError(f"'{type(owner).__name__}' object does not support item assignment"))
+                method = python_method(owner, "__setitem__")
+                if method is None:
+                    raise PyRaise(TypeError(f"'{class_of(owner).__name__}' object does not support item assignment"))
                 self.call(method, [owner, key, value], {})
 
     def set_selected(self, owner: list[Any], key: RScalar, value: Any) -> None:
         """Assign to the element of a static list at a position computed from run-time data."""
         at = self.stage.let(index.normalise(self.stage, index.as_index(key), build.i64(len(owner))), "place")
         value = self.settle(value)
-        items = [
-            self.conditional(self.stage.let(build.eq(at, build.i64(k))), lambda: value, lambda old=old: old)  # type: ignore[misc]
-            for k, old in enumerate(owner)
-        ]
+
+        def after(k: int, old: Any) -> Any:
+            return self.conditional(self.stage.let(build.eq(at, build.i64(k))), lambda: value, lambda: old)
+
+        items = [after(k, old) for k, old in enumerate(owner)]
         self.stage.mutate(owner)[:] = items
+
+
+def _is_indexable(value: object) -> TypeGuard[list[Any] | tuple[Any, ...] | str | range]:
+    return isinstance(value, (list, tuple, str, range))
 
 
 def _choice_in(key: Any) -> Choice | None:
     """A value of several possible kinds in an index."""
     if isinstance(key, Choice):
         return key
-    parts = key if isinstance(key, tuple) else (key.start, key.stop, key.step) if isinstance(key, slice) else ()
+    parts = key if is_tuple(key) else (key.start, key.stop, key.step) if is_slice(key) else ()
     return next((found for p in parts if (found := _choice_in(p)) is not None), None)
 
 
@@ -169,8 +181,8 @@ def _replaced(key: Any, old: Choice, new: Any) -> Any:
     """The index with `new` in place of `old`."""
     if key is old:
         return new
-    if isinstance(key, tuple):
+    if is_tuple(key):
         return tuple(_replaced(k, old, new) for k in key)
-    if isinstance(key, slice):
+    if is_slice(key):
         return slice(*(_replaced(k, old, new) for k in (key.start, key.stop, key.step)))
     return key

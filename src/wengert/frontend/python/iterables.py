@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import types
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.analysis.affine import constant, iadd, isub
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr
 from wengert.ir.types import I64
@@ -25,6 +24,8 @@ from .values import (
     RRange,
     RScalar,
     contains_runtime,
+    is_dict,
+    python_method,
 )
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ def len_(interp: Interp, value: Any) -> Any:
         return number(interp.length(value))
     if isinstance(value, RRange):
         return number(interp.range_length(value))
-    method = getattr(type(value), "__len__", None)
-    if isinstance(method, types.FunctionType):
+    if (method := python_method(value, "__len__")) is not None:
         return interp.call(method, [value], {})
-    if isinstance(value, dict):
+    if is_dict(value):
         sure_keys(interp.stage, value)
     return interp.native(lambda: len(value))
 
@@ -116,7 +116,7 @@ def tuple_(interp: Interp, values: Any = ()) -> Any:
 def dict_(interp: Interp, *args: Any, **kwargs: Any) -> Any:
     made: dict[Any, Any] = {}
     for source in args:
-        pairs = list(source.items()) if isinstance(source, dict) else interp.static_iterable(source)
+        pairs = list(source.items()) if is_dict(source) else interp.static_iterable(source)
         for k, v in map(interp.static_iterable, pairs):
             made[interp.static_key(k)] = interp.settle(v)
     made.update({k: interp.settle(v) for k, v in kwargs.items()})
@@ -124,8 +124,8 @@ def dict_(interp: Interp, *args: Any, **kwargs: Any) -> Any:
 
 
 @handles(slice)
-def slice_(interp: Interp, *args: Any) -> slice:
-    return interp.native(lambda: slice(*args))  # type: ignore[no-any-return]
+def slice_(interp: Interp, *args: Any) -> Any:
+    return interp.native(lambda: slice(*args))
 
 
 @handles(enumerate)
@@ -135,7 +135,7 @@ def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
         if not contains_runtime(start):
             return list(enumerate(it, start))
         return [(interp.binary("+", start, k), v) for k, v in enumerate(it)]
-    length, get = _indexed(interp, it)
+    length, get = interp.positions(it)
     first = index.as_index(start)
     return RIter(length, lambda i: (RScalar(iadd(first, i), True), get(i)))
 
@@ -143,35 +143,29 @@ def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
 @handles(zip)
 def zip_(interp: Interp, *iterables: Any, strict: bool = False) -> Any:
     its = [interp.iterable(v) for v in iterables]
-    if all(isinstance(it, list) for it in its):
-        return interp.native(lambda: list(zip(*its, strict=strict)))
-    if any(isinstance(it, list) for it in its):
-        n = min(len(it) for it in its if isinstance(it, list))
-        rest = [_indexed(interp, it) for it in its if not isinstance(it, list)]
+    lists = [it for it in its if isinstance(it, list)]
+    if len(lists) == len(its):
+        return interp.native(lambda: list(zip(*lists, strict=strict)))
+    if lists:
+        n = min(len(it) for it in lists)
+        rest = [interp.positions(it) for it in its if not isinstance(it, list)]
         for length, _ in rest:
             value = interp.stage.static_int(length, "the length of an array zipped with a Python list")
             n = min(n, value)
 
-        def column(it: Any) -> list[Any]:
+        def column(it: RRange | RIter | list[Any]) -> list[Any]:
             if isinstance(it, list):
                 return it[:n]
-            _, get = _indexed(interp, it)
+            _, get = interp.positions(it)
             return [get(Const(k, I64)) for k in range(n)]
 
         return list(zip(*[column(it) for it in its], strict=True))
-    pairs = [_indexed(interp, it) for it in its]
+    pairs = [interp.positions(it) for it in its if not isinstance(it, list)]
     shortest = pairs[0][0]
     for length, _ in pairs[1:]:
         if not interp.stage.same(shortest, length):
             shortest = interp.counted(build.min_(shortest, length))
     return RIter(shortest, lambda i: tuple(get(i) for _, get in pairs))
-
-
-def _indexed(interp: Interp, it: Any) -> tuple[Expr, Any]:
-    if isinstance(it, RRange):
-        length = interp.range_length(it)
-        return length, lambda i: RScalar(iadd(it.start, imul(it.step_expr, i)), True, it.wild)
-    return it.length, it.get
 
 
 @handles(reversed)
@@ -182,19 +176,20 @@ def reversed_(interp: Interp, values: Any) -> Any:
     if isinstance(it, RRange) and it.step is not None and abs(it.step) == 1:
         forth, back = Const(it.step, I64), Const(-it.step, I64)
         return RRange(isub(it.stop, forth), isub(it.start, forth), -it.step, back, it.wild)
-    length, get = _indexed(interp, it)
+    length, get = interp.positions(it)
     return RIter(length, lambda i: get(isub(isub(length, ONE), i)))
 
 
 @handles(map)
 def map_(interp: Interp, fn: Any, *iterables: Any) -> Any:
     columns = [interp.iterable(v) for v in iterables]
-    if all(isinstance(c, list) for c in columns):
-        return [interp.settle(interp.call(fn, list(row), {})) for row in zip(*columns, strict=False)]
-    pairs = [_indexed(interp, c) if not isinstance(c, list) else None for c in columns]
-    if any(p is None for p in pairs) or len(pairs) != 1:
+    lists = [c for c in columns if isinstance(c, list)]
+    if len(lists) == len(columns):
+        return [interp.settle(interp.call(fn, list(row), {})) for row in zip(*lists, strict=False)]
+    columns = [c for c in columns if not isinstance(c, list)]
+    if lists or len(columns) != 1:
         raise interp.stage.refuse("map over several run-time sequences", "write a loop")
-    length, get = pairs[0]  # type: ignore[misc]
+    length, get = interp.positions(columns[0])
     return RIter(length, lambda i: interp.call(fn, [get(i)], {}))
 
 

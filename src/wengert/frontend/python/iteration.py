@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
-import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,6 +29,9 @@ from .values import (
     RList,
     RRange,
     RScalar,
+    is_dict,
+    is_list,
+    python_method,
 )
 
 MAX_UNROLL = 4096
@@ -53,9 +55,7 @@ class Iteration(Interp):
 
     def exec_for(self, node: ast.For) -> bool:
         source = self.resolve(self.eval(node.iter))
-        iterable = self.iterable(source)
-        if isinstance(source, list):
-            iterable = source  # what the body appends is iterated over too
+        iterable = source if is_list(source) else self.iterable(source)
         if isinstance(iterable, RRange) and (node in self.stage.unrolled or self._tiny(iterable)):
             step = self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
             start = self.stage.static_int(iterable.start, "a bound of an unrolled range")
@@ -79,7 +79,9 @@ class Iteration(Interp):
         array = self.as_array(list(items))
 
         def element(i: Expr) -> RScalar:
-            return RScalar(index.getitem(stage, array, RScalar(i, True)).expr, True)
+            cell = index.getitem(stage, array, RScalar(i, True))
+            assert isinstance(cell, RScalar)
+            return RScalar(cell.expr, True)
 
         try:
             falls = self.runtime_for(node, RIter(array.shape[0], element))
@@ -262,15 +264,15 @@ class Iteration(Interp):
             self.stage.facts.assume(named, 0)
         return named
 
-    def length(self, value: Any) -> Any:
+    def length(self, value: RArray | RList) -> Expr:
         if isinstance(value, RArray):
             if value.rank == 0:
                 raise PyRaise(TypeError("len() of unsized object"))
             return value.shape[0]
         return self.list_length(value)
 
-    def iterable(self, value: Any) -> Any:
-        """A RRange, RIter or Python list to loop over."""
+    def iterable(self, value: Any) -> RRange | RIter | list[Any]:
+        """What to loop over."""
         value = self.resolve(value)
         match value:
             case RRange() | RIter():
@@ -282,14 +284,15 @@ class Iteration(Interp):
             case RArray():
                 if value.rank == 0:
                     raise PyRaise(TypeError("iteration over a 0-d array"))
-                value = arrays.stored(self.stage, value)
-                return RIter(value.shape[0], lambda i: index.getitem(self.stage, value, RScalar(i, True)))
+                array = arrays.stored(self.stage, value)
+                return RIter(array.shape[0], lambda i: index.getitem(self.stage, array, RScalar(i, True)))
             case RList():
                 return RIter(self.list_length(value), lambda i: self.list_item(value, RScalar(i, True)), value)
             case np.ndarray():
                 return self.iterable(self.as_array(value))
             case SubArray() if defined(self, value, "__iter__") is None:
                 rows = self.iterable(array_of(value))
+                assert isinstance(rows, RIter)
                 return RIter(rows.length, lambda i: like(self, rows.get(i), value))
             case Choice():
                 raise self.stage.refuse("a value of several possible kinds is iterated over", "test its kind first")
@@ -300,12 +303,14 @@ class Iteration(Interp):
         """The elements of something whose length staging must know."""
         value = self.resolve(value)
         match value:
-            case list() | tuple() | dict() | set() | frozenset() | str() | range():
-                if isinstance(value, dict):
-                    sure_keys(self.stage, value)
+            case _ if is_dict(value):
+                sure_keys(self.stage, value)
                 return list(value)
+            case _ if isinstance(value, (list, tuple, set, frozenset, str, range)):
+                return list(cast("Iterable[Any]", value))
             case RArray() | RList() | RRange() | RIter() | SubArray() if defined(self, value, "__iter__") is None:
                 it = self.iterable(value)
+                assert not isinstance(it, list)
                 if isinstance(it, RRange):
                     n = self.stage.static_int(self.range_length(it), "the number of elements")
                     return [RScalar(iadd(it.start, imul(it.step_expr, Const(k, I64))), True) for k in range(n)]
@@ -317,8 +322,8 @@ class Iteration(Interp):
                     raise
                 return [it.get(Const(k, I64)) for k in range(n)]
             case _:
-                method = getattr(type(value), "__iter__", None)
-                if isinstance(method, types.FunctionType) and not hasattr(value, "_fields"):
+                method = python_method(value, "__iter__")
+                if method is not None and not hasattr(value, "_fields"):
                     return self.static_iterable(self.call(method, [value], {}))
                 return self.native(lambda: list(value))
 

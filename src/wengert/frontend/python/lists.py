@@ -41,7 +41,7 @@ def spec_of_list(items: RList) -> GrowSpec:
 class Lists(Interp):
     """Mixed into the interpreter."""
 
-    def new_list(self, node: ast.AST, items: list[Any]) -> Any:
+    def new_list(self, node: ast.AST | None, items: list[Any]) -> Any:
         """A list made by the program: static, or growable if an earlier attempt saw it grow under run-time control."""
         spec = self.stage.decisions.growable.get(node)
         if spec is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import types
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from wengert.ir import build
-from wengert.ir.nodes import FALSE, ZERO, Const, Expr
+from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Var
 from wengert.ir.types import BOOL
 
 from . import builtin, numeric, subclasses
@@ -27,6 +28,11 @@ from .values import (
     RScalar,
     RuntimeString,
     contains_runtime,
+    is_dict,
+    is_list,
+    is_ndarray,
+    is_sequence,
+    python_method,
 )
 
 SYMBOLS: dict[type[ast.operator], str] = {
@@ -34,6 +40,7 @@ SYMBOLS: dict[type[ast.operator], str] = {
     ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>", ast.MatMult: "@",
 }  # fmt: skip
 _UNARY = {"-": "__neg__", "+": "__pos__", "~": "__invert__"}
+_NATIVE_UNARY: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "+": operator.pos, "~": operator.invert}
 _RELATIONS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -53,7 +60,7 @@ class Operators(Interp):
     def binary(self, symbol: str, a: Any, b: Any) -> Any:
         a, b = self.resolve(a), self.resolve(b)
         if isinstance(a, Choice) or isinstance(b, Choice):
-            return self.over_choice(lambda x, y: self.binary(symbol, x, y), a, b)
+            return self.over_choices(lambda x, y: self.binary(symbol, x, y), a, b)
         if isinstance(a, SubArray) or isinstance(b, SubArray):
             return self.binary_of_instances(symbol, a, b)
         if symbol == "@":
@@ -66,7 +73,7 @@ class Operators(Interp):
             if not of_numpy:
                 raise self.stage.refuse(f"{symbol} of a list that grows at run time", "use np.array(list)")
         if _staged_number(a) or _staged_number(b):
-            if isinstance(a, (list, tuple)) and isinstance(b, RScalar) and b.python and symbol == "*":
+            if is_sequence(a) and isinstance(b, RScalar) and b.python and symbol == "*":
                 count = self.stage.static_int(b.expr, "the length of a repeated list")
                 return self.native(lambda: a * count)
             if isinstance(b, (list, tuple, np.ndarray, RList)):
@@ -84,14 +91,13 @@ class Operators(Interp):
             kinds = [builtin.type_of(v).__name__ for v in (a, b)]
             raise PyRaise(TypeError(f"unsupported operand type(s) for {symbol}: '{kinds[0]}' and '{kinds[1]}'"))
         if isinstance(a, (np.ndarray, np.generic)) or isinstance(b, (np.ndarray, np.generic)):
-            foreign = any(isinstance(v, np.ndarray) and v.dtype.kind not in "biufc" for v in (a, b))  # dates and text
-            if foreign or all(numeric.is_number(v) for v in (a, b)):
+            operands: list[Any] = [a, b]
+            foreign = any(is_ndarray(v) and v.dtype.kind not in "biufc" for v in operands)  # dates and text
+            if foreign or all(numeric.is_number(v) for v in operands):
                 return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
             return self.binary(symbol, self.as_array(a) if isinstance(a, np.ndarray) else a, self.as_array(b))
         result = self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
-        if isinstance(result, (list, dict)):
-            self.stage.note_created(result)
-        return result
+        return self.stage.note_created(result) if is_list(result) or is_dict(result) else result
 
     def binary_of_instances(self, symbol: str, a: Any, b: Any) -> Any:
         """An operation with an instance of an ndarray subclass on a side."""
@@ -102,27 +108,33 @@ class Operators(Interp):
         for owner, name, other in order:
             fn = subclasses.defined(self, owner, name)
             if fn is None and not isinstance(owner, SubArray):
-                fn = getattr(type(owner), name, None)
-            if isinstance(fn, types.FunctionType):
+                fn = python_method(owner, name)
+            if fn is not None:
                 return self.call(fn, [owner, other], {})
         result = self.binary(symbol, subclasses.array_of(a), subclasses.array_of(b))
         return subclasses.like(self, result, subclasses.source_of([a, b]))
 
-    def over_choice(self, fn: Callable[..., Any], *operands: Any) -> Any:
+    def over_choice(self, fn: Callable[[Any], Any], operand: Any) -> Any:
         """Apply an operation to a value of several possible kinds: a branch per kind."""
+        return self._over_choices(lambda o: fn(o[0]), [operand])
+
+    def over_choices(self, fn: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        return self._over_choices(lambda o: fn(o[0], o[1]), [a, b])
+
+    def _over_choices(self, fn: Callable[[list[Any]], Any], operands: list[Any]) -> Any:
         k, choice = next(((k, o) for k, o in enumerate(operands) if isinstance(o, Choice)), (0, None))
         if choice is None:
-            return fn(*operands)
+            return fn(operands)
         first, *rest = self.possible(choice)
         if not rest:
-            return fn(*operands[:k], choice.alternatives[first], *operands[k + 1 :])
+            return fn([*operands[:k], choice.alternatives[first], *operands[k + 1 :]])
         is_first = self.stage.let(build.eq(choice.tag, build.i64(first)))
 
         def among(*alternatives: int) -> Any:
             before = self.assumed.get(id(choice))
             self.assumed[id(choice)] = alternatives
             try:
-                return fn(*operands)
+                return fn(operands)
             finally:
                 if before is None:
                     self.assumed.pop(id(choice), None)
@@ -135,9 +147,9 @@ class Operators(Interp):
         """A staged __add__ or __radd__ and so on of an instance of a user's class."""
         forward, reflected = _METHODS[symbol]
         for owner, name, other in ((a, forward, b), (b, reflected, a)):
-            fn = getattr(type(owner), name, None) if name else None
-            if isinstance(fn, types.FunctionType):
-                return lambda fn=fn, owner=owner, other=other: self.call(fn, [owner, other], {})
+            fn = python_method(owner, name)
+            if fn is not None:
+                return functools.partial(self.call, fn, [owner, other], {})
         return None
 
     def unary(self, op: ast.unaryop, value: Any) -> Any:
@@ -145,17 +157,16 @@ class Operators(Interp):
         if isinstance(op, ast.Not):
             cond = self.truth(value)
             return (not cond) if isinstance(cond, bool) else RScalar(self.stage.let(build.not_(cond)), True)
-        symbol = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(op)]
+        symbol = "-" if isinstance(op, ast.USub) else "+" if isinstance(op, ast.UAdd) else "~"
         if isinstance(value, Choice):
             return self.over_choice(lambda v: self.unary(op, v), value)
         if isinstance(value, SubArray) and subclasses.defined(self, value, _UNARY[symbol]) is None:
             return subclasses.like(self, self.unary(op, subclasses.array_of(value)), value)
         if isinstance(value, (RScalar, RArray)):
             return numeric.unary(self.stage, symbol, value)
-        method = getattr(type(value), _UNARY[symbol], None)
-        if isinstance(method, types.FunctionType):
+        if (method := python_method(value, _UNARY[symbol])) is not None:
             return self.call(method, [value], {})
-        return self.native(lambda: {"-": lambda: -value, "+": lambda: +value, "~": lambda: ~value}[symbol]())
+        return self.native(lambda: _NATIVE_UNARY[symbol](value))
 
     def matmul(self, a: Any, b: Any) -> Any:
         if not isinstance(a, (RArray, np.ndarray, list, tuple)):
@@ -205,7 +216,7 @@ class Operators(Interp):
     def relation(self, symbol: str, a: Any, b: Any) -> Any:
         a, b = self.resolve(a), self.resolve(b)
         if isinstance(a, Choice) or isinstance(b, Choice):
-            return self.over_choice(lambda x, y: self.relation(symbol, x, y), a, b)
+            return self.over_choices(lambda x, y: self.relation(symbol, x, y), a, b)
         if isinstance(a, SubArray) or isinstance(b, SubArray):
             fn = subclasses.defined(self, a, _RELATIONS[symbol])
             if fn is not None:
@@ -225,8 +236,7 @@ class Operators(Interp):
                 kinds = [builtin.type_of(v).__name__ for v in (a, b)]
                 reason = f"'{symbol}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"
                 raise PyRaise(TypeError(reason))
-        sequences = isinstance(a, (tuple, list)) and isinstance(b, (tuple, list))
-        if sequences and (contains_runtime(a) or contains_runtime(b)):
+        if is_sequence(a) and is_sequence(b) and (contains_runtime(a) or contains_runtime(b)):
             if symbol not in ("==", "!=") or type(a) is not type(b):
                 reason = "ordering sequences of run-time numbers is not supported"
                 raise self.stage.refuse(reason, "compare their elements")
@@ -235,8 +245,7 @@ class Operators(Interp):
                 for x, y in zip(a, b, strict=True):
                     result = self.both(result, self.relation("==", x, y))
             return result if symbol == "==" else self.unary(ast.Not(), result)
-        method = getattr(type(a), _RELATIONS[symbol], None)
-        if isinstance(method, types.FunctionType):
+        if (method := python_method(a, _RELATIONS[symbol])) is not None:
             return self.call(method, [a, b], {})
         return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
 
@@ -247,24 +256,30 @@ class Operators(Interp):
                 matches = [k for k in possible if self.identical(x.alternatives[k], y) is True]
                 if len(matches) in (0, len(possible)):
                     return bool(matches)
-                cond: Expr = FALSE
-                for k in matches:
-                    cond = build.or_(cond, build.eq(x.tag, build.i64(k)))
-                result = RScalar(self.stage.let(cond), True)
-                self.stage.tag_tests[result.expr.name] = (x, tuple(matches))  # type: ignore[union-attr]
-                return result
+                return self.tag_test(x, matches)
         return a is b
+
+    def tag_test(self, choice: Choice, matches: Iterable[int]) -> RScalar:
+        """Whether one of these alternatives holds: a test that branches on it learn from."""
+        cond: Expr = FALSE
+        for k in matches:
+            cond = build.or_(cond, build.eq(choice.tag, build.i64(k)))
+        named = self.stage.let(cond)
+        if isinstance(named, Var):
+            self.stage.tag_tests[named.name] = (choice, tuple(matches))
+        return RScalar(named, True)
 
     def contains(self, item: Any, container: Any) -> Any:
         container = subclasses.array_of(self.resolve(container))
         if isinstance(container, RArray):
             raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
-        if isinstance(container, dict):
+        if is_dict(container):
             item = self.static_key(item)
-            if isinstance(container.get(item), MaybeUnbound):
-                return RScalar(container[item].flag, True)
+            present = container.get(item)
+            if isinstance(present, MaybeUnbound):
+                return RScalar(present.flag, True)
             return self.native(lambda: item in container)
-        varying = isinstance(container, (list, tuple)) and contains_runtime(container)
+        varying = is_sequence(container) and contains_runtime(container)
         if varying or (contains_runtime(item) and not isinstance(item, Closure)):
             found: Any = False
             for candidate in self.static_iterable(container):
@@ -274,8 +289,7 @@ class Operators(Interp):
                 if same is not False:
                     found = same if found is False else self._either(found, same)
             return found
-        method = getattr(type(container), "__contains__", None)
-        if isinstance(method, types.FunctionType):
+        if (method := python_method(container, "__contains__")) is not None:
             return self.call(method, [container, item], {})
         return self.native(lambda: item in container)
 
@@ -296,8 +310,7 @@ class Operators(Interp):
         if isinstance(value, (Closure, BoundMethod)):
             return True
         for name in ("__bool__", "__len__"):
-            method = getattr(type(value), name, None)
-            if isinstance(method, types.FunctionType):
+            if (method := python_method(value, name)) is not None:
                 return self.truth(self.call(method, [value], {}))
         return bool(self.native(lambda: bool(value)))
 

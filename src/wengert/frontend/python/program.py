@@ -62,8 +62,9 @@ class Staged:
     guards: list[Guard]
     equal: list[tuple[str, str]]
     output: Any
-    names: dict[str, str] = field(default_factory=dict)  # the user's names of lets and storages
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)  # IR name -> (leaf, axis or -1)
+    names: dict[str, str] = field(default_factory=dict[str, str])  # the user's names of lets and storages
+    # IR name -> (leaf, axis or -1)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     mutated: tuple[int, ...] = ()
     returns_inputs: bool = False
     sources: tuple[Any, ...] = ()  # staged functions and the hash of their code

@@ -92,10 +92,10 @@ def _encloses(node: ast.Lambda, code: types.CodeType) -> bool:
 class Scope:
     """The names of a function: which are local, declared global or nonlocal, and which inner functions capture."""
 
-    local: set[str] = field(default_factory=set)
-    global_: set[str] = field(default_factory=set)
-    nonlocal_: set[str] = field(default_factory=set)
-    captured: set[str] = field(default_factory=set)
+    local: set[str] = field(default_factory=set[str])
+    global_: set[str] = field(default_factory=set[str])
+    nonlocal_: set[str] = field(default_factory=set[str])
+    captured: set[str] = field(default_factory=set[str])
 
 
 _scopes: dict[ast.AST, Scope] = {}
@@ -175,9 +175,9 @@ class Liveness:
     """For each loop of a function: the names that may be read at its head before being written, and after it. For each
     try: those that may be read once an exception has left its body."""
 
-    head: dict[ast.AST, set[str]] = field(default_factory=dict)
-    after: dict[ast.AST, set[str]] = field(default_factory=dict)
-    caught: dict[ast.AST, set[str]] = field(default_factory=dict)
+    head: dict[ast.AST, set[str]] = field(default_factory=dict[ast.AST, set[str]])
+    after: dict[ast.AST, set[str]] = field(default_factory=dict[ast.AST, set[str]])
+    caught: dict[ast.AST, set[str]] = field(default_factory=dict[ast.AST, set[str]])
 
 
 _liveness: dict[ast.AST, Liveness] = {}

@@ -56,13 +56,13 @@ class NeedStatic(Exception):
 class Decisions:
     """What earlier attempts at staging the same call have found out."""
 
-    static_leaves: set[int] = field(default_factory=set)
-    unified: set[tuple[str, str]] = field(default_factory=set)
-    unrolled: set[Any] = field(default_factory=set)
-    growable: dict[Any, Any] = field(default_factory=dict)
-    static_extents: set[tuple[int, int]] = field(default_factory=set)
-    static_lists: set[Any] = field(default_factory=set)  # comprehensions whose loops are unrolled
-    by_reference: set[Any] = field(default_factory=set)  # (loop, location): arrays held by identity
+    static_leaves: set[int] = field(default_factory=set[int])
+    unified: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    unrolled: set[Any] = field(default_factory=set[Any])
+    growable: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    static_extents: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    static_lists: set[Any] = field(default_factory=set[Any])  # comprehensions whose loops are unrolled
+    by_reference: set[Any] = field(default_factory=set[Any])  # (loop, location): arrays held by identity
     alias_arrays: bool = False
     restarts: int = 0
 
@@ -74,7 +74,7 @@ class Trial:
     stmts: list[Stmt]
     writes: dict[tuple[int, Any], tuple[Any, Any, Any, Any]]  # (container, key, old, new)
     result: Any = None
-    made: set[int] = field(default_factory=set)  # ids of the containers made in it
+    made: set[int] = field(default_factory=set[int])  # ids of the containers made in it
 
 
 @dataclass(frozen=True)

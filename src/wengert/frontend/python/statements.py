@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import types
 from typing import Any
 
 from wengert.errors import Unsupported
@@ -18,6 +17,7 @@ from .source import assigned
 from .values import (
     REPORTED,
     RuntimeString,
+    python_method,
 )
 
 
@@ -157,16 +157,15 @@ class Statements(Interp):
         managers: list[Any] = []
         for item in node.items:
             manager = self.eval(item.context_expr)
-            enter = getattr(type(manager), "__enter__", None)
-            staged = isinstance(enter, types.FunctionType) and not _harmless(manager)
-            value = self.call(enter, [manager], {}) if staged else manager
+            enter = None if _harmless(manager) else python_method(manager, "__enter__")
+            value = manager if enter is None else self.call(enter, [manager], {})
             managers.append(manager)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value)
         path = self.body(lambda: self.exec_block(node.body))
         for manager in reversed(managers):
-            leave = getattr(type(manager), "__exit__", None)
-            if isinstance(leave, types.FunctionType) and not _harmless(manager):
+            leave = None if _harmless(manager) else python_method(manager, "__exit__")
+            if leave is not None:
                 self.call(leave, [manager, None, None, None], {})
         self.bodies[-1].exits |= path.exits
         if path.falls:

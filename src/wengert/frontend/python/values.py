@@ -6,9 +6,12 @@ containers and instances may hold runtime values.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from wengert.ir import build
 from wengert.ir.nodes import Const, Expr, Span
@@ -137,9 +140,9 @@ class Closure:
     frame: Any
     name: str
     defaults: tuple[Any, ...] = ()
-    kw_defaults: dict[str, Any] = field(default_factory=dict)
+    kw_defaults: dict[str, Any] = field(default_factory=dict[str, Any])
     source: Any = None
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,13 +191,50 @@ def contains_runtime(value: object, depth: int = 4) -> bool:
     """Whether the value or, to some depth, a part of a container is known only at run time."""
     if isinstance(value, (*RUNTIME, RuntimeString, RRange, BoundMethod, Closure)):
         return True
-    if depth and isinstance(value, (tuple, list)):
+    if depth and (is_list(value) or is_tuple(value)):
         return any(contains_runtime(v, depth - 1) for v in value)
-    if depth and isinstance(value, dict):
+    if depth and is_dict(value):
         return any(contains_runtime(v, depth - 1) for v in value.values())
-    if isinstance(value, slice):
+    if is_slice(value):
         return any(contains_runtime(v, 1) for v in (value.start, value.stop, value.step))
     return False
+
+
+# Static values: isinstance() that says what the parts are, and a method written in Python.
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(value, tuple)
+
+
+def is_sequence(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(value, (list, tuple))
+
+
+def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
+    return isinstance(value, dict)
+
+
+def is_slice(value: object) -> TypeGuard[slice[Any, Any, Any]]:
+    return isinstance(value, slice)
+
+
+def is_ndarray(value: object) -> TypeGuard[np.ndarray[Any, Any]]:
+    return isinstance(value, np.ndarray)
+
+
+def class_of(value: object) -> type[Any]:
+    return type(value)
+
+
+def python_method(value: object, name: str) -> types.FunctionType | None:
+    """The method of a value's class, if it is written in Python (and can be staged)."""
+    method = getattr(class_of(value), name, None)
+    return method if isinstance(method, types.FunctionType) else None
 
 
 def joins_as_number(value: object) -> bool:
