@@ -64,6 +64,18 @@ class Native:
 
         return product
 
+    def blame(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wrt: tuple[int, ...],
+        of: tuple[int, ...],
+    ) -> str:
+        from wengert import blame
+
+        return str(blame.find(f, args, kwargs, wrt, of))
+
 
 def weight_tree(outputs: Any, weights: list[Vector]) -> Any:
     """The tree of outputs with the weights in the place of its floats and None in the place of anything else."""

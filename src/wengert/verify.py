@@ -8,7 +8,8 @@
 - dot product: <weights, J d> = <J^T weights, d>, which holds to rounding or not at all;
 - arguments: derivative transforms leave the caller's arrays alone.
 
-What disagrees is located: the output and element for values and JVPs, the input and element for gradients.
+What disagrees is located: the output and element for values and JVPs, the input and element for gradients, and for
+derivatives the statement at fault (`blame`).
 """
 
 from __future__ import annotations
@@ -57,6 +58,12 @@ class Engine(Protocol):
         """The map from directions (one per float leaf in `wrt`) to Hessian-vector products of the weighted outputs."""
         ...
 
+    def blame(
+        self, f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], wrt: tuple[int, ...], of: tuple[int, ...]
+    ) -> str:
+        """The statement that makes derivatives wrong, and why; empty if that cannot be said."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:
@@ -88,10 +95,11 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The findings about one program; true when all are good."""
+    """The findings about one program; true when all are good. `fault`: the statement at fault, if it was looked for."""
 
     function: str
     findings: list[Finding] = field(default_factory=list[Finding])
+    fault: str = ""
 
     @property
     def ok(self) -> bool:
@@ -106,7 +114,8 @@ class Report:
         return bool(chosen) and all(finding.ok for finding in chosen)
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.function}:", *(f"  {finding}" for finding in self.findings)])
+        fault = [f"  at fault: {self.fault}"] if self.fault else []
+        return "\n".join([f"{self.function}:", *(f"  {finding}" for finding in self.findings), *fault])
 
 
 def verify(
@@ -144,6 +153,9 @@ def verify(
         f, args, options, of=of, wrt=wrt, plain=plain, tolerances=tolerances, reference=reference, seed=seed
     )
     case.derivatives(engine, report)
+    wrong = {finding.name for finding in report.findings if not finding.ok}
+    if wrong & {"jvp", "vjp", "dot product"} and not wrong & {"value", "differences"}:
+        report.fault = engine.blame(f, args, options, wrt, of)
     return report
 
 

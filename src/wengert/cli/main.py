@@ -63,7 +63,9 @@ def check(
         report = verify(found.function, values, wrt=chosen, seed=seed)
     if as_json:
         findings = [asdict(finding) for finding in report.findings]
-        typer.echo(json.dumps({"function": found.name, "ok": report.ok, "findings": findings}, indent=2))
+        typer.echo(
+            json.dumps({"function": found.name, "ok": report.ok, "findings": findings, "fault": report.fault}, indent=2)
+        )
     else:
         typer.echo(str(report))
     raise typer.Exit(0 if report.ok else 1)
