@@ -23,6 +23,7 @@ from wengert.ir.nodes import (
     Extent,
     Function,
     Growable,
+    If,
     Let,
     LibCall,
     Load,
@@ -38,7 +39,7 @@ from wengert.ir.nodes import (
     Var,
 )
 from wengert.ir.ops import OPS
-from wengert.ir.walk import statements, storages
+from wengert.ir.walk import names_in, statements, storages
 
 Edges = dict[str, set[str]]
 
@@ -104,6 +105,39 @@ class Flow:
         start = [n for n, value in lets.items() if steep(value) and not _is_kept_off_zero(value, lets)]
         edges = self._between_lets(function) if start else {}
         return frozenset(_reach(_reversed(edges) if reverse else edges, start))
+
+    def left_out(self, function: str) -> frozenset[str]:
+        """The lets whose operands may be infinite or NaN and whose value may be left out later.
+
+        They may be because of a division or the like, or since the program tests what is computed from them for it.
+        They may be left out by a select, max or min, or by an If, after they went through memory, too.
+        """
+        body = self.module.functions[function].body
+        edges = self.edges[function]
+        lets = {s.name: s.value for s in statements(body) if isinstance(s, Let)}
+        poles = [n for n, value in lets.items() if isinstance(value, Op) and value.name in POLES]
+        tests = [a for s in statements(body) if isinstance(s, Let) for a in _tested(s.value)]
+        if not poles and not tests:
+            return frozenset()
+        chosen = [n for value in lets.values() if _is_choice(value) for n in self._sources(function, value)]
+        chosen += [n for s in statements(body) if isinstance(s, If) for n in self._used(function, s)]
+        infinite = _reach(edges, poles)
+        back = _reversed(edges)
+        tested = _reach(back, [n for a in tests for n in self._sources(function, a)])
+        maybe = _reach(back, chosen) & set(lets)
+        return frozenset(n for n in maybe if n in tested or any(a in infinite for a in names_in(lets[n])))
+
+    def _used(self, function: str, stmt: If) -> list[str]:
+        """The nodes that the sides of an If use."""
+        found: list[str] = []
+        for side in (stmt.then, stmt.orelse):
+            for s in statements(side):
+                match s:
+                    case Let(value=value) | Store(value=value) | Accumulate(value=value) | Push(value=value):
+                        found += self._sources(function, value)
+                    case _:
+                        pass
+        return found
 
     def _nodes(self, function: str, names: Iterable[str]) -> list[str]:
         return [node for n in names if (node := self._node(function, n)) is not None]
@@ -181,6 +215,19 @@ class Flow:
             reached = _reach(self.edges[f.name], self._nodes(f.name, [p.name]))
             result[p.name] = {q for q in outputs if q != p.name and reached & set(self._nodes(f.name, [q]))}
         return result
+
+
+POLES = frozenset({"div", "log", "log2", "log10", "log1p", "pow", "atanh"})
+"""Operations that can be infinite or NaN of finite operands, often enough to be masked out."""
+
+
+def _tested(value: Expr) -> tuple[Expr, ...]:
+    """The operands that this tests for being finite."""
+    return value.args if isinstance(value, Op) and value.name in ("isnan", "isinf", "isfinite") else ()
+
+
+def _is_choice(value: Expr) -> bool:
+    return isinstance(value, Select) or (isinstance(value, Op) and value.name in ("max", "min", "fmax", "fmin"))
 
 
 def _is_kept_off_zero(value: Expr, lets: dict[str, Expr]) -> bool:

@@ -108,7 +108,7 @@ class Sweep:
         self.frames: list[Frame] = []
         self.given: set[str] = set()
         """Storages whose adjoint exists without being declared in the reverse of their region."""
-        self.uncertain = _uncertain(p)
+        self.uncertain = _uncertain(p) | p.flow.left_out(p.function.name)
         self.steep = p.flow.around(p.function.name, is_steep, reverse=True)
 
     # -- primal names

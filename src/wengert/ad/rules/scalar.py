@@ -142,7 +142,7 @@ def scaled(e: Emitter, name: str, partial: Expr, d: Expr, guard_all: bool = Fals
         return b.select(partial.cond, scaled(e, name, partial.then, d), scaled(e, name, partial.orelse, d))
     if guard_all or _is_guarded(name, d):
         partial = e.let(f"d_{name}", partial)
-        partial = b.select(b.or_(b.ne(d, 0), b.op("isfinite", partial)), partial, 0)
+        partial = b.select(b.ne(d, 0), partial, b.select(b.op("isfinite", partial), partial, 0))
     return b.mul(partial, d)
 
 
