@@ -12,16 +12,9 @@ from . import arrays, index, numeric
 from .frame import PyRaise
 from .interp import Interp
 from .operators import SYMBOLS
+from .python_values import is_dict, is_list, python_method
 from .subclasses import SubArray, array_of, defined
-from .values import (
-    Choice,
-    RArray,
-    RList,
-    RScalar,
-    is_dict,
-    is_list,
-    python_method,
-)
+from .values import Choice, RArray, RList, RScalar
 
 _ITEM_METHODS = ("__getitem__", "__setitem__")
 

@@ -18,6 +18,7 @@ from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 from . import arrays, numeric
 from .frame import PyRaise
+from .python_values import class_of, is_tuple, python_method
 from .registry import HANDLERS, METHODS, Handler, handles
 from .subclasses import SubArray, check_sure
 from .subclasses import call_method as call_instance_method
@@ -31,10 +32,7 @@ from .values import (
     RRange,
     RScalar,
     RuntimeString,
-    class_of,
     contains_runtime,
-    is_tuple,
-    python_method,
 )
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ def round_(interp: Interp, value: Any, ndigits: Any = None) -> Any:
     return RScalar(interp.stage.let(build.div(build.op("rint", x), build.const(scale, value.dtype))), value.python)
 
 
-@handles(pow, operator.pow)
+@handles(pow, numeric.OPERATORS["**"][0])
 def pow_(interp: Interp, a: Any, b: Any) -> Any:
     return interp.binary("**", a, b)
 

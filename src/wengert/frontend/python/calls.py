@@ -10,7 +10,7 @@ import inspect
 import math
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,20 +22,14 @@ from .externals import Held
 from .frame import Frame, PyRaise
 from .interp import Interp
 from .objects import LIBRARIES
+from .python_values import cell_contents, class_of, is_dict, is_list, is_ndarray
 from .registry import CALLABLES, HANDLERS
 from .source import FunctionNode, find, scope_of
 from .subclasses import SubArray, array_of, call_numpy, like, source_of
-from .values import (
-    BoundMethod,
-    Choice,
-    Closure,
-    MaybeUnbound,
-    RArray,
-    RScalar,
-    contains_runtime,
-)
+from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RScalar, contains_runtime
 
 MAX_DEPTH = 200
+_NO_INSTANCES = (type, types.ModuleType, types.FunctionType)
 _OF_INTEGERS = (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.isqrt)  # computed while staging
 
 
@@ -76,7 +70,7 @@ class Calls(Interp):
         if isinstance(owner, SubArray):
             reason = "super() in a method of a subclass of ndarray is not supported"
             raise self.stage.refuse(reason, "name the base class's method")
-        return super(frame.cls, owner)
+        return cast("Any", super(frame.cls, owner))
 
     def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a staged value."""
@@ -106,7 +100,7 @@ class Calls(Interp):
                 pass
         if self.has_subclasses and (_of_arrays(fn)) and source_of([*args, *kwargs.values()]) is not None:
             return call_numpy(self, fn, args, kwargs)
-        special = CALLABLES.get(type(fn))
+        special = CALLABLES.get(class_of(fn))
         if special is not None:
             return special(self, fn, args, kwargs)
         handler = _lookup(fn)
@@ -130,7 +124,7 @@ class Calls(Interp):
             )
         if not contains_runtime(args) and not contains_runtime(kwargs):
             return self.adopt(self.native(lambda: fn(*args, **kwargs)))
-        method = inspect.getattr_static(type(fn), "__call__", None)
+        method = inspect.getattr_static(class_of(fn), "__call__", None)
         if isinstance(method, types.FunctionType):
             return self.call(method, [fn, *args], kwargs)
         if fn in _OF_INTEGERS and all(isinstance(a, int) or (isinstance(a, RScalar) and a.dtype is I64) for a in args):
@@ -159,11 +153,11 @@ class Calls(Interp):
 
     def adopt(self, value: Any) -> Any:
         """A value that Python itself computed from static ones."""
-        if isinstance(value, np.ndarray):
+        if is_ndarray(value):
             return self.as_array(value) if value.dtype.kind in "biufc" else value
-        if isinstance(value, (list, dict)):
+        if is_list(value) or is_dict(value):
             self.stage.note_created(value)
-        elif hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType, types.FunctionType)):
+        elif hasattr(value, "__dict__") and not issubclass(class_of(value), _NO_INSTANCES):
             self.stage.note_created(value.__dict__)
         return value
 
@@ -347,6 +341,5 @@ def _own_nodes(node: FunctionNode) -> list[ast.AST]:
 def _class_of(fn: types.FunctionType, args: list[Any]) -> type | None:
     """The class whose body defines a method, for super()."""
     if "__class__" in fn.__code__.co_freevars:
-        cell = fn.__closure__[fn.__code__.co_freevars.index("__class__")]  # type: ignore[index]
-        return cell.cell_contents
+        return cell_contents(fn, "__class__")
     return None

@@ -20,6 +20,7 @@ from wengert.ir.types import BOOL, I64
 from . import arrays, structs
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
+from .python_values import class_of, is_sequence, is_tuple
 from .slots import ArraySlot, CannotJoin, Slot, allocate, spec_of, widen
 from .stage import WHOLE, Snapshot, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
@@ -328,14 +329,13 @@ class Control(Interp):
         after: list[Callable[[], None]],
     ) -> None:
         stage = self.stage
-        if dead_a or dead_b:
-            value = y if dead_a else x
-            if self._reaches(value):
-                after.append(lambda: stage.put(container, key, value))
-                return
+        value = y if dead_a else x
+        if (dead_a or dead_b) and self._reaches(value):
+            after.append(lambda: stage.put(container, key, value))
+            return
         try:
             if dead_a or dead_b:
-                spec = spec_of(stage, value, by_value=False)  # type: ignore[possibly-undefined]
+                spec = spec_of(stage, value, by_value=False)
             else:
                 if x is not y:
                     parts = self._parts(x, a), self._parts(y, b)
@@ -347,9 +347,9 @@ class Control(Interp):
                 spec = widen(stage, spec_of(stage, x, by_value), spec_of(stage, y, by_value))
             slot = allocate(stage, spec, hint_of(key))
             if isinstance(slot, ArraySlot):
-                for v in (x, y):
-                    for place in stage.lent.get(v.root, ()) if isinstance(v, RArray) else ():
-                        stage.lend(slot.array.root, place)
+                for root in (v.root for v in (x, y) if isinstance(v, RArray) and v.root is not None):
+                    for place in stage.lent.get(root, ()):
+                        stage.lend(slot.root, place)
             if not dead_a:
                 self._write_in(a, slot, x)
             if not dead_b:
@@ -414,7 +414,7 @@ class Control(Interp):
                 if value.lazy is not None or not stage.in_scope(value.storage):
                     return False
                 return all(stage.visible(e) for e in (*value.shape, *value.start, *(s for _, s in value.axes)))
-            case tuple() | list():
+            case _ if is_sequence(value):
                 return all(self._reaches(v) for v in value)
             case MaybeUnbound():
                 return stage.visible(value.flag) and self._reaches(value.value)
@@ -439,7 +439,7 @@ def is_plain_number(value: Any) -> bool:
 
 def _static(value: Any) -> bool:
     """Whether equal descriptions of such values mean equal values."""
-    if isinstance(value, tuple):
+    if is_tuple(value):
         return all(_static(v) for v in value)
     return not is_runtime(value) and not isinstance(value, structs.Struct)
 
@@ -453,8 +453,10 @@ def same_value(a: Any, b: Any) -> bool:
         return (a.storage, a.shape, a.start, a.axes, a.part) == (b.storage, b.shape, b.start, b.axes, b.part)
     if isinstance(a, RScalar) and isinstance(b, RScalar):
         return a.expr == b.expr and a.python == b.python
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return type(a) is type(b) and len(a) == len(b) and all(same_value(x, y) for x, y in zip(a, b, strict=True))
+    if is_tuple(a) and is_tuple(b):
+        if class_of(a) is not class_of(b) or len(a) != len(b):
+            return False
+        return all(same_value(x, y) for x, y in zip(a, b, strict=True))
     return equal_static(a, b)
 
 

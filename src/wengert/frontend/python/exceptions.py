@@ -19,13 +19,10 @@ from wengert.ir.types import I64
 from .control import ExitNow, Target
 from .frame import PyRaise
 from .interp import Interp
+from .python_values import is_tuple
 from .source import liveness_of
 from .stage import NeedLeafStatic, NeedStatic, Restage
-from .values import (
-    RuntimeString,
-    contains_runtime,
-    template_of,
-)
+from .values import RuntimeString, contains_runtime, template_of
 
 
 @dataclass(eq=False)
@@ -144,8 +141,8 @@ class Exceptions(Interp):
         return path.falls
 
     def _caught_kinds(self, h: ast.ExceptHandler) -> tuple[type[BaseException], ...]:
-        kind = BaseException if h.type is None else self.eval(h.type)
-        return kind if isinstance(kind, tuple) else (kind,)
+        kind: Any = BaseException if h.type is None else self.eval(h.type)
+        return kind if is_tuple(kind) else (kind,)
 
     def _dispatch(self, node: ast.Try, handler: Handler, taken: list[int]) -> bool:
         k = taken[0]

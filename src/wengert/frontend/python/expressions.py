@@ -120,7 +120,8 @@ class Expressions(Interp):
         )
 
     def format_string(self, values: list[ast.expr]) -> Any:
-        template, args = "", []
+        template = ""
+        args: list[Expr] = []
         for part in values:
             match part:
                 case ast.Constant(value=text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
+from .python_values import class_of, is_dict, is_list, is_ndarray, is_numpy_scalar, is_tuple, tuple_like
 from .registry import CALLABLES
 from .stage import Stage
 from .values import RArray, Root, RScalar
@@ -23,6 +25,8 @@ Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
 Access = tuple[Any, ...]
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)
+_BY_VALUE = (set, frozenset, range, slice)
+_PYTHON_DTYPES: dict[type[Any], DType] = {int: I64, float: F64, complex: C128}
 SMALL = 8  # extents up to this are part of the specialisation; larger ones are symbolic
 
 
@@ -77,13 +81,11 @@ def leaf_key(value: Any) -> Any:
         return ("i", (value > 0) - (value < 0))
     if type(value) is float:
         return "f"
-    if isinstance(value, np.ndarray):
+    if is_ndarray(value):
         return (value.dtype.str, *[n if n <= SMALL else -1 for n in value.shape])
-    if isinstance(value, np.generic):
+    if is_numpy_scalar(value):
         return ("s", value.dtype.str)
-    if type(value) is complex:
-        return "c"
-    return type(value)
+    return "c" if type(value) is complex else class_of(value)
 
 
 class Externals:
@@ -118,57 +120,44 @@ class Externals:
             return value
         if isinstance(value, (int, float, complex, np.generic)):
             return self._number(value, access, name)
-        if isinstance(value, np.ndarray):
+        if is_ndarray(value):
             return self._array(value, access, name)
-        if isinstance(value, _BY_IDENTITY):
-            self.guard(access, "is", value)
-            return value
-        if type(value) in CALLABLES:
+        if issubclass(class_of(value), _BY_IDENTITY) or class_of(value) in CALLABLES:
             self.guard(access, "is", value)
             return value
         if id(value) in self.proxies:
             self.guard(access, "is", value)
             return self.proxies[id(value)]
-        if isinstance(value, tuple):
-            self.guard(access, "type", (type(value), len(value)))
+        if is_tuple(value):
+            self.guard(access, "type", (class_of(value), len(value)))
             parts = [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)]
-            return tuple(parts) if type(value) is tuple else self._tuple_like(value, parts)
-        if isinstance(value, list) and type(value) is list:
+            return tuple_like(class_of(value), parts)
+        if is_list(value) and class_of(value) is list:
             self.guard(access, "type", (list, len(value)))
             items = [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)]
             return self._proxy(value, items, access)
-        if isinstance(value, dict):
+        if is_dict(value):
             self.guard(access, "keys", tuple(value))
             made = {k: self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in value.items()}
-            if type(value) is not dict:
-                try:
-                    other = type(value).__new__(type(value))
-                    other.update(made)
-                    made = other
-                except Exception:
-                    pass
-            return self._proxy(value, made, access)
-        if isinstance(value, (set, frozenset, range, slice)):
+            return self._proxy(value, _dict_like(class_of(value), made), access)
+        if issubclass(class_of(value), _BY_VALUE):
             self.guard(access, "equal", value)
             return value
         if isinstance(value, types.MethodType):
             self.guard(access, "type", (types.MethodType, -1))
             owner = self.wrap(value.__self__, (*access, ("attr", "__self__")), name)
             return types.MethodType(value.__func__, owner) if not isinstance(owner, (RScalar, RArray)) else value
-        if hasattr(value, "__dict__") and type(value).__module__ != "builtins" and not callable_static(value):
-            self.guard(access, "type", (type(value), -1))
+        kind = class_of(value)
+        if hasattr(value, "__dict__") and kind.__module__ != "builtins" and not callable_static(value):
+            self.guard(access, "type", (kind, -1))
             try:
-                made = object.__new__(type(value))
+                made = object.__new__(kind)
             except TypeError:
                 self.guard(access, "is", value)
                 return value
             return self._proxy(value, made, access)
         self.guard(access, "is", value)
         return value
-
-    @staticmethod
-    def _tuple_like(value: Any, parts: list[Any]) -> Any:
-        return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
 
     def _proxy(self, original: Any, made: Any, access: Access) -> Any:
         self.proxies[id(original)] = made
@@ -196,30 +185,30 @@ class Externals:
 
     def _number(self, value: Any, access: Access, name: str) -> Any:
         index = len(self.leaves)
-        if isinstance(value, np.generic):
+        if is_numpy_scalar(value):
             try:
                 dtype, python = DType.of(value.dtype), False
             except (KeyError, TypeError):
                 self.guard(access, "equal", value)
                 return value
         else:
-            if type(value) not in (int, float, complex):
+            if class_of(value) not in _PYTHON_DTYPES:
                 self.guard(access, "equal", value)
                 return value
-            dtype, python = {int: I64, float: F64, complex: C128}[type(value)], True
+            dtype, python = _PYTHON_DTYPES[class_of(value)], True
         if index in self.stage.decisions.static_leaves or (dtype is I64 and python and value == 0):
             self.leaves.append(Leaf(access, value, name, None, runtime=value))
             self.guard(access, "equal", value)
             return value
-        if dtype is I64 and python and not -(2**63) <= value < 2**63:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise OverflowError(f"{name} = {value} does not fit in 64 bits")
         unique = self.stage.fresh(name)
         leaf = Leaf(access, value, unique, leaf_key(value), scalar=Scalar(unique, dtype))
         self.leaves.append(leaf)
         self.stage.scalar_types[unique] = dtype
         var: Expr = Var(unique, dtype)
-        if dtype is I64 and python:
-            self.stage.concrete[unique] = int(value)
+        if isinstance(value, int):
+            self.stage.concrete[unique] = value
             if value > 0:
                 self.stage.facts.assume(var, 1)
             else:
@@ -228,7 +217,7 @@ class Externals:
         leaf.runtime = RScalar(var, python)
         return leaf.runtime
 
-    def _array(self, value: np.ndarray, access: Access, name: str) -> Any:
+    def _array(self, value: np.ndarray[Any, Any], access: Access, name: str) -> Any:
         if type(value) is not np.ndarray and value.__array_priority__ != 0:
             raise self.stage.refuse(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray")
         try:
@@ -289,6 +278,19 @@ class Externals:
                 intent = "inout" if leaf.root.stores else "in"
                 result.append(Buffer(leaf.buffer.name, leaf.buffer.dtype, leaf.buffer.shape, False, intent))
         return tuple(result)
+
+
+def _dict_like(kind: type[Any], items: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict of a type, if it can be made without its constructor; else a plain one."""
+    if kind is dict:
+        return items
+    try:
+        new: Callable[[type[Any]], Any] = getattr(kind, "__new__")  # noqa: B009
+        made = new(kind)
+        made.update(items)
+        return made
+    except Exception:
+        return items
 
 
 def callable_static(value: Any) -> bool:

@@ -21,7 +21,8 @@ from . import arrays
 from .control import ExitNow
 from .interp import Interp
 from .numeric import as_scalar
-from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, rebuild_tuple, spec_of, widen
+from .python_values import tuple_like
+from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, spec_of, widen
 from .source import names_used, scope_of
 from .values import Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
 
@@ -410,7 +411,7 @@ class Functions(Interp):
             case ArraySpec():
                 return next(outs)
             case TupleSpec(kind, parts):
-                return rebuild_tuple(kind, [self.load_results(p, outs) for p in parts])
+                return tuple_like(kind, [self.load_results(p, outs) for p in parts])
             case StaticSpec(value):
                 return value
             case _:

@@ -10,12 +10,13 @@ import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Expr, If, Loop, Stmt, Store, Var
+from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, If, Loop, Stmt, Store, Var
 from wengert.ir.types import BOOL, I64, DType
 
 from . import arrays, float_errors, numeric
+from .python_values import is_slice, is_tuple
 from .stage import Stage
-from .values import RArray, RScalar
+from .values import Element, RArray, RScalar
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _named(stage: Stage, value: Expr, low: Expr | None, high: Expr | None) -> Ex
 
 def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
     """One entry per array axis (plus new axes), ellipsis expanded, masks turned into index arrays."""
-    parts = list(key) if isinstance(key, tuple) else [key]
+    parts: list[Any] = list(key) if is_tuple(key) else [key]
     parts = [_as_array_index(stage, p) for p in parts]
     indices = [p for p in parts if p is not None and p is not Ellipsis]
     used = sum(p.rank if isinstance(p, RArray) and p.dtype is BOOL else 1 for p in indices)
@@ -156,7 +157,7 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
                 for _ in range(array.rank - used):
                     entries.append(_Slice(ZERO, ONE, array.shape[axis]))
                     axis += 1
-            case slice():
+            case _ if is_slice(p):
                 entries.append(slice_of(stage, p, array.shape[axis]))
                 axis += 1
             case RArray() if p.dtype is BOOL:
@@ -227,12 +228,14 @@ def nonzero(stage: Stage, mask: RArray) -> list[RArray]:
     """The positions where the mask holds, one index array per axis (np.nonzero)."""
     mask = arrays.stored(stage, mask, "mask")
     count = stage.cell(I64, "count", init=ZERO)
-    truth = lambda at: numeric.truth(arrays.element(mask, at))  # noqa: E731
-    arrays.nest(
-        stage,
-        mask.shape,
-        lambda at: stage.emit(Accumulate(count.name, (), build.cast(truth(at), I64), "add", stage.span)),
-    )
+
+    def truth(at: Sequence[Expr]) -> Expr:
+        return numeric.truth(arrays.element(mask, at))
+
+    def add(at: tuple[Expr, ...]) -> None:
+        stage.emit(Accumulate(count.name, (), build.cast(truth(at), I64), "add", stage.span))
+
+    arrays.nest(stage, mask.shape, add)
     total = stage.load_cell(count, "n")
     assert isinstance(total, Var)
     stage.facts.assume(total, 0, arrays.size(mask.shape))
@@ -332,7 +335,7 @@ def gather_map(stage: Stage, array: RArray, entries: Sequence[Entry]) -> tuple[A
     adjacent = places == list(range(places[0], places[0] + len(places)))
     first = places[0] if adjacent else 0
     rest = [e for e in entries if not isinstance(e, _Gather)]
-    plain = [e.extent if isinstance(e, _Slice) else ONE for e in rest if isinstance(e, (_Slice, _New))]
+    plain = [e.extent if isinstance(e, _Slice) else ONE for e in rest]
     result = tuple(plain[:first]) + shape + tuple(plain[first:])
     wide = {id(a): arrays.broadcast(stage, a, shape) for a in index_arrays}
 
@@ -415,7 +418,7 @@ def _masked_fill(stage: Stage, array: RArray, mask: RArray, value: Expr) -> None
     arrays.nest(stage, array.shape, body)
 
 
-def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, op: str | None) -> None:
+def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, op: AccumulateOp | None) -> None:
     """array[entries] = value, or with `op` an unbuffered accumulation (ufunc.at)."""
     assert array.root is not None
     target, shape = gather_map(stage, array, entries)
@@ -425,11 +428,7 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
         arrays.broadcast_shapes(stage, [shape, value.shape])
         if arrays.conflicts(stage, array, value) or value.lazy is not None:
             value = arrays.copy(stage, value)
-        source = arrays.broadcast(stage, value, shape)
-        fn = lambda i: arrays.element(source, i)  # noqa: E731
-    else:
-        expr = build.cast(numeric.as_scalar(value).expr, array.dtype)
-        fn = lambda i: expr  # noqa: E731
+    fn = _operand(stage, value, shape, array.dtype)
     if any(arrays.may_alias(r.root, array.root) for r in reads):
         raise stage.refuse("an array is indexed by itself while it is written", "copy the index array first")
     arrays.before_store(stage, array.root)
@@ -438,7 +437,7 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
         if op is None:
             arrays.put(stage, array, target(index), fn(index))
         else:
-            arrays.add(stage, array, target(index), fn(index), op)  # type: ignore[arg-type]
+            arrays.add(stage, array, target(index), fn(index), op)
 
     if op is not None:
         arrays.nest(stage, shape, body)
@@ -453,7 +452,7 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
         stage.emit(s)
 
 
-def accumulate_at(stage: Stage, array: RArray, key: Any, value: Any, op: str) -> None:
+def accumulate_at(stage: Stage, array: RArray, key: Any, value: Any, op: AccumulateOp) -> None:
     """ufunc.at: unbuffered array[key] op= value, repeated indices included."""
     require_writable(stage, array)
     entries = entries_of(stage, array, key)
@@ -474,8 +473,18 @@ def getitem_for_update(stage: Stage, array: RArray, key: Any) -> RArray:
 
 
 def is_advanced(key: Any) -> bool:
-    parts = key if isinstance(key, tuple) else (key,)
+    parts: tuple[Any, ...] = key if is_tuple(key) else (key,)
     return any(isinstance(p, (list, np.ndarray)) or (isinstance(p, RArray) and p.rank > 0) for p in parts)
+
+
+def _operand(stage: Stage, value: Any, shape: tuple[Expr, ...], dtype: DType) -> Element:
+    """The elements of a number or array, broadcast to a shape and cast."""
+    if not isinstance(value, RArray):
+        expr = build.cast(numeric.as_scalar(value).expr, dtype)
+        return lambda i: expr
+    source = arrays.broadcast(stage, value, shape)
+    stage.pending.pop(id(source), None)
+    return lambda i: build.cast(arrays.element(source, i), dtype)
 
 
 def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
@@ -496,17 +505,10 @@ def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
         if arrays.conflicts(stage, target, value):
             value = arrays.copy(stage, value)
         stage.pending.pop(id(value), None)
-        arrays.before_store(stage, target.root)
-        source = arrays.broadcast(stage, value, target.shape)
-        stage.pending.pop(id(source), None)
-        operand = lambda i: build.cast(arrays.element(source, i), inputs[1])  # noqa: E731
-    else:
-        expr = build.cast(numeric.as_scalar(value).expr, inputs[1])
-        arrays.before_store(stage, target.root)
-        operand = lambda i: expr  # noqa: E731
+    arrays.before_store(stage, target.root)
+    operand = _operand(stage, value, target.shape, inputs[1])
     if symbol in "+-" and output is target.dtype and target.dtype is not BOOL:
-        sign = (lambda e: e) if symbol == "+" else build.neg
-        arrays.accumulate(stage, target, lambda i: sign(operand(i)))
+        arrays.accumulate(stage, target, operand if symbol == "+" else lambda i: build.neg(operand(i)))
         return
     fn = numeric.UFUNCS[function]
 

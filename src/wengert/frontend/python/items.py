@@ -14,21 +14,10 @@ from wengert.ir.types import BOOL, I64
 from . import builtin, index, numeric, subclasses
 from .frame import PyRaise
 from .interp import Interp
+from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, python_method
 from .slots import MAX_KINDS
 from .subclasses import SubArray
-from .values import (
-    Choice,
-    RArray,
-    RList,
-    RRange,
-    RScalar,
-    class_of,
-    is_dict,
-    is_list,
-    is_slice,
-    is_tuple,
-    python_method,
-)
+from .values import Choice, RArray, RList, RRange, RScalar
 
 
 class Items(Interp):
@@ -65,12 +54,16 @@ class Items(Interp):
                 if len(owner) > MAX_KINDS:
                     raise
                 return self.selected(owner, key)
-        elif is_slice(key) and isinstance(owner, (list, tuple, str)):
+        elif is_slice(key) and issubclass(class_of(owner), (list, tuple, str)):
             key = self.static_slice(key)
         elif is_dict(owner):
             key = self.static_key(key)
         if (method := python_method(owner, "__getitem__")) is not None:
             return self.call(method, [owner, key], {})
+        return self.static_item(owner, key)
+
+    def static_item(self, owner: Any, key: Any) -> Any:
+        """An item of a static object, by Python itself."""
         result = self.native(lambda: owner[key])
         if is_list(result) and is_slice(key):
             self.stage.note_created(result)
@@ -83,7 +76,8 @@ class Items(Interp):
         if key == () or key is Ellipsis:
             return owner if key == () else self.as_array(owner)
         if isinstance(key, (bool, np.bool_)) or (isinstance(key, RScalar) and key.dtype is BOOL):
-            array, mask = (self.call(np.reshape, [self.as_array(v), (1,)], {}) for v in (owner, key))
+            operands: list[Any] = [owner, key]
+            array, mask = (self.call(np.reshape, [self.as_array(v), (1,)], {}) for v in operands)
             return self.get_item(array, mask)
         raise PyRaise(IndexError("invalid index to scalar variable."))
 

@@ -16,17 +16,9 @@ from wengert.ir.types import I64
 from . import index
 from .frame import PyRaise
 from .lists import sure_keys
+from .python_values import is_dict, python_method
 from .registry import handles
-from .values import (
-    RArray,
-    RIter,
-    RList,
-    RRange,
-    RScalar,
-    contains_runtime,
-    is_dict,
-    python_method,
-)
+from .values import RArray, RIter, RList, RRange, RScalar, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp

@@ -19,20 +19,11 @@ from .control import ExitNow, Path, PreferUnroll, Target
 from .frame import PyRaise
 from .interp import Interp
 from .lists import sure_keys
+from .python_values import is_dict, is_list, python_method
 from .source import assigned, liveness_of, scope_of
 from .stage import NeedLeafStatic, NeedStatic, Restage
 from .subclasses import SubArray, array_of, defined, like
-from .values import (
-    Choice,
-    RArray,
-    RIter,
-    RList,
-    RRange,
-    RScalar,
-    is_dict,
-    is_list,
-    python_method,
-)
+from .values import Choice, RArray, RIter, RList, RRange, RScalar
 
 MAX_UNROLL = 4096
 FEW = 16  # a list of floats longer than this is looped over at run time

@@ -18,7 +18,7 @@ from .control import PreferUnroll
 from .frame import PyRaise
 from .interp import Interp
 from .numeric import as_scalar, is_number, join_dtype
-from .slots import rebuild_tuple
+from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, tuple_like
 from .stage import Restage, Stage
 from .values import MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
 
@@ -83,11 +83,11 @@ class Lists(Interp):
             if not all(self._outermost(n) for n in e.shape):
                 raise self.stage.refuse("arrays of varying shape are collected in a list", "use arrays of one shape")
             return GrowSpec(e.dtype, False, e.shape)
-        if isinstance(e, tuple) and e:
+        if is_tuple(e) and e:
             parts = tuple(self.element_spec(v, reason) for v in e)
-            return GrowSpec(parts[0].dtype, False, None, type(e), parts)
+            return GrowSpec(parts[0].dtype, False, None, class_of(e), parts)
         raise self.stage.refuse(
-            f"{reason}, and it holds {type(e).__name__} objects", "keep numbers, arrays or tuples of them in it"
+            f"{reason}, and it holds {class_of(e).__name__} objects", "keep numbers, arrays or tuples of them in it"
         )
 
     def join_specs(self, a: GrowSpec, b: GrowSpec, reason: str) -> GrowSpec:
@@ -139,13 +139,13 @@ class Lists(Interp):
             self.list_append(items, get(Var(name, I64)))
         stage.emit(Loop(name, ZERO, length, tuple(body), span=stage.span))
 
-    def list_copy(self, items: RList, part: slice | None = None) -> RList:
+    def list_copy(self, items: RList, part: slice[Any, Any, Any] | None = None) -> RList:
         """A slice of a growing list, or all of it, as a list of its own."""
         made = self.like(items)
         self.list_join(made, items, part)
         return made
 
-    def list_join(self, made: RList, values: Any, part: slice | None = None) -> None:
+    def list_join(self, made: RList, values: Any, part: slice[Any, Any, Any] | None = None) -> None:
         """Append every element of a list, array or range of run-time length."""
         if isinstance(values, RList):
             length = self.list_length(values)
@@ -167,9 +167,10 @@ class Lists(Interp):
 
     def list_concatenation(self, a: Any, b: Any) -> RList:
         """a + b where one of them grows at run time."""
-        if not isinstance(a, (list, RList)) or not isinstance(b, (list, RList)):
+        grown = [items for items in (a, b) if isinstance(items, RList)]
+        if len(grown) + is_list(a) + is_list(b) != 2:
             raise PyRaise(TypeError("can only concatenate list to list"))
-        made = self.like(a if isinstance(a, RList) else b)
+        made = self.like(grown[0])
         self.list_join(made, a)
         self.list_join(made, b)
         return made
@@ -234,7 +235,7 @@ class Lists(Interp):
         arrays.nest(self.stage, items.shape, body)
 
     def list_item(self, items: RList, key: Any) -> Any:
-        if isinstance(key, slice):
+        if is_slice(key):
             return self.list_copy(items, key)
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
         return self.element_at(items, at)
@@ -242,7 +243,7 @@ class Lists(Interp):
     def element_at(self, items: RList, at: Expr) -> Any:
         if items.parts:
             assert items.kind is not None
-            return rebuild_tuple(items.kind, [self.element_at(p, at) for p in items.parts])
+            return tuple_like(items.kind, [self.element_at(p, at) for p in items.parts])
         if items.shape is None:
             value = self.stage.let(Load(items.storage, (at,), items.dtype), "item")
             return RScalar(value, items.python, items.python and items.dtype is I64)
@@ -280,7 +281,7 @@ class Lists(Interp):
         stage = self.stage
         if items.parts:
             assert items.kind is not None
-            return rebuild_tuple(items.kind, [self.list_pop(p) for p in items.parts])
+            return tuple_like(items.kind, [self.list_pop(p) for p in items.parts])
         if items.shape is not None:
             last = self.element_at(items, isub(self.list_length(items), ONE))
             last.root.detached = False
@@ -324,7 +325,7 @@ class Lists(Interp):
     def static_list_method(self, items: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a static list, dict or set, journaled."""
         args = [self.settle(a) for a in args]
-        if isinstance(items, list):
+        if is_list(items):
             if name in ("append", "extend", "insert", "pop", "remove", "clear", "reverse", "sort"):
                 if name == "extend":
                     args = [self.static_iterable(args[0])]
@@ -340,7 +341,7 @@ class Lists(Interp):
                 raise self.stage.refuse(f"list.{name} compares run-time numbers", "use NumPy arrays")
             result = self.native(lambda: getattr(items, name)(*args, **kwargs))
             return self.stage.note_created(result) if isinstance(result, list) else result
-        if isinstance(items, dict):
+        if is_dict(items):
             return self.dict_method(items, name, args, kwargs)
         if contains_runtime(args):
             raise self.stage.refuse("a set of run-time numbers", "use NumPy arrays")

@@ -18,6 +18,7 @@ from wengert.ir.types import BOOL, I64
 
 from . import arrays, structs
 from .control import Control, Path, PreferUnroll, Target, hint_of, same_value, total
+from .python_values import is_sequence
 from .slots import (
     ArraySlot,
     ArraySpec,
@@ -89,7 +90,7 @@ class Loops(Control):
         serial = stage.serial
         slots: dict[tuple[int, Any], tuple[Any, Any, Slot, Spec]] = {}
         runs = stop is not None and (stage.facts.less(start, stop) if step > 0 else stage.facts.less(stop, start))
-        wanted: list[tuple[Any, Any, Spec]] = []
+        wanted: list[tuple[Any, Any, Spec | None]] = []
         for (owner, key), spec in list(hints.items()):
             container = locals_ if owner == "local" else self.containers.get(owner)
             if container is None:
@@ -116,8 +117,8 @@ class Loops(Control):
             if isinstance(slot, ArraySlot):
                 slot.place = (node, key)
                 before = container.get(key) if key is not WHOLE else None
-                if isinstance(before, RArray) and not self._ours(before):
-                    stage.lend(slot.array.root, slot.place)
+                if isinstance(before, RArray) and before.root is not None and not self._ours(before):
+                    stage.lend(slot.root, slot.place)
                     stage.lend(before.root, slot.place)
             value = tuple(container) if key is WHOLE else container.get(key, MISSING)
             if runs and container is locals_ and key not in live_head:
@@ -225,7 +226,7 @@ class Loops(Control):
 
     def _kept_elsewhere(self, slots: dict[Any, Any], loc: Any, body: Trial) -> bool:
         """Whether the memory of an array's slot, about to be overwritten, goes on under another name by identity."""
-        mine = slots[loc][2].array.root
+        mine = slots[loc][2].root
         new = body.writes[loc][3]
         if isinstance(new, RArray) and new.root is mine:
             return False
@@ -364,8 +365,7 @@ class Loops(Control):
         `sure`: the body runs to its end at least once."""
         if not isinstance(slot, ArraySlot):
             return not isinstance(slot, RefSlot)
-        stage, mine, root = self.stage, slot.array.root, value.root
-        assert mine is not None
+        stage, mine, root = self.stage, slot.root, value.root
         if root is None or root is mine:
             return True
         if root.is_ref or slot.place in stage.decisions.by_reference:
@@ -426,14 +426,14 @@ class Loops(Control):
 
 def _slot_root(slot: Slot) -> Any:
     if isinstance(slot, ArraySlot):
-        return slot.array.root.name if slot.array.root is not None else None
+        return slot.root.name
     return slot.name if isinstance(slot, RefSlot) else None
 
 
 def _reads(value: Any, name: str) -> bool:
     if isinstance(value, RArray):
         return value.root is not None and value.root.name == name
-    if isinstance(value, (tuple, list)):
+    if is_sequence(value):
         return any(_reads(v, name) for v in value)
     return False
 

@@ -117,7 +117,7 @@ def pow_(interp: Interp, x: Any, y: Any) -> Any:
     fractional = build.and_(build.lt(a, build.const(0.0, F64)), build.ne(build.op("floor", b), b))
     pole = build.and_(build.eq(a, build.const(0.0, F64)), build.lt(b, build.const(0.0, F64)))
     interp.stage.fail_if(interp.stage.let(build.or_(fractional, pole)), "ValueError", "math domain error")
-    return RScalar(interp.stage.let(numeric._power(interp.stage, [a, b])), True)
+    return RScalar(interp.stage.let(numeric.power(interp.stage, [a, b])), True)
 
 
 @handles(math.hypot)

@@ -14,16 +14,9 @@ from . import arrays
 from .externals import Held
 from .frame import Frame, PyRaise
 from .interp import Interp
+from .python_values import cell_contents
 from .source import scope_of
-from .values import (
-    REPORTED,
-    Choice,
-    MaybeUnbound,
-    Poison,
-    RArray,
-    RScalar,
-    template_of,
-)
+from .values import REPORTED, Choice, MaybeUnbound, Poison, RArray, RScalar, template_of
 
 _UNBOUND = "cannot access local variable '{}' where it is not associated with a value"
 
@@ -32,8 +25,8 @@ class Names(Interp):
     """Mixed into the interpreter."""
 
     def load_name(self, name: str) -> Any:
-        frame: Frame | None = self.frame
-        while frame is not None:
+        frame = self.frame
+        while True:
             scope = scope_of(frame.node)
             if name in frame.locals and (name not in scope.global_):
                 return self.use(frame.locals[name], name)
@@ -42,12 +35,10 @@ class Names(Interp):
             if frame.parent is None:
                 break
             frame = frame.parent
-        assert frame is not None
         function = frame.function
         if isinstance(function, types.FunctionType) and name in function.__code__.co_freevars:
             position = function.__code__.co_freevars.index(name)
-            cell = function.__closure__[position]  # type: ignore[index]
-            return self.externals.wrap(cell.cell_contents, ("cell", Held(function), position), name)
+            return self.externals.wrap(cell_contents(function, name), ("cell", Held(function), position), name)
         return self.load_global(frame, name)
 
     def load_global(self, frame: Frame, name: str) -> Any:

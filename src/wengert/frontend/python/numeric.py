@@ -17,6 +17,7 @@ from wengert.ir.nodes import ZERO, Const, Expr, Op, Select, Var
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 from . import arrays, float_errors
+from .python_values import is_numpy_scalar
 from .stage import Stage
 from .values import RArray, RScalar, scalar_const
 
@@ -38,7 +39,7 @@ def as_scalar(value: Any) -> RScalar:
     """A runtime scalar of a number."""
     if isinstance(value, RScalar):
         return value
-    if isinstance(value, np.generic):
+    if is_numpy_scalar(value):
         dtype = DType.of(value.dtype)
         return RScalar(build.const(value, dtype), False)
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
@@ -83,7 +84,7 @@ def _square(stage: Stage, a: list[Expr]) -> Expr:
     return build.mul(x, x)
 
 
-def _power(stage: Stage, a: list[Expr]) -> Expr:
+def power(stage: Stage, a: list[Expr]) -> Expr:
     if not a[0].dtype.is_integer:
         exponent = a[1]
         if isinstance(exponent, Const):
@@ -170,8 +171,8 @@ UFUNCS: dict[np.ufunc, ElementFn] = {
     np.floor_divide: _op("floordiv"),
     np.remainder: _op("mod"),
     np.fmod: _op("fmod"),
-    np.power: _power,
-    np.float_power: _power,
+    np.power: power,
+    np.float_power: power,
     np.negative: _op("neg"),
     np.positive: lambda stage, a: a[0],
     np.absolute: _abs,
@@ -232,8 +233,11 @@ UFUNCS.update({u: _op(name) for name, u in _NAMED.items()})
 def loop_types(ufunc: np.ufunc, operands: Sequence[Any], dtype: DType | None = None) -> tuple[list[DType], DType]:
     """The dtypes NumPy computes this ufunc in: of the inputs and of the output."""
     types = [_weak(v) for v in operands]
-    options = {} if dtype is None else {"signature": (*[None] * ufunc.nin, dtype.numpy)}
-    resolved = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), **options)
+    wanted = (*types, *[None] * ufunc.nout)
+    if dtype is None:
+        resolved = ufunc.resolve_dtypes(wanted)
+    else:
+        resolved = ufunc.resolve_dtypes(wanted, signature=(*[None] * ufunc.nin, dtype.numpy))
     return [DType.of(t) for t in resolved[: ufunc.nin]], DType.of(resolved[ufunc.nin])
 
 
@@ -306,25 +310,26 @@ def elementwise(stage: Stage, fn: ElementFn, dtype: DType, operands: Sequence[An
 
 # -- Python's operators ---------------------------------------------------------------------------------------
 
+_operator: Any = operator  # several of its functions have no types in typeshed
 OPERATORS: dict[str, tuple[Callable[..., Any], np.ufunc]] = {
-    "+": (operator.add, np.add),
-    "-": (operator.sub, np.subtract),
-    "*": (operator.mul, np.multiply),
-    "/": (operator.truediv, np.true_divide),
-    "//": (operator.floordiv, np.floor_divide),
-    "%": (operator.mod, np.remainder),
-    "**": (operator.pow, np.power),
-    "&": (operator.and_, np.bitwise_and),
-    "|": (operator.or_, np.bitwise_or),
-    "^": (operator.xor, np.bitwise_xor),
-    "<<": (operator.lshift, np.left_shift),
-    ">>": (operator.rshift, np.right_shift),
-    "==": (operator.eq, np.equal),
-    "!=": (operator.ne, np.not_equal),
-    "<": (operator.lt, np.less),
-    "<=": (operator.le, np.less_equal),
-    ">": (operator.gt, np.greater),
-    ">=": (operator.ge, np.greater_equal),
+    "+": (_operator.add, np.add),
+    "-": (_operator.sub, np.subtract),
+    "*": (_operator.mul, np.multiply),
+    "/": (_operator.truediv, np.true_divide),
+    "//": (_operator.floordiv, np.floor_divide),
+    "%": (_operator.mod, np.remainder),
+    "**": (_operator.pow, np.power),
+    "&": (_operator.and_, np.bitwise_and),
+    "|": (_operator.or_, np.bitwise_or),
+    "^": (_operator.xor, np.bitwise_xor),
+    "<<": (_operator.lshift, np.left_shift),
+    ">>": (_operator.rshift, np.right_shift),
+    "==": (_operator.eq, np.equal),
+    "!=": (_operator.ne, np.not_equal),
+    "<": (_operator.lt, np.less),
+    "<=": (_operator.le, np.less_equal),
+    ">": (_operator.gt, np.greater),
+    ">=": (_operator.ge, np.greater_equal),
 }
 _BY_ZERO = {"/": "division by zero", "//": "integer division or modulo by zero", "%": "integer modulo by zero"}
 _FLOAT_BY_ZERO = {"/": "float division by zero", "//": "float floor division by zero", "%": "float modulo"}
@@ -393,9 +398,10 @@ def _python_int(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
 def _python_pow(stage: Stage, a: RScalar, b: RScalar, common: DType) -> RScalar:
     x, y = build.cast(a.expr, common), build.cast(b.expr, common)
     if common is F64:
-        integral = isinstance(y, Const) and float(y.value).is_integer()
+        exponent = y.value if isinstance(y, Const) and not isinstance(y.value, complex) else None
+        integral = exponent is not None and float(exponent).is_integer()
         zero = build.const(0.0, F64)
-        if not (isinstance(y, Const) and y.value >= 0):
+        if exponent is None or exponent < 0:
             bad = build.op("and", build.op("eq", x, zero), build.op("lt", y, zero))
             stage.fail_if(stage.let(bad), "ZeroDivisionError", "0.0 cannot be raised to a negative power")
         if not integral and b.dtype is not I64:
@@ -405,7 +411,7 @@ def _python_pow(stage: Stage, a: RScalar, b: RScalar, common: DType) -> RScalar:
                 stage.let(bad),
                 "a negative float to a fractional power is complex in Python; convert the base to complex first",
             )
-    return RScalar(stage.let(_power(stage, [x, y])), True)
+    return RScalar(stage.let(power(stage, [x, y])), True)
 
 
 def _decide(stage: Stage, symbol: str, x: Expr, y: Expr) -> Expr | None:

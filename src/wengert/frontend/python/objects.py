@@ -16,21 +16,12 @@ from . import structs
 from .externals import Held, Outside
 from .frame import PyRaise
 from .interp import Interp
+from .python_values import class_of
 from .registry import ATTRIBUTES, METHODS
 from .source import find
 from .subclasses import SubArray, check_sure
 from .subclasses import attribute as instance_attribute
-from .values import (
-    MISSING,
-    BoundMethod,
-    Choice,
-    Closure,
-    RArray,
-    RList,
-    RScalar,
-    RuntimeString,
-    contains_runtime,
-)
+from .values import MISSING, BoundMethod, Choice, Closure, RArray, RList, RScalar, RuntimeString, contains_runtime
 
 LIBRARIES = {
     "numpy", "scipy", "math", "cmath", "builtins", "operator", "itertools", "functools", "collections", "dataclasses",
@@ -41,17 +32,23 @@ LIBRARIES = {
 class Objects(Interp):
     """Mixed into the interpreter."""
 
-    def instantiate(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        if issubclass(cls, enum.Enum) or (issubclass(cls, tuple) and cls is not tuple):
-            if issubclass(cls, enum.Enum):
-                args = [self.known_int(a, "the value of an enum") for a in args]
+    def instantiate(self, cls: type[Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+        bases = cls.__mro__[1:]
+        if enum.Enum in bases:
+            args = [self.known_int(a, "the value of an enum") for a in args]
+        if enum.Enum in bases or tuple in bases:
             return self.native(lambda: cls(*[self.settle(a) for a in args], **kwargs))
         if issubclass(cls, BaseException):
             if contains_runtime(args) or any(isinstance(a, RuntimeString) for a in args):
                 text = next((a for a in args if isinstance(a, RuntimeString)), RuntimeString("", ()))
                 return PyRaise(cls, text)
             return self.native(lambda: cls(*args, **kwargs))
-        init, new = cls.__init__, cls.__new__
+        return self.new_instance(cls, args, kwargs)
+
+    def new_instance(self, cls: type[Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """An instance of a class of the program."""
+        init: Any = getattr(cls, "__init__")  # noqa: B009
+        new: Any = getattr(cls, "__new__")  # noqa: B009
         static = not contains_runtime(args) and not contains_runtime(kwargs)
         if static and of_library(cls) and not isinstance(init, types.FunctionType):
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
@@ -119,11 +116,12 @@ class Objects(Interp):
                     reason = f"the attribute .{name} of an array is not supported"
                     raise self.stage.refuse(reason, "use NumPy's functions")
                 raise PyRaise(AttributeError(f"'numpy.ndarray' object has no attribute '{name}'"))
-            case RList() | np.ufunc() | list() | dict() | set():
-                if isinstance(owner, np.ufunc) and name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
-                    return getattr(owner, name)
-                if type(owner) in (list, dict, set, RList) or isinstance(owner, np.ufunc):
-                    return BoundMethod(owner, name)
+            case np.ufunc() if name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
+                return getattr(owner, name)
+            case np.ufunc() | RList():
+                return BoundMethod(owner, name)
+            case _ if class_of(owner) in (list, dict, set):
+                return BoundMethod(owner, name)
             case np.ndarray():
                 return self.get_attribute(self.as_array(owner), name)
             case Closure():
@@ -196,7 +194,7 @@ class Objects(Interp):
         if isinstance(owner, Choice):
             reason = "an attribute of a value of several possible kinds is assigned"
             raise self.stage.refuse(reason, "test its kind first")
-        cls = type(owner)
+        cls = class_of(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
         if isinstance(raw, property):
             if raw.fset is None:
@@ -207,7 +205,8 @@ class Objects(Interp):
         if isinstance(setter, types.FunctionType) and find(setter) is not None and not plain:
             self.call(setter, [owner, name, value], {})
             return
-        if not plain and dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen:
+        parameters = getattr(cls, "__dataclass_params__", None)
+        if not plain and parameters is not None and parameters.frozen:
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
         if isinstance(raw, types.MemberDescriptorType):
             reason = f"the class {cls.__name__} keeps its attributes in __slots__"
@@ -239,7 +238,7 @@ class Objects(Interp):
         return sum(isinstance(item, RArray) and item.root is root for item in structs.held(self, more))
 
 
-def of_library(cls: type) -> bool:
+def of_library(cls: type[Any]) -> bool:
     return cls.__module__.split(".")[0] in LIBRARIES
 
 

@@ -17,23 +17,9 @@ from wengert.ir.types import BOOL
 from . import builtin, numeric, subclasses
 from .frame import PyRaise
 from .interp import Interp
+from .python_values import is_dict, is_list, is_ndarray, is_sequence, python_method
 from .subclasses import SubArray
-from .values import (
-    BoundMethod,
-    Choice,
-    Closure,
-    MaybeUnbound,
-    RArray,
-    RList,
-    RScalar,
-    RuntimeString,
-    contains_runtime,
-    is_dict,
-    is_list,
-    is_ndarray,
-    is_sequence,
-    python_method,
-)
+from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RScalar, RuntimeString, contains_runtime
 
 SYMBOLS: dict[type[ast.operator], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",

@@ -9,6 +9,7 @@ from wengert.ir import build
 from wengert.ir.nodes import Expr
 
 from .builtin import isinstance_
+from .python_values import is_dict, is_sequence
 from .values import Choice, RArray, RList, RScalar
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def matches(interp: Interp, pattern: ast.pattern, value: Any, bound: dict[str, A
         case ast.MatchSequence(patterns=patterns):
             return _sequence(interp, patterns, value, bound)
         case ast.MatchMapping(keys=keys, patterns=patterns, rest=rest):
-            if not isinstance(value, dict):
+            if not is_dict(value):
                 return False
             names = [interp.static_key(interp.eval(k)) for k in keys]
             if any(n not in value for n in names):
@@ -86,8 +87,8 @@ def _all(interp: Interp, parts: list[tuple[ast.pattern, Any]], bound: dict[str, 
         part = matches(interp, pattern, value, bound)
         if part is False:
             return False
-        if part is not True:
-            cond = part if cond is True else build.and_(cond, part)  # type: ignore[arg-type]
+        if not isinstance(part, bool):
+            cond = part if isinstance(cond, bool) else build.and_(cond, part)
     return cond
 
 
@@ -103,15 +104,15 @@ def _any(interp: Interp, patterns: list[ast.pattern], value: Any, bound: dict[st
             bound.update(found)
         if part is True:
             return True
-        if part is not False:
-            cond = part if cond is False else build.or_(cond, part)  # type: ignore[arg-type]
+        if not isinstance(part, bool):
+            cond = part if isinstance(cond, bool) else build.or_(cond, part)
     return cond
 
 
 def _sequence(interp: Interp, patterns: list[ast.pattern], value: Any, bound: dict[str, Any]) -> bool | Expr:
     if isinstance(value, RList):
         raise interp.stage.refuse("a list whose length is known at run time only is matched", "test its length first")
-    if not isinstance(value, (list, tuple)):
+    if not is_sequence(value):
         return False
     items = list(value)
     stars = [k for k, p in enumerate(patterns) if isinstance(p, ast.MatchStar)]
@@ -124,7 +125,7 @@ def _sequence(interp: Interp, patterns: list[ast.pattern], value: Any, bound: di
     assert isinstance(star, ast.MatchStar)
     if star.name is not None:
         bound[star.name] = interp.stage.note_created(items[first : len(items) - rest])
-    pairs = [*zip(patterns[:first], items[:first], strict=True)]
+    pairs: list[tuple[ast.pattern, Any]] = [*zip(patterns[:first], items[:first], strict=True)]
     pairs += zip(patterns[first + 1 :], items[len(items) - rest :], strict=True)
     return _all(interp, pairs, bound)
 

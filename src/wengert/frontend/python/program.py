@@ -20,6 +20,7 @@ from .externals import Access, Guard, Leaf
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
 from .interpreter import Interpreter
+from .python_values import class_of, instance_like, is_dict, is_list, is_ndarray, is_tuple, tuple_like
 from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage
 from .subclasses import ARRAY, SubArray, check_sure
 from .values import Choice, Closure, MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
@@ -48,7 +49,7 @@ class Kinds:
 class ArrayInstance:
     """A returned instance of a subclass of ndarray. Its derivatives are plain arrays."""
 
-    cls: type
+    cls: type[Any]
     array: Output
     attributes: dict[str, Any]
 
@@ -78,8 +79,8 @@ class Staged:
 
 def _template(value: Any) -> Any:
     """A small value of the same type and dtype."""
-    if isinstance(value, np.ndarray):
-        return np.empty((0,) * value.ndim, value.dtype).view(type(value))
+    if is_ndarray(value):
+        return np.empty((0,) * value.ndim, value.dtype).view(class_of(value))
     return value
 
 
@@ -260,19 +261,17 @@ def _flatten(interp: Interp, value: Any, results: list[str], seen: list[tuple[An
             check_sure(interp, value, "the result")
             parts = {k: _flatten(interp, v, results, seen) for k, v in value.__dict__.items()}
             return ArrayInstance(value.real_class, parts.pop(ARRAY), parts)
-        case tuple():
-            return _like_tuple(value, [_flatten(interp, v, results, seen) for v in value])
-        case list():
+        case _ if is_tuple(value):
+            return tuple_like(class_of(value), [_flatten(interp, v, results, seen) for v in value])
+        case _ if is_list(value):
             return [_flatten(interp, v, results, seen) for v in value]
-        case dict():
+        case _ if is_dict(value):
             return {k: _flatten(interp, v, results, seen) for k, v in value.items()}
         case Closure():
             raise stage.refuse("a function defined inside is returned", "return its values")
         case _ if hasattr(value, "__dict__") and stage.is_created(value):
-            copy = object.__new__(type(value))
-            for k, v in value.__dict__.items():
-                copy.__dict__[k] = _flatten(interp, v, results, seen)
-            return copy
+            parts = {k: _flatten(interp, v, results, seen) for k, v in value.__dict__.items()}
+            return instance_like(value, parts)
         case _:
             if contains_runtime(value):
                 reason = f"a {type(value).__name__} with run-time parts is returned"
@@ -312,28 +311,19 @@ def decided(output: Any, results: tuple[Any, ...]) -> Any:
             return array
         case Kinds(tag, alternatives):
             return decided(alternatives[int(results[tag])], results)
-        case tuple():
-            return _like_tuple(output, [decided(o, results) for o in output])
-        case list():
+        case _ if is_tuple(output):
+            return tuple_like(class_of(output), [decided(o, results) for o in output])
+        case _ if is_list(output):
             return [decided(o, results) for o in output]
-        case dict():
+        case _ if is_dict(output):
             return {k: decided(o, results) for k, o in output.items()}
         case _ if is_tree(output):
-            copy = object.__new__(type(output))
-            copy.__dict__.update({k: decided(v, results) for k, v in vars(output).items()})
-            return copy
+            return instance_like(output, {k: decided(v, results) for k, v in output.__dict__.items()})
         case _:
             return output
 
 
-def _like_tuple(value: Any, parts: list[Any]) -> Any:
-    """A tuple, or named tuple, of the same type with these parts."""
-    if type(value) is tuple:
-        return tuple(parts)
-    return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
-
-
-def is_tree(output: Any) -> bool:
+def is_tree(output: object) -> bool:
     """Whether an object that the program made holds run-time parts."""
     if not hasattr(output, "__dict__") or isinstance(output, type):
         return False
@@ -351,21 +341,19 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
                 return value.tolist()
             return np.asarray(value) if kind == "array" else value  # rank 0 comes back as a scalar
         case ArrayInstance(cls, array, attributes):
-            made = np.asarray(rebuild(array, results)).view(cls)
+            made: Any = np.asarray(rebuild(array, results)).view(cls)
             made.__dict__.update({k: rebuild(v, results) for k, v in attributes.items()})
             return made
         case Kinds(tag, alternatives):
             return rebuild(alternatives[int(results[tag])], results)
-        case tuple():
-            return _like_tuple(output, [rebuild(o, results) for o in output])
-        case list():
+        case _ if is_tuple(output):
+            return tuple_like(class_of(output), [rebuild(o, results) for o in output])
+        case _ if is_list(output):
             return [rebuild(o, results) for o in output]
-        case dict():
+        case _ if is_dict(output):
             return {k: rebuild(o, results) for k, o in output.items()}
         case _ if is_tree(output):
-            copy = object.__new__(type(output))
-            copy.__dict__.update({k: rebuild(v, results) for k, v in vars(output).items()})
-            return copy
+            return instance_like(output, {k: rebuild(v, results) for k, v in output.__dict__.items()})
         case _:
             return output
 

@@ -17,6 +17,7 @@ from wengert.ir.types import BOOL, I64, DType
 
 from . import arrays, structs
 from .numeric import as_scalar, join_dtype
+from .python_values import class_of, is_slice, is_tuple, tuple_like
 from .stage import Stage
 from .structs import Struct
 from .values import MISSING, Choice, Closure, MaybeUnbound, Poison, RArray, RList, Root, RScalar, joins_as_number
@@ -91,10 +92,10 @@ def equal_static(a: Any, b: Any) -> bool:
         return True
     if type(a) is not type(b):
         return False
-    if isinstance(a, (str, bytes, int, float, complex, bool, frozenset)):
+    if issubclass(class_of(a), (str, bytes, int, float, complex, bool, frozenset)):
         return a == b and (a != 0 or str(a) == str(b))
-    if isinstance(a, slice):
-        return all(equal_static(getattr(a, k), getattr(b, k)) for k in ("start", "stop", "step"))
+    if is_slice(a) and is_slice(b):
+        return all(equal_static(x, y) for x, y in ((a.start, b.start), (a.stop, b.stop), (a.step, b.step)))
     if isinstance(a, Closure):
         same_code = a.node is b.node and a.frame is b.frame and not a.kw_defaults and not b.kw_defaults
         return same_code and [id(d) for d in a.defaults] == [id(d) for d in b.defaults]
@@ -118,8 +119,8 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
             return UnboundSpec(spec_of(stage, value.value, by_value))
         case Poison():
             raise CannotJoin(value.reason)
-        case tuple():
-            return TupleSpec(type(value), tuple(spec_of(stage, v, False) for v in value))
+        case _ if is_tuple(value):
+            return TupleSpec(class_of(value), tuple(spec_of(stage, v, False) for v in value))
         case Struct():
             parts = tuple(spec_of(stage, v, False) for v in value.values)
             return StructSpec(value.kind, value.keys, parts, value.shared, value.origin)
@@ -180,7 +181,7 @@ def _known(spec: ArraySpec) -> tuple[Expr | None, ...]:
 
 
 def _choice(stage: Stage, a: Spec, b: Spec) -> ChoiceSpec:
-    result = list(a.alternatives) if isinstance(a, ChoiceSpec) else [a]
+    result: list[Spec] = list(a.alternatives) if isinstance(a, ChoiceSpec) else [a]
     for spec in b.alternatives if isinstance(b, ChoiceSpec) else (b,):
         for k, have in enumerate(result):
             if _same_kind(have, spec):
@@ -276,13 +277,15 @@ class ArraySlot(Slot):
     def __init__(self, stage: Stage, spec: ArraySpec, hint: str) -> None:
         assert spec.shape is not None
         self.array = stage.alloc(spec.dtype, spec.shape, hint)
+        assert self.array.root is not None
+        self.root = self.array.root
         self.place: Any = None  # the loop and location it belongs to
 
     def read(self, stage: Stage) -> RArray:
         return self.array
 
-    def write(self, stage: Stage, value: RArray) -> None:
-        if value.root is self.array.root and arrays.is_whole(value):
+    def write(self, stage: Stage, value: Any) -> None:
+        if value.root is self.root and arrays.is_whole(value):
             return
         previous, stage.replaying = stage.replaying, True
         arrays.assign(stage, self.array, value)
@@ -358,7 +361,7 @@ class TupleSlot(Slot):
             part.begin(stage)
 
     def read(self, stage: Stage) -> Any:
-        return rebuild_tuple(self.type, [p.read(stage) for p in self.parts])
+        return tuple_like(self.type, [p.read(stage) for p in self.parts])
 
     def write(self, stage: Stage, value: Any) -> None:
         for part, v in zip(self.parts, value, strict=True):
@@ -386,10 +389,6 @@ class StructSlot(Slot):
             stage.freeze(structs.container_of(struct.origin))
         for part, v in zip(self.parts, struct.values, strict=True):
             part.write(stage, v)
-
-
-def rebuild_tuple(kind: type, parts: list[Any]) -> Any:
-    return tuple(parts) if kind is tuple else kind(*parts)
 
 
 class ChoiceSlot(Slot):

@@ -101,16 +101,15 @@ class Scope:
 _scopes: dict[ast.AST, Scope] = {}
 
 
-def scope_of(node: FunctionNode | ast.AST) -> Scope:
+def scope_of(node: FunctionNode) -> Scope:
     """The scope of a function's body (computed once per tree)."""
     if node not in _scopes:
         scope = Scope()
-        args = node.args  # type: ignore[attr-defined]
+        args = node.args
         for a in [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]:
             if a is not None:
                 scope.local.add(a.arg)
-        body = node.body if isinstance(node.body, list) else [node.body]  # type: ignore[attr-defined]
-        for stmt in body:
+        for stmt in node.body if isinstance(node, ast.FunctionDef) else (node.body,):
             _collect(stmt, scope)
         scope.local -= scope.global_ | scope.nonlocal_
         _scopes[node] = scope
@@ -231,9 +230,10 @@ def _stmt(
         case ast.For() | ast.While():
             out.after.setdefault(s, set()).update(live)
             after_else = _block(s.orelse, set(live), out, always, on_break, on_continue)
-            entry = _uses(s.test) if isinstance(s, ast.While) else set()
-            targets = {n.id for n in ast.walk(s.target) if isinstance(n, ast.Name)} if isinstance(s, ast.For) else set()
-            plain = targets if isinstance(s, ast.For) and isinstance(s.target, (ast.Name, ast.Tuple)) else set()
+            entry = _uses(s.test if isinstance(s, ast.While) else None)
+            plain: set[str] = set()
+            if isinstance(s, ast.For) and isinstance(s.target, (ast.Name, ast.Tuple)):
+                plain = {n.id for n in ast.walk(s.target) if isinstance(n, ast.Name)}
             head = after_else | entry | always
             for _ in range(3):
                 inside = _block(s.body, set(head), out, always, set(live), set(head))
@@ -242,7 +242,7 @@ def _stmt(
                     break
                 head = new
             out.head.setdefault(s, set()).update(head)
-            return head | (_uses(s.iter) if isinstance(s, ast.For) else set())
+            return head | _uses(s.iter if isinstance(s, ast.For) else None)
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=finalbody):
             end = _block(finalbody, set(live), out, always, on_break, on_continue)
             caught: set[str] = set()

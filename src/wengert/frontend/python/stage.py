@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -154,7 +154,10 @@ class Stage:
         if not count:
             return hint
         name = f"{hint}_{count}"
-        return self.fresh(name) if name in self.names else (self.names.setdefault(name, 1) and name)
+        if name in self.names:
+            return self.fresh(name)
+        self.names[name] = 1
+        return name
 
     def emit(self, stmt: Stmt) -> None:
         self.blocks[-1].append(stmt)
@@ -184,7 +187,7 @@ class Stage:
         return owner is None or any(owner is b for b in self.blocks)
 
     @contextmanager
-    def block(self, into: list[Stmt] | None = None) -> Iterator[list[Stmt]]:
+    def block(self, into: list[Stmt] | None = None) -> Generator[list[Stmt], None, None]:
         """Emit into a new list (or go on with one); what is stored inside is not known outside."""
         body: list[Stmt] = [] if into is None else into
         stored_as, pending = dict(self.stored_as), dict(self.pending)
@@ -322,7 +325,7 @@ class Stage:
         self.copied, self.lent = set(snap.copied), dict(snap.lent)
 
     @contextmanager
-    def function_body(self) -> Iterator[tuple[list[Stmt], Written]]:
+    def function_body(self) -> Generator[tuple[list[Stmt], Written], None, None]:
         """Emit the body of an IR function, which shares nothing that is stored or pending here; yields its statements
         and its static writes, which are undone at the end."""
         saved = self.blocks, self.journal, self.made, self.escapes, self.opened, self.stored_as, self.pending
@@ -544,7 +547,7 @@ class Stage:
             self.note_store(target)
 
     @contextmanager
-    def log_stores(self) -> Iterator[set[Root]]:
+    def log_stores(self) -> Generator[set[Root], None, None]:
         """The memory written inside."""
         log: set[Root] = set()
         depth = len(self.store_log)
@@ -555,7 +558,7 @@ class Stage:
             del self.store_log[depth:]
 
     @contextmanager
-    def log_copies(self) -> Iterator[set[Root]]:
+    def log_copies(self) -> Generator[set[Root], None, None]:
         """The memory inside that copies stand for."""
         log: set[Root] = set()
         depth = len(self.copy_log)

@@ -13,12 +13,9 @@ from .control import ExitNow
 from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
+from .python_values import python_method
 from .source import assigned
-from .values import (
-    REPORTED,
-    RuntimeString,
-    python_method,
-)
+from .values import REPORTED, RuntimeString
 
 
 class Statements(Interp):

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .python_values import class_of, is_dict, is_list, is_sequence, is_tuple, tuple_like
 from .stage import WHOLE, Stage
 from .values import Choice, Closure, MaybeUnbound, RArray
 
@@ -26,7 +27,7 @@ Writes = Mapping[tuple[int, Any], tuple[Any, Any, Any, Any]]
 class Struct:
     """The parts of a list, dict or instance at a moment."""
 
-    kind: type
+    kind: type[Any]
     keys: tuple[Any, ...]
     values: tuple[Any, ...]
     shared: bool
@@ -35,7 +36,7 @@ class Struct:
 
 def container_of(value: Any) -> Any:
     """What the journal knows a mutable object by: a list or dict itself, the attributes of an instance."""
-    return value if isinstance(value, (list, dict)) else value.__dict__
+    return value if is_list(value) or is_dict(value) else value.__dict__
 
 
 def is_struct(stage: Stage, value: Any) -> bool:
@@ -50,11 +51,11 @@ def is_struct(stage: Stage, value: Any) -> bool:
 def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int = 0) -> Any:
     """The value with every list, dict and instance replaced by its parts; `writes` are those of a closed piece of
     program in which the value lives."""
-    if isinstance(value, tuple) and depth < MAX_DEPTH:
+    if is_tuple(value) and depth < MAX_DEPTH:
         parts = [struct_of(stage, v, writes, depth + 1) for v in value]
         if all(p is v for p, v in zip(parts, value, strict=True)):
             return value
-        return tuple(parts) if type(value) is tuple else type(value)(*parts)
+        return tuple_like(class_of(value), parts)
     if isinstance(value, Choice) and depth < MAX_DEPTH:
         alternatives = [struct_of(stage, v, writes, depth + 1) for v in value.alternatives]
         if all(p is v for p, v in zip(alternatives, value.alternatives, strict=True)):
@@ -62,9 +63,9 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
         return Choice(value.tag, tuple(alternatives))
     if depth >= MAX_DEPTH or not is_struct(stage, value):
         return value
-    interp: Interp = stage.interp
+    interp = stage.interp
     source = interp.externals.outside.get(id(value))
-    if source is not None and not isinstance(value, (list, dict)):
+    if source is not None and not is_list(value) and not is_dict(value):
         for name in getattr(source.original, "__dict__", {}):
             if name not in value.__dict__:
                 interp.externals.attribute(value, name)
@@ -72,11 +73,11 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
     items = _items(container, writes or {})
     parts = tuple(struct_of(stage, v, writes, depth + 1) for v in items.values())
     shared = source is not None or holders(interp, value) > 1
-    return Struct(type(value), tuple(items), parts, shared, value)
+    return Struct(class_of(value), tuple(items), parts, shared, value)
 
 
 def _items(container: Any, writes: Writes) -> dict[Any, Any]:
-    if isinstance(container, list):
+    if is_list(container):
         whole = writes.get((id(container), WHOLE))
         return dict(enumerate(container if whole is None else whole[3]))
     items = dict(container)
@@ -86,7 +87,7 @@ def _items(container: Any, writes: Writes) -> dict[Any, Any]:
     return items
 
 
-def build(stage: Stage, kind: type, keys: tuple[Any, ...], values: list[Any], shared: bool) -> Any:
+def build(stage: Stage, kind: type[Any], keys: tuple[Any, ...], values: list[Any], shared: bool) -> Any:
     """A new object of these parts."""
     made: Any
     if kind is list:
@@ -128,9 +129,9 @@ def _walk(interp: Interp, todo: list[Any], seen: set[int]) -> Iterator[Any]:
             continue
         seen.add(id(item))
         match item:
-            case dict():
+            case _ if is_dict(item):
                 todo.extend(item.values())
-            case list() | tuple():
+            case _ if is_sequence(item):
                 todo.extend(item)
             case Choice(alternatives=alternatives):
                 todo.extend(alternatives)
@@ -158,7 +159,7 @@ def any_shared(value: Any) -> bool:
     match value:
         case Struct():
             return value.shared or any(any_shared(v) for v in value.values)
-        case tuple():
+        case _ if is_tuple(value):
             return any(any_shared(v) for v in value)
         case _:
             return False

@@ -6,16 +6,15 @@ containers and instances may hold runtime values.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
-
-import numpy as np
+from typing import Any
 
 from wengert.ir import build
 from wengert.ir.nodes import Const, Expr, Span
 from wengert.ir.types import BOOL, C128, F64, I64, DType
+
+from .python_values import is_dict, is_list, is_slice, is_tuple
 
 Element = Callable[[Sequence[Expr]], Expr]
 
@@ -198,43 +197,6 @@ def contains_runtime(value: object, depth: int = 4) -> bool:
     if is_slice(value):
         return any(contains_runtime(v, 1) for v in (value.start, value.stop, value.step))
     return False
-
-
-# Static values: isinstance() that says what the parts are, and a method written in Python.
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
-def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
-    return isinstance(value, tuple)
-
-
-def is_sequence(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    return isinstance(value, (list, tuple))
-
-
-def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
-    return isinstance(value, dict)
-
-
-def is_slice(value: object) -> TypeGuard[slice[Any, Any, Any]]:
-    return isinstance(value, slice)
-
-
-def is_ndarray(value: object) -> TypeGuard[np.ndarray[Any, Any]]:
-    return isinstance(value, np.ndarray)
-
-
-def class_of(value: object) -> type[Any]:
-    return type(value)
-
-
-def python_method(value: object, name: str) -> types.FunctionType | None:
-    """The method of a value's class, if it is written in Python (and can be staged)."""
-    method = getattr(class_of(value), name, None)
-    return method if isinstance(method, types.FunctionType) else None
 
 
 def joins_as_number(value: object) -> bool:

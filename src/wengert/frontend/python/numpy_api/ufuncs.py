@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.errors import WengertError
 from wengert.ir import build
-from wengert.ir.nodes import Expr
+from wengert.ir.nodes import AccumulateOp, Expr
 from wengert.ir.types import BOOL, DType
 
 from .. import arrays, index, numeric
@@ -292,7 +292,7 @@ def _accumulate(interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: A
     return write_out(interp, ufunc, scan(interp, value, place, kind, _step(interp, ufunc, kind)), out)
 
 
-_ACCUMULATE: dict[np.ufunc, str] = {np.add: "add", np.maximum: "max", np.minimum: "min"}
+_ACCUMULATE: dict[np.ufunc, AccumulateOp] = {np.add: "add", np.maximum: "max", np.minimum: "min"}
 
 
 def _at(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any, b: Any) -> None:
