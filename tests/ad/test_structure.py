@@ -37,7 +37,7 @@ def tapes(module: Module) -> set[str]:
         ("gather and scatter", set()),
         ("select", set()),
         ("let used in nested blocks", set()),
-        ("branch on data", {"c_saved", "c_1_saved", "a_at_3_saved"}),
+        ("branch on data", {"a_saved"}),
         ("product in a cell", {"p_at_saved"}),
     ],
 )

@@ -11,10 +11,12 @@ from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
 from wengert.ad.reverse.kept import Kept
-from wengert.ad.reverse.plan import Answers, Place, Plan, Problem, Reserve, place, solve
+from wengert.ad.reverse.plan import Plan
+from wengert.ad.reverse.planners import minimum_cut
+from wengert.ad.reverse.problem import Planner
 from wengert.ad.reverse.record import Record, Sizes, decisions
 from wengert.ad.reverse.regions import prepare
-from wengert.ad.reverse.sources import Sources
+from wengert.ad.reverse.solve import make_plan
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.tape import Layout, Restorer
@@ -32,14 +34,20 @@ Pattern = tuple[bool, ...]
 
 
 def vjp(
-    module: Module, name: str, wrt: Sequence[str], of: Sequence[str], record: Record | None = None
+    module: Module,
+    name: str,
+    wrt: Sequence[str],
+    of: Sequence[str],
+    record: Record | None = None,
+    planner: Planner = minimum_cut,
 ) -> Module:
     """The pullback of the function `name`: from adjoints of the outputs `of` to those of the parameters `wrt`.
 
     Parameters: the primal's, then for each r in `of`, in order, the seed `r_adj_seed` (a buffer of intent "in"),
     preceded by its extents `r_adj_n0`, `r_adj_n1` ... (i64) unless they are expressions of the primal's parameters.
     Results: the primal's, then for each x in wrt the gradient `x_adj` of the sum over `of` of Re <seed, r> (rank 0 for
-    a scalar x). With a `record`, the decisions of the plan are recorded and the sizes of the tapes are a last result.
+    a scalar x). The `planner` decides what is stored. With a `record`, its decisions are recorded and the sizes of the
+    tapes are a last result.
 
     Raises NotDifferentiable if an active operation has no derivative.
     """
@@ -52,7 +60,7 @@ def vjp(
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
     flat = smooth_roots(flatten(capture(primal)))
-    state = _Reverse(flat, Flow(flat), dict(primal.functions))
+    state = _Reverse(flat, Flow(flat), dict(primal.functions), planner)
     root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
     state.plan_all()
     for key, stacks in state.stack_keys().items():
@@ -73,6 +81,7 @@ class _Reverse:
     flat: Module
     flow: Flow
     functions: dict[str, Function]
+    planner: Planner
     callees: dict[tuple[str, Pattern], Callee] = field(default_factory=dict[tuple[str, Pattern], Callee])
     planned: dict[tuple[str, Pattern], _Planned] = field(default_factory=dict[tuple[str, Pattern], "_Planned"])
 
@@ -152,39 +161,14 @@ class _Planned:
         return self.state.callee(function, active)
 
     def _plan(self) -> tuple[Plan, set[StackKey]]:
-        """Find the demands, answer them, and place what is stored, until the tapes' own demands are answered too."""
+        """Find the demands by a sweep in which every name stands for itself, and plan how they are met."""
         stacks = Stacks(Emitter(self.p.names))
         trial = Sweep(self.p, self.kept, Tapes(), stacks, set(), self._callee, self.shared_top)
         self._give_params(trial)
         used = free_names(trial.region(self.p.root))
-        demands = frozenset(used & set(self.p.definitions))
-        snapshots = [s for n, s in self.p.snapshots.items() if n in used]
-        sources = Sources(self.p, self.kept)
-        kept = frozenset(s.name for s in snapshots if sources.keep(s))
-        answers: Answers = {}
-        while True:
-            copied = [*(s for s in snapshots if s.name not in kept), *sources.used_copies(answers)]
-            extents = {n for s in copied for e in s.shape for n in names_in(e)}
-            demands |= extents & set(self.p.definitions)
-            problem = Problem(self.p.definitions, demands, self.visible, sources.readable())
-            before, answers = answers, solve(problem)
-            if sources.extend(answers) or sources.used_copies(answers) != sources.used_copies(before):
-                continue
-            items = [d for n, d in self.p.definitions.items() if answers.get(n) == "stored"]
-            places, sequential = place(self.p, [*items, *copied], self.shared_top)
-            more = self._needed_by(places) - set(answers)
-            if not more:
-                break
-            demands |= more
-        unchanged = frozenset(s.name for s in copied if self.kept.is_unwritten_after(s.storage, s.region, s.position))
-        hoisted = sources.used_boxes(answers)
-        plan = Plan(answers, problem.final, kept, hoisted, unchanged, places, sequential)
+        demands = frozenset(n for n in used if n in self.p.definitions or n in self.p.snapshots)
+        plan = make_plan(self.p, self.kept, demands, self.visible, self.shared_top, self.state.planner)
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
-
-    def _needed_by(self, places: dict[str, Place]) -> set[str]:
-        """The scalars that the sizes of reserved tapes are computed from in the reverse sweep."""
-        counts = [c for where in places.values() if isinstance(where, Reserve) for c in where.counts]
-        return {n for c in counts for n in names_in(c)} & set(self.p.definitions)
 
     def _give_params(self, sweep: Sweep, names: Mapping[str, str] | None = None) -> list[Param]:
         """Name the adjoints of the chosen parameters; the result lists them as parameters, in order."""
@@ -205,7 +189,7 @@ class _Planned:
         return found
 
     def _sweep(self, stacks: Stacks, boxes: dict[str, Buffer]) -> Sweep:
-        tapes = Restorer(self.p, self.plan, stacks, boxes)
+        tapes = Restorer(self.p, self.kept, self.plan, stacks, boxes)
         return Sweep(self.p, self.kept, tapes, stacks, self.plan.sequential, self._callee, self.shared_top)
 
     def pair(self, callee: Callee) -> None:

@@ -43,7 +43,7 @@ class Write:
 
 class Kept:
     """Finality in one function. With `shared_top`, what is declared at the top level lives until the end of the reverse
-    sweep; what is declared below lives in the reverse sweep only if it is *hoisted* (see `plan`)."""
+    sweep; what is declared below is there in the reverse sweep only if it is stored or rebuilt."""
 
     def __init__(self, p: Prepared, shared_top: bool) -> None:
         self.p, self.shared_top = p, shared_top
@@ -86,13 +86,36 @@ class Kept:
             and self.is_final(storage, None, region, position)
         )
 
+    def is_top(self, storage: str) -> bool:
+        """Whether what a name stands for lives until the end of the reverse sweep."""
+        return self.shared_top and self.p.home[storage] is self.p.root
+
+    def allocation(self, storage: str) -> Alloc | None:
+        """The allocation of a buffer that lives shorter, and that no ref may name."""
+        if self.is_top(storage) or self.p.aliases.is_rebindable(storage):
+            return None
+        stmts = self.p.home[storage].stmts
+        return next((s for s in stmts if isinstance(s, Alloc) and s.buffer.name == storage), None)
+
     def hoistable(self, storage: str) -> Alloc | None:
         """The allocation of a buffer below the top level that could be a part of a buffer at the top level."""
-        home = self.p.home[storage]
-        if not self.shared_top or home is self.p.root or storage in self.contiguous:
-            return None
-        alloc = next((s for s in home.stmts if isinstance(s, Alloc) and s.buffer.name == storage), None)
+        alloc = self.allocation(storage) if self.shared_top and storage not in self.contiguous else None
         return None if alloc is None or not alloc.buffer.shape else alloc
+
+    def untouched_since(
+        self, storage: str, index: Index, region: Region, position: int, outer: Region, outer_position: int
+    ) -> bool:
+        """Whether no write inside statement `outer_position` of `outer` may touch the element before `position` of
+        `region`, which is nested in that statement."""
+        inside = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if _contains(outer, outer_position, w)]
+        if len(inside) > MAX_WRITES:
+            return False
+        place = self.resolve_fully(storage, index)
+        return all(
+            self._apart(place, region, w, meeting)
+            for w in inside
+            for meeting in _meetings(region, position, outer, w, BEFORE)
+        )
 
     def is_written_in(self, storage: str, region: Region, position: int) -> bool:
         """Whether a statement of a region, or what is nested in it, may write (or rebind, or allocate) the storage."""
@@ -109,17 +132,15 @@ class Kept:
         return self.after_last_write(storage, region, len(region.stmts)) <= position
 
     def _final_load(self, load: Load, region: Region, position: int) -> Load | None:
-        storage, index = resolve(self.p, load.storage, load.index)
+        storage, index = self.resolve(load.storage, load.index)
         if self._is_readable(storage) and self.is_final(storage, index, region, position):
             return Load(storage, index, load.dtype)
         return None
 
     def _is_readable(self, storage: str) -> bool:
-        if self.p.aliases.is_rebindable(storage):
-            return False
-        if self.p.home[storage] is self.p.root:
-            return self.shared_top
-        return self.hoistable(storage) is not None
+        if self.is_top(storage):
+            return not self.p.aliases.is_rebindable(storage)
+        return self.allocation(storage) is not None
 
     # -- finality
 
@@ -234,6 +255,14 @@ class Kept:
             storage = self.p.bases[storage]
         return storage
 
+    def resolve(self, storage: str, index: Index) -> tuple[str, Index]:
+        """The element seen through views that are gone in the reverse sweep."""
+        while not self.is_top(storage) and storage in self.p.views:
+            if not isinstance(self.p.storages[self.p.views[storage].base], Buffer):
+                break
+            storage, index = through_view(self.p, storage, index)
+        return storage, index
+
     def resolve_fully(self, storage: str, index: Index) -> tuple[str, Index]:
         """The element of the storage that a chain of views (not reshapes) is of."""
         while storage in self.p.views:
@@ -295,15 +324,6 @@ def _must_be_contiguous(p: Prepared) -> frozenset[str]:
             case _:
                 pass
     return frozenset(found)
-
-
-def resolve(p: Prepared, storage: str, index: Index) -> tuple[str, Index]:
-    """The element seen through views that are declared below the top level."""
-    while p.home[storage] is not p.root and storage in p.views:
-        if not isinstance(p.storages[p.views[storage].base], Buffer):
-            break
-        storage, index = through_view(p, storage, index)
-    return storage, index
 
 
 def through_view(p: Prepared, storage: str, index: Index) -> tuple[str, Index]:

@@ -14,7 +14,7 @@ from wengert.ad.reverse.plan import Plan, Push, Reserve
 from wengert.ad.reverse.regions import Definition, Prepared, Snapshot
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
-from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, Span
+from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, LibCall, Span
 from wengert.ir.types import I64, DType
 
 How: TypeAlias = Literal["kept", "stored", "recomputed"]
@@ -78,22 +78,36 @@ def decisions(p: Prepared, plan: Plan, places: dict[str, int]) -> Iterator[Decis
     def stacked(name: str) -> bool:
         return isinstance(plan.places.get(name), (Push, Reserve))
 
-    hows: dict[str, How] = {"visible": "kept", "reloaded": "kept", "recomputed": "recomputed", "stored": "stored"}
     for name, definition in p.definitions.items():
         if name in plan.answers:
-            how = hows[plan.answers[name]]
-            yield Decision(function, name, how, False, definition.dtype, _span(definition), places.get(name), stacked(name))
-    for name in plan.hoisted:
+            how = _how(name, plan)
+            yield Decision(
+                function, name, how, False, definition.dtype, _span(definition), places.get(name), stacked(name)
+            )
+    for name in (*plan.hoisted, *plan.rebuilt_arrays):
         alloc = next(s for s in p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
-        yield Decision(function, name, "stored", True, alloc.buffer.dtype, alloc.span, places.get(name))
+        how = "stored" if name in plan.hoisted else "recomputed"
+        yield Decision(function, name, how, True, alloc.buffer.dtype, alloc.span, places.get(name))
     for s in p.snapshots.values():
-        if s.name in plan.places or s.name in plan.kept:
-            how = "stored" if s.name in plan.places else "kept"
-            yield Decision(function, s.storage, how, True, s.dtype, _span(s), places.get(s.name), stacked(s.name))
+        if s.name in plan.places:
+            yield Decision(function, s.storage, "stored", True, s.dtype, _span(s), places.get(s.name), stacked(s.name))
+
+
+def _how(name: str, plan: Plan) -> How:
+    match plan.answers[name]:
+        case "stored":
+            return "stored"
+        case "recomputed":
+            return "recomputed"
+        case "reloaded" if plan.loads[name].storage in plan.rebuilt_arrays:
+            return "recomputed"
+        case _:
+            return "kept"
 
 
 def _span(item: Definition | Snapshot) -> Span | None:
-    stmts = item.region.stmts
-    return stmts[min(item.position, len(stmts) - 1)].span if stmts and item.position >= 0 else None
-
-
+    """Where an item comes from: a copy that a library operation needs, from that operation before it."""
+    stmts, k = item.region.stmts, item.position
+    if isinstance(item, Snapshot) and k > 0 and isinstance(stmts[k - 1], LibCall):
+        k -= 1
+    return stmts[min(k, len(stmts) - 1)].span if stmts and k >= 0 else None

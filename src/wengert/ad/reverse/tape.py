@@ -7,11 +7,12 @@ an `any` loop the stacks grow by what its nest stores, after its reverse they sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from wengert.ad.loops import each
-from wengert.ad.reverse.plan import Box, Item, Plan, Push, Reserve
+from wengert.ad.reverse.kept import Kept
+from wengert.ad.reverse.plan import Box, Item, Plan, Push, Replay, Reserve
 from wengert.ad.reverse.record import Sizes
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import StackKey, Stacks
@@ -19,7 +20,31 @@ from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.trips import iteration
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
-from wengert.ir.nodes import ONE, ZERO, Alloc, Buffer, Expr, Growable, Load, Loop, Span, Storage, Var, View
+from wengert.ir.nodes import (
+    ONE,
+    ZERO,
+    Accumulate,
+    Alloc,
+    Block,
+    Buffer,
+    Expr,
+    Growable,
+    If,
+    Let,
+    LibCall,
+    Load,
+    Loop,
+    Pop,
+    Reshape,
+    Span,
+    Stmt,
+    Storage,
+    Store,
+    Var,
+    View,
+)  # fmt: skip
+from wengert.ir.types import I64
+from wengert.ir.walk import names_in
 
 At = Callable[[Expr], Expr]
 
@@ -68,7 +93,9 @@ class Layout:
                     pass
 
     def pushed(self, region: Region) -> list[Item]:
-        return [i for i in self.by_region.get(region, ()) if isinstance(self.places[i.name], Push)]
+        """What a region pushes, in order: copies before scalars, so that their extents are popped before they are."""
+        items = [i for i in self.by_region.get(region, ()) if isinstance(self.places[i.name], Push)]
+        return sorted(items, key=lambda i: isinstance(i, Definition))
 
     def stack_keys(self) -> set[StackKey]:
         """The stacks of scalars that are used."""
@@ -203,43 +230,149 @@ class Saver:
 class Restorer(Tapes):
     """The reverse sweep's side."""
 
-    def __init__(self, p: Prepared, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer]) -> None:
-        self.p, self.plan, self.stacks, self.boxes = p, plan, stacks, boxes
+    def __init__(self, p: Prepared, kept: Kept, plan: Plan, stacks: Stacks, boxes: dict[str, Buffer]) -> None:
+        self.p, self.kept, self.plan, self.stacks, self.boxes = p, kept, plan, stacks, boxes
         self.layout = Layout(p, plan)
-        self.parts: dict[str, Buffer] = {}
-        """What hoisted buffers are called in the reverse sweep."""
-        self.recomputed: dict[Region, list[Definition]] = {}
+        self.buffers: dict[str, Buffer] = {}
+        """What snapshots and arrays of the forward sweep are called here."""
+        self.again: dict[Region, set[int]] = {}
+        """The positions of lets that are computed or loaded again."""
         for name, definition in p.definitions.items():
             if plan.answers.get(name) in ("recomputed", "reloaded"):
-                self.recomputed.setdefault(definition.region, []).append(definition)
+                self.again.setdefault(definition.region, set()).add(definition.position)
+        self.arrays: dict[Region, list[str]] = {}
+        for name in plan.hoisted:
+            self.arrays.setdefault(p.home[name], []).append(name)
         self.reserved: dict[str, Reserved] = {}
-        self.buffers: dict[str, Buffer] = {}
 
     def restore(self, sweep: Sweep, region: Region) -> None:
-        e = sweep.e
-        for item in reversed(self.layout.pushed(region)):
-            self._pop(sweep, item)
-        for item in self.layout.by_region.get(region, ()):
-            where = self.layout.places[item.name]
-            if not isinstance(where, Push):
-                self._get(sweep, item, where)
-        for name, where in self.plan.hoisted.items():
-            if self.p.home[name] is region:
-                index, box = iterations(where.loops, sweep.at), self.boxes[name]
-                part = Buffer(e.fresh(name), box.dtype, box.shape[len(index) :], strided=True)
-                e.emit(part_of(part, box, index, e.span))
-                self.parts[name] = part
-        for definition in self.recomputed.get(region, ()):
-            sweep.env[definition.name] = e.let(definition.name, self._value(sweep, definition))
+        """Scalars from tapes, what the extents of copies are computed from, copies, and the rest."""
+        items = self.layout.by_region.get(region, ())
+        replay = self.plan.rebuilt.get(region, Replay())
+        steps = self.again.get(region, set()) | replay.steps.get(region, set())
+        first = self._extents(region, [i for i in items if isinstance(i, Snapshot)])
+        for kind in (Definition, Snapshot):
+            for item in reversed(self.layout.pushed(region)):
+                if isinstance(item, kind):
+                    self._pop(sweep, item)
+            for item in items:
+                where = self.layout.places[item.name]
+                if isinstance(item, kind) and not isinstance(where, Push):
+                    self._get(sweep, item, where)
+            if kind is Definition:
+                self._steps(sweep, region, first, replay)
+        for name in self.arrays.get(region, ()):
+            self._part(sweep, name)
+        self._steps(sweep, region, steps - first, replay)
 
-    def _value(self, sweep: Sweep, definition: Definition) -> Expr:
-        """What gives a value that is not stored again."""
-        if self.plan.answers[definition.name] == "recomputed":
-            assert definition.value is not None
-            return sweep.at(definition.value)
-        load = self.plan.final[definition.name]
-        held = self.parts.get(load.storage) or self.buffers.get(load.storage)
-        return Load(held.name if held else load.storage, sweep.shape(load.index), load.dtype)
+    def _extents(self, region: Region, copies: list[Snapshot]) -> set[int]:
+        """The positions of the lets, had again in this region, that the extents of copies depend on."""
+        todo = [n for s in copies for e in s.shape for n in names_in(e)]
+        found: set[int] = set()
+        again = self.again.get(region, set())
+        while todo:
+            d = self.p.definitions.get(todo.pop())
+            if d is not None and d.region is region and d.position in again and d.position not in found:
+                found.add(d.position)
+                value = self.plan.loads.get(d.name, d.value)
+                todo += [] if value is None else [n for n in names_in(value) if n in self.p.definitions]
+        return found
+
+    def _part(self, sweep: Sweep, name: str) -> None:
+        """The part of a box that a hoisted array was."""
+        index, box = iterations(self.plan.hoisted[name].loops, sweep.at), self.boxes[name]
+        part = Buffer(sweep.e.fresh(name), box.dtype, box.shape[len(index) :], strided=True)
+        sweep.e.emit(part_of(part, box, index, sweep.e.span))
+        self.buffers[name] = part
+
+    def _value(self, sweep: Sweep, let: Definition) -> Expr:
+        """What gives a value that is not stored again: by the plan's way, or as the program does."""
+        value = self.plan.loads.get(let.name, let.value)
+        assert value is not None
+        if not isinstance(value, Load):
+            return sweep.at(value)
+        storage, index = value.storage, value.index
+        if let.name not in self.plan.loads:
+            storage, index = self.kept.resolve_fully(storage, index)
+        return Load(self._now(storage), sweep.shape(index), value.dtype)
+
+    def _now(self, storage: str) -> str:
+        """What a storage of the forward sweep is called in the reverse sweep."""
+        return self.buffers[storage].name if storage in self.buffers else storage
+
+    # -- rebuilding
+
+    def _steps(self, sweep: Sweep, region: Region, steps: Collection[int], replay: Replay) -> None:
+        """Run statements of the forward sweep again, in their order."""
+        for k in sorted(steps):
+            stmt = region.stmts[k]
+            with sweep.e.at(stmt.span):
+                self._step(sweep, region, k, stmt, replay)
+
+    def _step(self, sweep: Sweep, region: Region, k: int, stmt: Stmt, replay: Replay) -> None:
+        e = sweep.e
+        match stmt:
+            case Let(name) | Pop(name):
+                sweep.env[name] = e.let(name, self._value(sweep, self.p.definitions[name]))
+            case Alloc(buffer, zero):
+                self.buffers[buffer.name] = e.alloc(buffer.name, buffer.dtype, sweep.shape(buffer.shape), zero)
+            case View(buffer, base, start, axes):
+                steps = tuple((axis, sweep.at(step)) for axis, step in axes)
+                shape = sweep.shape(buffer.shape)
+                self.buffers[buffer.name] = view = Buffer(e.fresh(buffer.name), buffer.dtype, shape, strided=True)
+                e.emit(View(view, self._now(base), sweep.shape(start), steps, e.span))
+            case Reshape(buffer, base):
+                shape = sweep.shape(buffer.shape)
+                self.buffers[buffer.name] = made = Buffer(e.fresh(buffer.name), buffer.dtype, shape)
+                e.emit(Reshape(made, self._now(base), e.span))
+            case Store(storage, index, value):
+                storage, index = self.kept.resolve_fully(storage, index)
+                e.store(self._now(storage), sweep.shape(index), sweep.at(value))
+            case Accumulate(storage, index, value, op):
+                storage, index = self.kept.resolve_fully(storage, index)
+                e.accumulate(self._now(storage), sweep.shape(index), sweep.at(value), op)
+            case LibCall(op, outs, ins, attrs):
+                given = tuple(self._now(i) if isinstance(i, str) else sweep.at(i) for i in ins)
+                e.emit(LibCall(op, tuple(map(self._now, outs)), given, attrs, e.span))
+            case Loop():
+                self._loop(sweep, stmt, region.inner[k][0], replay)
+            case If(cond):
+                then, orelse = (self._block(sweep, r, replay) for r in region.inner[k])
+                e.emit(If(sweep.at(cond), then, orelse, e.span))
+            case _:
+                raise AssertionError(f"{type(stmt).__name__} in a replay")
+
+    def _loop(self, sweep: Sweep, stmt: Loop, body: Region, replay: Replay) -> None:
+        assert stmt.stop is not None
+        start, stop = sweep.at(stmt.start), sweep.at(stmt.stop)
+        var = Var(sweep.e.fresh(stmt.var), I64)
+        outer = sweep.env.get(stmt.var)
+        sweep.env[stmt.var] = var
+        inside = self._block(sweep, body, replay)
+        if outer is None:
+            del sweep.env[stmt.var]
+        else:
+            sweep.env[stmt.var] = outer
+        sweep.e.emit(Loop(var.name, start, stop, inside, stmt.step, stmt.order, None, sweep.e.span))
+
+    def _block(self, sweep: Sweep, region: Region, replay: Replay) -> Block:
+        """A region inside a replay. What it defines is not known after it."""
+        known = dict(sweep.env)
+        with sweep.e.collect() as stmts:
+            for name in sorted(replay.gets.get(region, ())):
+                if name in self.plan.hoisted:
+                    self._part(sweep, name)
+                    continue
+                item = self.layout.items[self.plan.ends.get(name, name)]
+                where = self.layout.places[item.name]
+                assert isinstance(where, Box)
+                self._get(sweep, item, where)
+            self._steps(sweep, region, replay.steps.get(region, set()), replay)
+        sweep.env.clear()
+        sweep.env.update(known)
+        return tuple(stmts)
+
+    # -- tapes
 
     def _pop(self, sweep: Sweep, item: Item) -> None:
         e, stack = sweep.e, self.stacks.of(item.dtype)
@@ -252,7 +385,13 @@ class Restorer(Tapes):
         base = e.let("base", b.sub(b.extent(stack, 0), size))
         each(e, shape, lambda i: e.store(buffer, i, b.load(stack, (b.add(base, linear(i, shape)),))))
         e.resize(stack, b.neg(size))
+        self._hold(item, buffer)
+
+    def _hold(self, item: Snapshot, buffer: Buffer) -> None:
+        """A snapshot is in this buffer, and so is the array of which it is the end."""
         self.buffers[item.name] = buffer
+        if self.plan.ends.get(item.storage) == item.name:
+            self.buffers[item.storage] = buffer
 
     def _get(self, sweep: Sweep, item: Item, where: Box | Reserve) -> None:
         e = sweep.e
@@ -262,11 +401,11 @@ class Restorer(Tapes):
             if isinstance(item, Definition):
                 sweep.env[item.name] = e.let(item.name, b.load(box, index))
             elif not index:
-                self.buffers[item.name] = box
+                self._hold(item, box)
             else:
                 shape = [e.let("extent", sweep.at(n)) for n in item.shape]
                 axes = [(len(index) + k, 1) for k in range(len(shape))]
-                self.buffers[item.name] = e.view(item.name, box, [*index, *(0 for _ in shape)], axes, shape)
+                self._hold(item, e.view(item.name, box, [*index, *(0 for _ in shape)], axes, shape))
             return
         r = self.reserved[item.name]
         if isinstance(item, Definition):
@@ -280,7 +419,7 @@ class Restorer(Tapes):
             e.store(buffer, i, b.load(r.stack, (b.add(r.base, linear((*index, *i), r.counts)),)))
 
         each(e, shape, element)
-        self.buffers[item.name] = buffer
+        self._hold(item, buffer)
 
     def before_loop(self, sweep: Sweep, body: Region) -> None:
         e = sweep.e
@@ -297,10 +436,11 @@ class Restorer(Tapes):
             sweep.e.resize(r.stack, b.neg(r.size))
 
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
-        if snapshot.name not in self.plan.kept:
+        source = self.plan.kept.get(snapshot.name)
+        if source is None:
             return self.buffers[snapshot.name]
-        if snapshot.storage in self.parts:
-            return self.parts[snapshot.storage]
-        storage: Storage = self.p.storages[snapshot.storage]
+        if source in self.buffers:
+            return self.buffers[source]
+        storage: Storage = self.p.storages[source]
         assert isinstance(storage, Buffer)
         return storage

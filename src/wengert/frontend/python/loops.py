@@ -315,6 +315,7 @@ class Loops(Control):
         def go_on() -> bool:
             p = run()
             exits.update(p.exits)
+            self.bodies[-1].exits |= p.exits  # what is live where they lead must survive the branch
             return p.falls
 
         def stop() -> bool:

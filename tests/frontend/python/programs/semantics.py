@@ -525,7 +525,17 @@ def B(n=12, s=3):
     return np.random.default_rng(s).random(n) + 0.05
 
 
+def while_left_at_once(x, s):
+    k = 0
+    while k < 6 and (s < 1 or not (np.max(x) < 0.05)):
+        k += 1
+        if np.tanh(-0.2) < 0.3:
+            break
+    return x[k] * s
+
+
 CASES = {
+    while_left_at_once: [(A(), 0.7), (A(), 1.3)],
     alias_loop: [(A(), 3)],
     alias_keep: [(A(), 4), (A(), 1)],
     swap: [(A(), A(6, 1), 3), (A(), A(6, 1), 4)],

@@ -1,0 +1,175 @@
+"""From a function's demands to its plan: the problem, the planner's schedule, places for what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wengert.ad.reverse.kept import Kept
+from wengert.ad.reverse.plan import Answer, Answers, Box, Item, Place, Plan, Replay, Reserve, place
+from wengert.ad.reverse.problem import Planner, Schedule, replay
+from wengert.ad.reverse.regions import Prepared, Region
+from wengert.ad.reverse.values import Values
+from wengert.ir.nodes import Load
+from wengert.ir.walk import names_in
+
+
+def make_plan(
+    p: Prepared, kept: Kept, demands: frozenset[str], visible: frozenset[str], shared_top: bool, planner: Planner
+) -> Plan:
+    """The plan for `demands`, names of scalars and of snapshots. It is solved again when the tapes it asks for have
+    demands themselves, and when an array cannot be rebuilt from what is stored where."""
+    values = Values(p, kept, visible)
+    while True:
+        problem = values.problem(demands)
+        schedule = planner(problem)
+        replay(problem, schedule)
+        made = _Decided(values, schedule, shared_top)
+        more = made.own_demands() - demands
+        if more:
+            demands |= more
+            continue
+        unreadable = made.unreadable()
+        if not unreadable:
+            return made.plan()
+        values.banned |= unreadable
+
+
+class _Decided:
+    """A schedule in terms of the program."""
+
+    def __init__(self, values: Values, schedule: Schedule, shared_top: bool) -> None:
+        self.values, self.schedule, self.p = values, schedule, values.p
+        self.answers: Answers = {}
+        self.kept: dict[str, str] = {}
+        self.hoisted: dict[str, Box] = {}
+        self.ends: dict[str, str] = {}
+        self.rebuilt: list[str] = []
+        stored: list[Item] = []
+        for name in self._in_order():
+            again = schedule[name] == "again"
+            if name in self.p.definitions:
+                self.answers[name] = self._answer(name, again)
+                if not again:
+                    stored.append(self.p.definitions[name])
+            elif name in self.p.snapshots:
+                if again:
+                    self.kept[name] = self.p.snapshots[name].storage
+                else:
+                    stored.append(self.p.snapshots[name])
+            elif again:
+                self.rebuilt.append(name)
+            elif (box := values.box(name)) is not None:
+                self.hoisted[name] = box
+            else:
+                end = values.end(name)
+                self.ends[name] = end.name
+                stored.append(end)
+        self.places, self.sequential = place(self.p, stored, shared_top)
+        self.replays = {name: self._replay(name) for name in self.rebuilt}
+
+    def _in_order(self) -> Iterable[str]:
+        """The names of a schedule, scalars in the order of the program."""
+        yield from (n for n in self.p.definitions if n in self.schedule)
+        yield from (n for n in self.schedule if n not in self.p.definitions)
+
+    def _answer(self, name: str, again: bool) -> Answer:
+        if not again:
+            return "stored"
+        if name in self.values.visible:
+            return "visible"
+        return "reloaded" if self.values.way(name) is not None else "recomputed"
+
+    def own_demands(self) -> frozenset[str]:
+        """The scalars that extents of copies, and sizes of reserved tapes, are computed from in the reverse sweep."""
+        shapes = [e for n in self.places if (s := self.p.snapshots.get(n)) is not None for e in s.shape]
+        counts = [c for where in self.places.values() if isinstance(where, Reserve) for c in where.counts]
+        return frozenset(n for e in (*shapes, *counts) for n in names_in(e) if n in self.p.definitions)
+
+    def unreadable(self) -> set[str]:
+        """Rebuilt arrays whose replay would need what lies on a stack."""
+        return {
+            array
+            for array, made in self.replays.items()
+            if any(not self._is_random_access(n) for names in made.gets.values() for n in names)
+        }
+
+    def _is_random_access(self, name: str) -> bool:
+        return name in self.hoisted or isinstance(self.places.get(self.ends.get(name, name)), Box)
+
+    def _replay(self, array: str) -> Replay:
+        """What rebuilding an array runs, and what it fetches inside."""
+        home = self.p.home[array]
+        made = Replay()
+        arrays: set[str] = set()
+        names: set[str] = set()
+
+        def array_needed(name: str) -> None:
+            if name in arrays or (self.p.home.get(name) is home and name != array):
+                return
+            if home not in self.p.home[name].ancestors():
+                return  # it is there, from outside
+            arrays.add(name)
+            if self.schedule.get(name) == "stored":
+                made.gets.setdefault(self.p.home[name], set()).add(name)
+                return
+            found = self.values.slice(name)
+            assert found is not None
+            for region, k in found.statements:
+                made.steps.setdefault(region, set()).add(k)
+            for n in found.names:
+                name_needed(n, n in found.inline)
+            for other in found.together:
+                array_needed(other)
+
+        def name_needed(name: str, inline: bool) -> None:
+            d = self.p.definitions[name]
+            if name in names or home not in d.region.ancestors():
+                return
+            if d.region is home and name in self.schedule:
+                return
+            names.add(name)
+            if not inline and self.schedule[name] == "stored":
+                made.gets.setdefault(d.region, set()).add(name)
+                return
+            made.steps.setdefault(d.region, set()).add(d.position)
+            way = None if inline else self.values.way(name)
+            if way is not None:
+                for n in self.values.scalars(*way.load.index):
+                    name_needed(n, False)
+                if way.source is not None:
+                    source_needed(way.source)
+                return
+            value = d.value
+            if not inline:
+                assert value is not None
+                for n in self.values.scalars(value):
+                    name_needed(n, False)
+            elif isinstance(value, Load):
+                array_needed(self.values.kept.resolve_fully(value.storage, value.index)[0])
+
+        def source_needed(source: str) -> None:
+            snapshot = self.p.snapshots.get(source)
+            if snapshot is None:
+                array_needed(source)
+            elif snapshot.region is not home and home in snapshot.region.ancestors():
+                made.gets.setdefault(snapshot.region, set()).add(source)
+
+        array_needed(array)
+        return made
+
+    def plan(self) -> Plan:
+        rebuilt: dict[Region, Replay] = {}
+        for array, made in self.replays.items():
+            rebuilt.setdefault(self.p.home[array], Replay()).merge(made)
+        loads = {n: way.load for n, a in self.answers.items() if a == "reloaded" and (way := self.values.way(n))}
+        places: dict[str, Place] = self.places
+        unchanged = frozenset(
+            n
+            for n in places
+            if (s := self.p.snapshots.get(n)) is not None
+            and self.values.kept.is_unwritten_after(s.storage, s.region, s.position)
+        )
+        arrays = frozenset(self.rebuilt)
+        return Plan(
+            self.answers, loads, self.kept, self.hoisted, self.ends, rebuilt, arrays, unchanged, places, self.sequential
+        )
