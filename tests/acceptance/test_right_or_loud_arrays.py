@@ -1,5 +1,4 @@
-"""Programs that other tools are known to differentiate wrongly or to refuse: linear algebra, choices, and a loss that can
-fail. The numbers are those of docs/right_or_loud.md."""
+"""Programs that other tools differentiate wrongly or refuse: linear algebra, choices, and a loss that can fail."""
 
 from __future__ import annotations
 
@@ -221,7 +220,7 @@ def test_softmax_with_weights() -> None:
     expected = p * (w - np.sum(w * p))
     for f in (lambda x, w: np.sum(w * softmax(x)), softmax_rows, softmax_by_loops):
         np.testing.assert_allclose(wg.grad(f)(x, w), expected, rtol=1e-13)
-        np.testing.assert_allclose(wg.grad(f)(x, np.ones(5)), np.zeros(5), atol=1e-16)
+        np.testing.assert_allclose(wg.grad(f)(x, np.ones(5)), np.zeros(5), atol=1e-15)
         np.testing.assert_allclose(wg.grad(f)(x + 1000, w), expected, rtol=1e-11)
     assert_second_order(lambda x: np.sum(w * softmax(x)), x)
     assert_derivatives(softmax_rows, RNG.standard_normal((3, 5)), RNG.random((3, 5)))
