@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wengert.explain import explain
     from wengert.jacobians import hessian, hvp, jacobian
     from wengert.transform import compile, grad, jvp, value_and_grad, vjp
+    from wengert.verify import check
 
 __version__ = "0.1.0"
 

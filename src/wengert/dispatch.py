@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.frontend.python.externals import SMALL, Access
 from wengert.frontend.python.program import Staged
+from wengert.frontend.python.python_values import is_ndarray, is_numpy_scalar
 from wengert.ir.types import DType
 
 Fetch = Callable[[Any, tuple[Any, ...], dict[str, Any]], "tuple[Any, ...] | None"]
@@ -119,7 +120,7 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
                 w.check(f"{v} is {w.get(guard.expected)}")
             case _:
                 raise AssertionError(guard.kind)
-    names = []
+    names: list[str] = []
     for k, leaf in enumerate(staged.leaves):
         v = w.get(leaf.access)
         if leaf.buffer is not None:
@@ -151,9 +152,9 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
         "def fetch(fn, args, kwargs):\n    try:\n        " + body + f"\n        return ({result})\n"
         "    except (KeyError, IndexError, AttributeError, TypeError): return None\n"
     )
-    namespace = dict(w.objects)
+    namespace: dict[str, Any] = dict(w.objects)
     exec(compile(source, "<wengert guard>", "exec"), namespace)
-    return namespace["fetch"]  # type: ignore[return-value]
+    return namespace["fetch"]
 
 
 def _size(staged: Staged, w: _Writer, name: str) -> str:
@@ -163,7 +164,7 @@ def _size(staged: Staged, w: _Writer, name: str) -> str:
 
 def inexact(value: Any) -> bool:
     """Whether a leaf carries derivatives."""
-    if isinstance(value, (np.ndarray, np.generic)):
+    if is_ndarray(value) or is_numpy_scalar(value):
         try:
             return DType.of(value.dtype).is_inexact
         except (KeyError, TypeError):

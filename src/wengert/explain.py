@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert import ad, pipeline
 from wengert.dispatch import fetcher
+from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Span
 from wengert.ir.types import DType
 from wengert.programs import Wrt, primal_binds, private, program_of
@@ -129,7 +130,7 @@ def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any 
     stacks = sum(int(counts[k]) * _itemsize(dtype) for k, dtype in record.stacks.items())
     boxed = known - sum(v.bytes or 0 for v, d in zip(values, record.decisions, strict=True) if d.on_stack)
     tape = boxed + stacks
-    floats = [leaf for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fc"]
+    floats = [leaf for leaf in leaves if is_ndarray(leaf) and leaf.dtype.kind in "fc"]
     return Explanation(
         getattr(fn, "__name__", type(fn).__name__),
         tuple(wrt_list(chosen)),

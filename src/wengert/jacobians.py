@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert import ad, pipeline
 from wengert.frontend.python.program import Output, Staged
+from wengert.frontend.python.python_values import is_ndarray, number_like
 from wengert.ir.nodes import Module, Scalar
 from wengert.programs import ArgumentError, Transform, Wrt, private
 from wengert.runtime.abi import Bind
@@ -44,8 +45,8 @@ def _single_leaves(
 
 def _basis(leaf: Any) -> list[Any]:
     """The unit tangents of a leaf, element by element (for a complex one, along the real axis)."""
-    if not isinstance(leaf, np.ndarray):
-        return [leaf.dtype.type(1) if isinstance(leaf, np.generic) else type(leaf)(1)]
+    if not is_ndarray(leaf):
+        return [number_like(leaf, 1)]
     units: list[Any] = []
     for k in range(leaf.size):
         unit = np.zeros_like(leaf, order="C")
@@ -55,9 +56,7 @@ def _basis(leaf: Any) -> list[Any]:
 
 
 def _zero(leaf: Any) -> Any:
-    if isinstance(leaf, np.ndarray):
-        return np.zeros(leaf.shape, leaf.dtype)
-    return leaf.dtype.type(0) if isinstance(leaf, np.generic) else type(leaf)(0)
+    return np.zeros(leaf.shape, leaf.dtype) if is_ndarray(leaf) else number_like(leaf, 0)
 
 
 class Jacobian(Transform):
@@ -93,7 +92,7 @@ class Jacobian(Transform):
             return self._reverse(args, kwargs, chosen, shape)
         blocks: list[Any] = []
         for j, k in enumerate(chosen):
-            columns = []
+            columns: list[Any] = []
             for unit in _basis(leaves[k]):
                 dots = [
                     unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i]
@@ -244,10 +243,7 @@ class Hvp(Second):
             leaf = leaves[k]
             if np.shape(v) != np.shape(leaf):
                 raise ArgumentError(f"the vector has shape {np.shape(v)}, but the argument has shape {np.shape(leaf)}")
-            if isinstance(leaf, np.ndarray):
-                dots.append(np.array(v, leaf.dtype, order="C"))
-            else:
-                dots.append(leaf.dtype.type(v) if isinstance(leaf, np.generic) else type(leaf)(v))
+            dots.append(np.array(v, leaf.dtype, order="C") if is_ndarray(leaf) else number_like(leaf, v))
         results = variant.kernel((*private(variant.staged, leaves), seed, *dots))
         out = [results[places[k]] for k in chosen]
         return tuple(out) if many else out[0]

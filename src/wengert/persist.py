@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.frontend.python.python_values import class_of, is_dict, is_list, is_ndarray, is_sequence
 from wengert.runtime import cache as disk
 from wengert.runtime.call import Kernel
 from wengert.runtime.compile import processor, users_flags
@@ -37,17 +38,17 @@ LIMIT = 16  # entries kept under one key
 
 def signature(value: Any, depth: int = 4) -> Any:
     """The kind of an argument, coarsely: what a key is made of."""
-    if isinstance(value, np.ndarray):
+    if is_ndarray(value):
         return ("a", value.dtype.str, tuple(min(n, 9) for n in value.shape))
-    if isinstance(value, (tuple, list)) and depth:
-        return (type(value).__qualname__, tuple(signature(v, depth - 1) for v in value))
-    if isinstance(value, dict) and depth:
+    if is_sequence(value) and depth:
+        return (class_of(value).__qualname__, tuple(signature(v, depth - 1) for v in value))
+    if is_dict(value) and depth:
         return ("d", tuple((str(k), signature(v, depth - 1)) for k, v in value.items()))
     if isinstance(value, (bool, str)) or value is None:
         return repr(value)
     if type(value) is int:
         return ("i", (value > 0) - (value < 0))
-    return type(value).__qualname__
+    return class_of(value).__qualname__
 
 
 @functools.cache
@@ -116,7 +117,7 @@ class _Pickler(pickle.Pickler):
             return ("module", obj.__name__)
         if isinstance(obj, Kernel):
             return ("kernel", str(obj.path))
-        if type(obj) is dict and "__name__" in obj and "__builtins__" in obj:
+        if is_dict(obj) and class_of(obj) is dict and "__name__" in obj and "__builtins__" in obj:
             if self.root is not None and obj is self.root.__globals__:
                 return ("globals",)
             module = sys.modules.get(obj["__name__"])
@@ -187,7 +188,7 @@ def _entries(key: str) -> list[bytes]:
         found = pickle.loads(_path(key).read_bytes())
     except (OSError, pickle.UnpicklingError, EOFError, ValueError):
         return []
-    return found if isinstance(found, list) else []
+    return found if is_list(found) else []
 
 
 def load(

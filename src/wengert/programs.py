@@ -16,6 +16,7 @@ from wengert import persist, pipeline
 from wengert.dispatch import Fetch, fetcher
 from wengert.errors import WengertError
 from wengert.frontend.python.program import Staged, stage_call
+from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Module
 from wengert.runtime.abi import Bind
 
@@ -54,7 +55,7 @@ class Program:
     """A Python function and its compiled variants (per transform)."""
 
     fn: Callable[..., Any]
-    variants: dict[Any, list[Variant]] = field(default_factory=dict)
+    variants: dict[Any, list[Variant]] = field(default_factory=dict[Any, list[Variant]])
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def find(self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Variant, tuple[Any, ...]] | None:
@@ -127,7 +128,7 @@ def program_of(fn: Callable[..., Any]) -> Program:
     try:
         key = (fn.__func__, id(fn.__self__)) if inspect.ismethod(fn) else fn
         found = _programs.get(key)
-        if found is None or (inspect.ismethod(fn) and found.fn.__self__ is not fn.__self__):  # type: ignore[attr-defined]
+        if found is None or (inspect.ismethod(fn) and getattr(found.fn, "__self__", None) is not fn.__self__):
             found = _programs[key] = Program(fn)
         return found
     except TypeError:
@@ -145,6 +146,9 @@ class Transform:
         self.program = program_of(fn)
         functools.update_wrapper(self, fn, assigned=("__name__", "__qualname__", "__doc__", "__module__"), updated=())
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
 
 def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
     """Arrays that share memory without being the same array cannot be told apart once compiled."""
@@ -152,7 +156,7 @@ def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
         for j, other in enumerate(leaves):
             if (
                 j != k
-                and isinstance(other, np.ndarray)
+                and is_ndarray(other)
                 and np.may_share_memory(leaves[k], other)
                 and np.shares_memory(leaves[k], other)
             ):

@@ -12,6 +12,17 @@ import numpy as np
 
 from wengert.dispatch import inexact
 from wengert.frontend.python.program import Kinds, Output, Staged
+from wengert.frontend.python.python_values import (
+    attributes_of,
+    class_of,
+    instance_like,
+    is_dict,
+    is_list,
+    is_ndarray,
+    is_sequence,
+    is_tuple,
+    tuple_like,
+)
 from wengert.ir.nodes import Function, Module
 from wengert.ir.types import DType
 from wengert.ir.walk import storages
@@ -56,7 +67,7 @@ def active_leaves(staged: Staged, access: tuple[Any, ...], value: Any, name: str
         and (leaf.scalar is not None or leaf.buffer is not None)
     ]
     if not found and not any(inexact(v) for v in numbers(value)):
-        kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"of type {type(value).__name__}"
+        kind = f"an array of {value.dtype}" if is_ndarray(value) else f"of type {type(value).__name__}"
         raise ArgumentError(
             f"cannot differentiate with respect to {name}: it is {kind}; derivatives need floats "
             f"(pass {'.astype(float)' if isinstance(value, np.ndarray) else 'a float'})"
@@ -65,12 +76,12 @@ def active_leaves(staged: Staged, access: tuple[Any, ...], value: Any, name: str
 
 
 def numbers(value: Any) -> list[Any]:
-    if isinstance(value, (tuple, list)):
+    if is_sequence(value):
         return [n for v in value for n in numbers(v)]
-    if isinstance(value, dict):
+    if is_dict(value):
         return [n for v in value.values() for n in numbers(v)]
     if hasattr(value, "__dict__") and not isinstance(value, (type, np.generic)):
-        return [n for v in vars(value).values() for n in numbers(v)]
+        return [n for v in attributes_of(value).values() for n in numbers(v)]
     return [value]
 
 
@@ -79,42 +90,32 @@ def like(value: Any, access: tuple[Any, ...], found: Mapping[tuple[Any, ...], An
     if access in found:
         return found[access]
     match value:
-        case tuple():
-            parts = [like(v, (*access, ("item", k)), found) for k, v in enumerate(value)]
-            return (
-                tuple(parts)
-                if type(value) is tuple
-                else type(value)._make(parts)
-                if hasattr(value, "_make")
-                else type(value)(parts)
-            )
-        case list():
+        case _ if is_tuple(value):
+            return tuple_like(class_of(value), [like(v, (*access, ("item", k)), found) for k, v in enumerate(value)])
+        case _ if is_list(value):
             return [like(v, (*access, ("item", k)), found) for k, v in enumerate(value)]
-        case dict():
+        case _ if is_dict(value):
             return {k: like(v, (*access, ("item", k)), found) for k, v in value.items()}
-        case np.ndarray():
+        case _ if is_ndarray(value):
             return np.zeros(value.shape, value.dtype.newbyteorder("=")) if inexact(value) else None
-        case np.generic() | float() | complex():
-            return (
-                (value.dtype.type if isinstance(value, np.generic) else np.dtype(type(value)).type)(0)
-                if inexact(value)
-                else None
-            )
+        case _ if isinstance(value, (np.generic, float, complex)):
+            return np.asarray(value).dtype.type(0) if inexact(value) else None
         case _ if hasattr(value, "__dict__") and not callable(value):
-            copy = object.__new__(type(value))
-            copy.__dict__.update({k: like(v, (*access, ("attr", k)), found) for k, v in vars(value).items()})
-            return copy
+            parts = {k: like(v, (*access, ("attr", k)), found) for k, v in attributes_of(value).items()}
+            return instance_like(value, parts)
         case _:
             return None
 
 
 def leaf_name(staged: Staged, k: int) -> str:
     leaf = staged.leaves[k]
-    return leaf.scalar.name if leaf.scalar is not None else leaf.buffer.name  # type: ignore[union-attr]
+    parameter = leaf.scalar or leaf.buffer
+    assert parameter is not None
+    return parameter.name
 
 
 def wrt_key(wrt: Any) -> Any:
-    return tuple(wrt) if isinstance(wrt, (list, tuple)) else wrt
+    return tuple(wrt) if is_sequence(wrt) else wrt
 
 
 def describe(fn: Callable[..., Any], wrt: int | str) -> str:
@@ -206,9 +207,10 @@ def _mutated_tree(staged: Staged, access: tuple[Any, ...], value: Any, results: 
                 results.append(leaf.buffer.name)
             return Output(results.index(leaf.buffer.name), "array")
     match value:
-        case tuple() | list():
-            return type(value)([_mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in enumerate(value)])
-        case dict():
+        case _ if is_sequence(value):
+            parts = [_mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in enumerate(value)]
+            return tuple_like(class_of(value), parts)
+        case _ if is_dict(value):
             return {k: _mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in value.items()}
         case _:
             return value
@@ -226,14 +228,14 @@ def flat_outputs(tree: Any) -> list[Output]:
     match tree:
         case Output():
             return [tree]
-        case tuple() | list():
+        case _ if is_sequence(tree):
             return [o for t in tree for o in flat_outputs(t)]
-        case dict():
+        case _ if is_dict(tree):
             return [o for t in tree.values() for o in flat_outputs(t)]
         case Kinds(_, alternatives):
             return [o for t in alternatives for o in flat_outputs(t)]
         case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
-            return [o for t in vars(tree).values() for o in flat_outputs(t)]
+            return [o for t in attributes_of(tree).values() for o in flat_outputs(t)]
         case _:
             return []
 
@@ -253,18 +255,18 @@ def cotangents(tree: Any, given: Any, into: dict[int, Any], shapes: Mapping[int,
             if np.iscomplexobj(seed) and not np.iscomplexobj(value):
                 raise ArgumentError(f"the {path} is complex, but the output is real")
             into[index] = into[index] + seed if index in into else seed
-        case tuple() | list():
+        case _ if is_sequence(tree):
             if given is None:
                 return
-            if not isinstance(given, (tuple, list)) or len(given) != len(tree):
+            if not is_sequence(given) or len(given) != len(tree):
                 raise ArgumentError(f"the {path} must be a sequence of {len(tree)} parts, as the output is")
             for k, (t, g) in enumerate(zip(tree, given, strict=True)):
                 cotangents(t, g, into, shapes, f"{path}[{k}]")
-        case dict():
+        case _ if is_dict(tree):
             for k, t in tree.items():
                 cotangents(t, None if given is None else given.get(k), into, shapes, f"{path}[{k!r}]")
         case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
-            for k, t in vars(tree).items():
+            for k, t in attributes_of(tree).items():
                 cotangents(t, None if given is None else getattr(given, k, None), into, shapes, f"{path}.{k}")
         case _:
             pass

@@ -11,6 +11,17 @@ import numpy as np
 from wengert import ad, pipeline
 from wengert.dispatch import fetcher, inexact
 from wengert.frontend.python.program import Kinds, Output, Staged, decided, is_tree, rebuild, stage_call
+from wengert.frontend.python.python_values import (
+    attributes_of,
+    class_of,
+    instance_like,
+    is_dict,
+    is_list,
+    is_ndarray,
+    is_tuple,
+    number_like,
+    tuple_like,
+)
 from wengert.ir.nodes import Buffer, Module, Scalar
 from wengert.programs import ArgumentError, Transform, Wrt, both, check_overlap, primal_binds, private, program_of
 from wengert.runtime.abi import Bind
@@ -167,7 +178,7 @@ class GradPlan:
     objectives: tuple[int, ...] = ()
 
     def read(self, wrt: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: tuple[Any, ...]) -> Any:
-        out = []
+        out: list[Any] = []
         for access in self.wrt:
             r = self.found.get(access)
             if r is not None:
@@ -279,7 +290,7 @@ def vjp(
     variant, leaves = program.variant(("vjp", wrt_key(wrt), wrt_key(of)), args, kwargs, make)
     selected, seeded, plan, reverse = variant.plan
     staged = variant.staged
-    leaves = tuple(v.copy() if isinstance(v, np.ndarray) else v for v in leaves)
+    leaves = tuple(v.copy() if is_ndarray(v) else v for v in leaves)
     results = variant.kernel(private(staged, leaves))
     shapes = {i: results[i] for i in seeded}
     tree = decided(selected.tree, results)
@@ -345,7 +356,7 @@ def jvp(
 
     variant, leaves = program.variant(("jvp", given, wrt_key(of)), args, options, make)
     selected, active = variant.plan
-    staged = variant.staged
+    staged: Staged = variant.staged
     dots = [_tangent(staged.leaves[k].access, tangents, leaves[k]) for k in active]
     results = variant.kernel((*private(staged, leaves), *dots))
     n = len(selected.names)
@@ -359,25 +370,16 @@ def _float_only(tree: Any, values: Sequence[Any]) -> Any:
     match tree:
         case Output(index, kind):
             return Output(index, "array" if kind == "leaf" else kind) if inexact(values[index]) else None
-        case tuple():
-            parts = [_float_only(t, values) for t in tree]
-            return (
-                tuple(parts)
-                if type(tree) is tuple
-                else type(tree)._make(parts)
-                if hasattr(tree, "_make")
-                else type(tree)(parts)
-            )
-        case list():
+        case _ if is_tuple(tree):
+            return tuple_like(class_of(tree), [_float_only(t, values) for t in tree])
+        case _ if is_list(tree):
             return [_float_only(t, values) for t in tree]
-        case dict():
+        case _ if is_dict(tree):
             return {k: _float_only(t, values) for k, t in tree.items()}
-        case float() | complex() | np.inexact():
-            return type(tree)(0.0)  # a constant
+        case _ if issubclass(class_of(tree), (float, complex, np.inexact)):
+            return number_like(tree, 0.0)  # a constant
         case _ if is_tree(tree):
-            copy = object.__new__(type(tree))
-            copy.__dict__.update({k: _float_only(t, values) for k, t in vars(tree).items()})
-            return copy
+            return instance_like(tree, {k: _float_only(t, values) for k, t in attributes_of(tree).items()})
         case _:
             return None
 
@@ -388,9 +390,9 @@ def _tangent(access: tuple[Any, ...], tangents: Sequence[Any], leaf: Any) -> Any
         value = getattr(value, key) if kind == "attr" else value[key]
     if value is None:
         value = np.zeros(np.shape(leaf))
-    if isinstance(leaf, np.ndarray):
+    if is_ndarray(leaf):
         made = np.array(value, leaf.dtype, order="C")
         if made.shape != leaf.shape:
             raise ArgumentError(f"a tangent has shape {np.shape(value)}, but its argument has shape {leaf.shape}")
         return made
-    return leaf.dtype.type(value) if isinstance(leaf, np.generic) else type(leaf)(value)
+    return number_like(leaf, value)

@@ -61,6 +61,11 @@ def python_method(value: object, name: str) -> types.FunctionType | None:
     return method if isinstance(method, types.FunctionType) else None
 
 
+def number_like(value: Any, number: Any) -> Any:
+    """The number as one of the same Python or NumPy type."""
+    return value.dtype.type(number) if is_numpy_scalar(value) else class_of(value)(number)
+
+
 def instance_like(value: object, attributes: Mapping[str, Any]) -> Any:
     """An instance of the same class with these attributes; its constructor is not called."""
     made = object.__new__(class_of(value))
