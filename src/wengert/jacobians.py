@@ -29,7 +29,7 @@ from wengert.transform import forward_module, reverse_module
 
 
 def _single_leaves(
-    fn: Callable[..., Any], staged: Staged, wrt: Wrt, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    fn: Callable[..., Any], staged: Staged, wrt: Wrt | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> list[int]:
     """One leaf per wrt: arguments that are an array or a number themselves."""
     chosen: list[int] = []
@@ -72,7 +72,7 @@ class Jacobian(Transform):
         assert self.wrt is not None
 
         def forward(staged: Staged, module: Module) -> tuple[Any, Any]:
-            chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)  # type: ignore[arg-type]
+            chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)
             _one_output(staged.output)
             made, binds = forward_module(staged, module, chosen)
             return Kernel(made, binds), (chosen, len(module.root.results))

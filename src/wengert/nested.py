@@ -15,13 +15,14 @@ from wengert.frontend.python.functions import NotAFunction, Staging
 from wengert.frontend.python.numeric import as_scalar, is_number
 from wengert.frontend.python.registry import CALLABLES, handles
 from wengert.frontend.python.slots import ScalarSpec
-from wengert.frontend.python.values import RArray, RScalar
+from wengert.frontend.python.values import RArray, Root, RScalar
 from wengert.ir import build
 from wengert.ir.nodes import Buffer, Call, Expr, Function, Load, Loop, Module, Scalar, Stmt, Store, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import storages
 from wengert.jacobians import Hvp
 from wengert.jacobians import hvp as make_hvp
+from wengert.selection import wrt_list
 from wengert.transform import Grad, grad, jvp, value_and_grad
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def _wrt_names(interp: Interp, built: Staging, wrt: Sequence[int | str]) -> tupl
                 f"argument {w} of the inner function holds no floats", "pass a float or an array of floats"
             )
         places.append(w)
-        names.append(formal.expr.name if isinstance(formal, RScalar) else formal.root.name)  # type: ignore[union-attr]
+        parameter = formal.expr if isinstance(formal, RScalar) else formal.root
+        assert isinstance(parameter, (Var, Root))
+        names.append(parameter.name)
     return places, names
 
 
@@ -123,7 +126,7 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
         raise interp.stage.refuse("the inner function of a gradient must return one real float", "return the objective")
     wrt = transform.wrt
     many = not isinstance(wrt, (int, str))
-    places, names = _wrt_names(interp, built, [wrt] if not many else list(wrt))  # type: ignore[list-item, arg-type]
+    places, names = _wrt_names(interp, built, wrt_list(wrt))
     reverse = ad.vjp(_as_root(interp, built), built.name, names, [built.outs[0].name])
     name = _adopt(interp, reverse, len(built.outs))
     passed = _passed(interp, _spared(interp, built, values))

@@ -355,8 +355,9 @@ def jvp(
         return Kernel(forward, binds), (selected, active)
 
     variant, leaves = program.variant(("jvp", given, wrt_key(of)), args, options, make)
-    selected, active = variant.plan
-    staged: Staged = variant.staged
+    plan: tuple[Selected, list[int]] = variant.plan
+    selected, active = plan
+    staged = variant.staged
     dots = [_tangent(staged.leaves[k].access, tangents, leaves[k]) for k in active]
     results = variant.kernel((*private(staged, leaves), *dots))
     n = len(selected.names)

@@ -215,12 +215,13 @@ class Calls(Interp):
         try:
             if isinstance(frame.node, ast.Lambda):
                 return self.eval(frame.node.body)
-            frame.returns = self.target("return")
+            body, returns = frame.node.body, self.target("return")
+            frame.returns = returns
 
             def run() -> bool:
-                if self.exec_block(frame.node.body):  # type: ignore[arg-type]
+                if self.exec_block(body):
                     self.stage.write(frame.locals, "$ret", None)
-                    self.bodies[-1].exits.add(frame.returns)  # type: ignore[arg-type]
+                    self.bodies[-1].exits.add(returns)
                 return False
 
             path = self.body(run)

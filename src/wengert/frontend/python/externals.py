@@ -248,10 +248,11 @@ class Externals:
             shape.append(chosen)
         root = Root(unique, dtype, tuple(shape), fresh=False)
         key = (value.dtype.str, *[n if isinstance(e, Const) else -1 for n, e in zip(value.shape, shape, strict=True)])
-        leaf = Leaf(access, value, unique, key, buffer=Buffer(unique, dtype, tuple(shape)), extents=extents, root=root)
+        buffer = Buffer(unique, dtype, tuple(shape))
+        leaf = Leaf(access, value, unique, key, buffer=buffer, extents=extents, root=root)
         self.leaves.append(leaf)
         self.stage.roots[unique] = root
-        self.stage.storages[unique] = leaf.buffer  # type: ignore[assignment]
+        self.stage.storages[unique] = buffer
         leaf.runtime = self.stage.whole(root)
         self.arrays[id(value)] = leaf
         return leaf.runtime

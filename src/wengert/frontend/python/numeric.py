@@ -241,6 +241,13 @@ def loop_types(ufunc: np.ufunc, operands: Sequence[Any], dtype: DType | None = N
     return [DType.of(t) for t in resolved[: ufunc.nin]], DType.of(resolved[ufunc.nin])
 
 
+def ufunc_of_array(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None = None) -> RArray:
+    """`ufunc` where an operand is an array."""
+    result = ufunc(stage, function, *operands, dtype=dtype)
+    assert isinstance(result, RArray)
+    return result
+
+
 def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None = None) -> RArray | RScalar:
     """An elementwise operation with NumPy's broadcasting and promotion; a scalar if all operands are scalars."""
     if function not in UFUNCS:

@@ -207,7 +207,7 @@ def block_diag(interp: Interp, *arrs: Any) -> RArray:
             for m, o in enumerate(blocks)
         ]
         rows.append(hstack(interp, row))
-    return vstack(interp, rows)  # type: ignore[no-any-return]
+    return vstack(interp, rows)
 
 
 @handles(scipy.integrate.trapezoid)

@@ -216,7 +216,7 @@ def asarray(
     only_default(interp, "asarray", **{k: (v, None) for k, v in other.items()})
     _check_order(interp, order)
     if _foreign(interp, a, dtype):
-        return interp.native(lambda: np.asarray(a, dtype))  # type: ignore[no-any-return]
+        return interp.native(lambda: np.asarray(a, dtype))
     result = as_array(interp, a, dtype)
     return arrays.copy(interp.stage, result, hint_of(interp, "t")) if copy is True and result is a else result
 
@@ -230,7 +230,7 @@ def array(
     _check_order(interp, order)
     value = interp.resolve(object)
     if _foreign(interp, value, dtype):
-        return interp.native(lambda: np.array(value, dtype))  # type: ignore[no-any-return]
+        return interp.native(lambda: np.array(value, dtype))
     mode = _copy_mode(interp, copy)
     if isinstance(value, RArray):
         want = value.dtype if dtype is None else dtype_of(interp, dtype)

@@ -149,7 +149,7 @@ def _one_place(interp: Interp, obj: Any, function: str) -> RScalar | int:
     place = interp.resolve(obj)
     if isinstance(place, (list, tuple, slice)) or (isinstance(place, RArray) and place.rank):
         raise interp.stage.refuse(f"{function} at several positions", "concatenate the pieces, or use a mask")
-    return python_int(integer_expr(interp, place))  # type: ignore[no-any-return]
+    return python_int(integer_expr(interp, place))
 
 
 @handles(np.insert)
@@ -293,7 +293,7 @@ def broadcast(interp: Interp, *args: Any) -> Broadcast:
     values = [array(interp, a) for a in args]
     shape = arrays.broadcast_shapes(interp.stage, [v.shape for v in values])
     result = Broadcast(tuple(python_int(e) for e in shape), python_int(arrays.size(shape)))
-    return interp.stage.note_created(result)  # type: ignore[no-any-return]
+    return interp.stage.note_created(result)
 
 
 @handles(np.asfortranarray)

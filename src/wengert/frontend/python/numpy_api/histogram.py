@@ -168,14 +168,13 @@ def _outer_edges(interp: Interp, data: RArray, range_: Any) -> tuple[Any, Any]:
     python = range_ is not None and all(numeric.python_number(e) for e in (low, high))
     same = stage.let(build.eq(exprs[0], exprs[1]))
     if isinstance(same, build.Const) and not same.value:
-        return tuple(RScalar(e, python) for e in exprs)  # type: ignore[return-value]
+        return RScalar(exprs[0], python), RScalar(exprs[1], python)
     wide = kind if kind.is_float else F64
     half = build.const(0.5, wide)
-    moved = [build.sub(build.cast(exprs[0], wide), half), build.add(build.cast(exprs[1], wide), half)]
-    return tuple(  # type: ignore[return-value]
-        RScalar(stage.let(build.select(same, m, build.cast(e, wide))), python)
-        for m, e in zip(moved, exprs, strict=True)
-    )
+    first, last = (build.cast(e, wide) for e in exprs)
+    start = stage.let(build.select(same, build.sub(first, half), first))
+    stop = stage.let(build.select(same, build.add(last, half), last))
+    return RScalar(start, python), RScalar(stop, python)
 
 
 def _equal_bins(interp: Interp, data: RArray, load: RArray | None, bins: Expr, range_: Any) -> tuple[RArray, RArray]:

@@ -245,7 +245,7 @@ def _split(interp: Interp, ary: Any, indices_or_sections: Any, axis: Any, equal:
             raise ValueError("number sections must be larger than 0.")
         starts, lengths = _even_sections(interp, n, count, equal)
     pieces = [part(stage, value, place, s, e) for s, e in zip(starts, lengths, strict=True)]
-    return stage.note_created(pieces)  # type: ignore[no-any-return]
+    return stage.note_created(pieces)
 
 
 def _clamped(interp: Interp, cut: Expr, n: Expr) -> Expr:

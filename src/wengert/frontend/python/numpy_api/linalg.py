@@ -242,7 +242,7 @@ def eigh(interp: Interp, a: Any, UPLO: Any = "L") -> EighResult:
 
 @handles(np.linalg.eigvalsh)
 def eigvalsh(interp: Interp, a: Any, UPLO: Any = "L") -> RArray:
-    return eigh(interp, a, UPLO).eigenvalues  # type: ignore[no-any-return]
+    return eigh(interp, a, UPLO).eigenvalues
 
 
 # -- norms -----------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def vector_norm(interp: Interp, value: RArray, ord: Any, axis: int, keepdims: An
     if isinstance(ord, str):
         raise ValueError(f"Invalid norm order '{ord}' for vectors")
     if ord == 0:
-        nonzero = cast(stage, numeric.ufunc(stage, np.not_equal, value, 0), value.dtype.real)  # type: ignore[arg-type]
+        nonzero = cast(stage, numeric.ufunc_of_array(stage, np.not_equal, value, 0), value.dtype.real)
         return sum_(interp, nonzero, axis=axis, keepdims=keepdims)
     if ord == 1:
         return sum_(interp, size, axis=axis, keepdims=keepdims)

@@ -71,14 +71,14 @@ def _pairs(interp: Interp, value: Any, rank: int) -> list[tuple[Any, Any]]:
         pair = (items[0], items[0]) if len(items) == 1 else tuple(items)
         if len(pair) != 2:
             raise ValueError("operands could not be broadcast together: widths of an axis are a pair")
-        return [pair] * rank  # type: ignore[list-item]
+        return [pair] * rank
     pairs = [tuple(interp.static_iterable(i)) for i in items]
     pairs = [p * 2 if len(p) == 1 else p for p in pairs]
     if len(pairs) == 1:
         pairs = pairs * rank
     if len(pairs) != rank or any(len(p) != 2 for p in pairs):
         raise ValueError("operands could not be broadcast together: one pair of widths per axis")
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def _padded(

@@ -146,7 +146,8 @@ def _stacked(interp: Interp, a: RArray, b: RArray, dtype: DType) -> RArray:
     wide_a = arrays.broadcast(stage, a, (*batch, *a.shape[-2:]))
     wide_b = arrays.broadcast(stage, b, (*batch, *b.shape[-2:]))
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    small = all(constant(e) is not None and constant(e) <= 8 for e in (m, k, n))  # type: ignore[operator]
+    sizes = [constant(e) for e in (m, k, n)]
+    small = all(s is not None and s <= 8 for s in sizes)
     library = dtype.is_inexact and not small
     target = stage.alloc(dtype, (*batch, m, n), hint_of(interp, "product"), zero=not library)
 

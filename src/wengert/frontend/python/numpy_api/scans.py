@@ -164,7 +164,7 @@ def diff(interp: Interp, a: Any, n: Any = 1, axis: Any = -1, prepend: Any = NO_V
     function = np.not_equal if value.dtype is BOOL else np.subtract
     for _ in range(times):
         value = arrays.stored(interp.stage, value, "diff")
-        value = numeric.ufunc(interp.stage, function, *neighbours(interp, value, place))  # type: ignore[assignment]
+        value = numeric.ufunc(interp.stage, function, *neighbours(interp, value, place))
     return value
 
 

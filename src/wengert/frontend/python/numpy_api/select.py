@@ -120,7 +120,7 @@ def flatnonzero(interp: Interp, a: Any) -> RArray:
 def argwhere(interp: Interp, a: Any) -> RArray:
     from .join import stack
 
-    return stack(interp, list(nonzero(interp, a)), axis=1)  # type: ignore[no-any-return]
+    return stack(interp, list(nonzero(interp, a)), axis=1)
 
 
 @handles(np.compress)

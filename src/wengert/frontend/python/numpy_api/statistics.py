@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant, iadd, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Const, Expr
+from wengert.ir.nodes import ONE, ZERO, AccumulateOp, Const, Expr
 from wengert.ir.types import F64, I64
 
 from .. import arrays, numeric
@@ -103,7 +103,7 @@ def _number(stage: Stage, a: RArray) -> RScalar:
 def _any(interp: Interp, a: RArray) -> RScalar:
     from .reduce import any_
 
-    return any_(interp, a)  # type: ignore[no-any-return]
+    return any_(interp, a)
 
 
 @handles(np.cov)
@@ -161,7 +161,7 @@ def corrcoef(interp: Interp, x: Any, y: Any = None, rowvar: Any = True, *, dtype
         return numeric.ufunc(stage, np.true_divide, _number(stage, arrays.stored(stage, c)), _number(stage, c))
     c = arrays.stored(stage, c)
     real = cast(stage, _real(interp, diagonal(interp, c)), c.dtype.real)
-    spread = arrays.stored(stage, numeric.ufunc(stage, np.sqrt, real))  # type: ignore[arg-type]
+    spread = arrays.stored(stage, numeric.ufunc_of_array(stage, np.sqrt, real))
     rows = numeric.ufunc(stage, np.true_divide, c, insert_axis(stage, spread, 1))
     scaled = numeric.ufunc(stage, np.true_divide, rows, insert_axis(stage, spread, 0))
     if c.dtype.is_complex:
@@ -252,7 +252,7 @@ handles(np.nanvar)(_nan_spread(False))
 handles(np.nanstd)(_nan_spread(True))
 
 
-def _nan_extremum(op: str) -> Callable[..., Any]:
+def _nan_extremum(op: AccumulateOp) -> Callable[..., Any]:
     def handler(
         interp: Interp, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NO_VALUE,
         where: Any = True,
@@ -263,7 +263,7 @@ def _nan_extremum(op: str) -> Callable[..., Any]:
         keep = bool(keepdims) if given(keepdims) else False
         value = array(interp, a)
         if not value.dtype.is_float:
-            return extremum(interp, value, axis, out, keep, NO_VALUE, True, op)  # type: ignore[arg-type]
+            return extremum(interp, value, axis, out, keep, NO_VALUE, True, op)
         from .reduce import fold, require_elements
 
         axes = axes_of(interp, axis, value.rank)
@@ -379,7 +379,7 @@ def correlate(interp: Interp, a: Any, v: Any, mode: Any = "valid") -> RArray:
     stage = interp.stage
     x, y = _vectors(interp, a, v)
     if y.dtype.is_complex:
-        y = arrays.stored(stage, numeric.ufunc(stage, np.conjugate, y))  # type: ignore[arg-type]
+        y = arrays.stored(stage, numeric.ufunc_of_array(stage, np.conjugate, y))
     if mode != "full" and _shorter(interp, x, y):
         turned = _slide(interp, y, x, mode, flipped=False)
         from .common import flip

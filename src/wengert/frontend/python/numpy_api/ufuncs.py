@@ -110,7 +110,8 @@ def _pair(interp: Interp, ufunc: np.ufunc, operands: list[Any], out: Any) -> tup
         parts = [_fraction(stage, operands[0], whole), whole]
     else:
         raise stage.refuse(f"numpy.{ufunc.__name__} is not supported", "write it with the supported operations")
-    return tuple(arrays.stored(stage, p) if isinstance(p, RArray) else p for p in parts)  # type: ignore[return-value]
+    first, second = (arrays.stored(stage, p) if isinstance(p, RArray) else p for p in parts)
+    return first, second
 
 
 def _fraction(stage: Stage, x: Any, whole: Any) -> RArray | RScalar:
