@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.errors import WengertError
+from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.interpret import AnyOrder, FunctionSource, Interpreter
 from wengert.ir.nodes import Accumulate, Expr, Function, Module, Stmt
 
@@ -73,7 +74,7 @@ class Recorder(Interpreter):
 
 
 def _private(value: Any) -> Any:
-    return np.copy(value) if isinstance(value, np.ndarray) else value
+    return np.copy(value) if is_ndarray(value) else value
 
 
 class _Source(FunctionSource):
