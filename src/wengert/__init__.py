@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
-    from wengert.explain import explain
+    from wengert.explanation import explain
     from wengert.jacobians import hessian, hvp, jacobian
     from wengert.transform import compile, grad, jvp, value_and_grad, vjp
     from wengert.verify import check
@@ -33,7 +33,7 @@ _HOME = {
     "hessian": "jacobians",
     "hvp": "jacobians",
     "check": "verify",
-    "explain": "explain",
+    "explain": "explanation",
     "WengertError": "errors",
     "Unsupported": "errors",
     "NotDifferentiable": "errors",

@@ -19,6 +19,8 @@ import numpy as np
 
 from wengert.ad.forward import jvp
 from wengert.ad.reverse import vjp
+from wengert.ad.reverse.planners import minimum_cut
+from wengert.ad.reverse.problem import Planner
 from wengert.ir.interpret import run
 from wengert.ir.nodes import Block, Buffer, Expr, Function, Growable, Loop, Module, Scalar
 from wengert.ir.text import parse
@@ -99,9 +101,11 @@ def jvp_of(module: Module, args: Args, wrt: Sequence[str]) -> tuple[Module, Any]
     return d, apply
 
 
-def vjp_of(module: Module, args: Args, wrt: Sequence[str], of: Sequence[str]) -> tuple[Module, Any]:
+def vjp_of(
+    module: Module, args: Args, wrt: Sequence[str], of: Sequence[str], planner: Planner = minimum_cut
+) -> tuple[Module, Any]:
     """The vjp module and a function seeds -> (its arguments, primal results, gradients)."""
-    d = vjp(module, module.entry, wrt, of)
+    d = vjp(module, module.entry, wrt, of, planner=planner)
     verify(d)
     root, primal = d.root, module.root
     extra = list(root.params[len(primal.params) :])

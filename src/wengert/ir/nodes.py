@@ -17,8 +17,8 @@ both sides of a `Select` may be evaluated, so every load in either must be in ra
 **Loops.** `Loop(var, start, stop, step, order, cond, body)` runs the body for var = start, start+step, ... while var
 is before stop (`stop is None`: for ever) and `cond`, evaluated before each iteration, holds. Bounds are evaluated once.
 Under `order="any"` the iterations may run in any order or at once: a plain store is injective over the domain and
-nothing stored is read at another point of the domain; accumulation (`Accumulate`) may collide. An `any` loop has no `cond`
-and contains no `Push`, `Pop`, `Resize`, `Rebind`, `PushRef` or `PopRef` on storages declared outside it.
+nothing stored is read at another point of the domain; accumulation (`Accumulate`) may collide. An `any` loop has no
+`cond` and contains no `Push`, `Pop`, `Resize`, `Rebind`, `PushRef` or `PopRef` on storages declared outside it.
 
 **Lifetime.** A buffer lives to the end of the block that allocates it, longer if a ref or ref stack still targets it.
 """
@@ -72,7 +72,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A scalar operation, a row of `ops.OPS`; `dtype` is the result's. Operand dtypes are as the row asks (see `ops`)."""
+    """A scalar operation, a row of `ops.OPS`; `dtype` is the result's. The row says which dtypes operands have."""
 
     name: str
     args: tuple[Expr, ...]

@@ -1,8 +1,8 @@
 """Dead code: lets nobody reads, storages nobody loads, statements that do nothing.
 
 Contract: the results, the contents of inout parameters, and every failure stay the same. A library call, call or
-failure is never removed; a loop or branch is removed when its body is empty (a loop with a continue-condition and no stop,
-too: it would end, or never have).
+failure is never removed; a loop or branch is removed when its body is empty (a loop with a continue-condition and no
+stop, too: it would end, or never have).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _function(f: Function) -> Function:
 def _live(f: Function) -> set[str]:
     """Names whose value matters: read by something that matters, found backwards over a dependence graph.
 
-    A statement also needs what decides whether it runs: the conditions and bounds around it, a node of the graph for each
-    nesting (so that deep nests cost no more than flat code).
+    A statement also needs what decides whether it runs: the conditions and bounds around it, a node of the graph for
+    each nesting (so that deep nests cost no more than flat code).
     """
     needs: dict[str, set[str]] = {}
     roots: set[str] = set(f.results) | {p.name for p in f.params if isinstance(p, Buffer) or not hasattr(p, "intent")}

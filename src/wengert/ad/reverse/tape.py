@@ -437,10 +437,20 @@ class Restorer(Tapes):
 
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
         source = self.plan.kept.get(snapshot.name)
-        if source is None:
-            return self.buffers[snapshot.name]
-        if source in self.buffers:
-            return self.buffers[source]
-        storage: Storage = self.p.storages[source]
+        return self.buffers[snapshot.name] if source is None else self._shown(sweep, source)
+
+    def _shown(self, sweep: Sweep, name: str) -> Buffer:
+        """A storage of the forward sweep: itself, what stands for it, or a view of that made again."""
+        if name in self.buffers:
+            return self.buffers[name]
+        storage: Storage = self.p.storages[name]
         assert isinstance(storage, Buffer)
-        return storage
+        if self.kept.is_top(name) or name not in self.p.bases:
+            return storage
+        base, stmt, e = self._shown(sweep, self.p.bases[name]), self.p.views.get(name), sweep.e
+        if stmt is None:
+            made = Buffer(e.fresh(name), storage.dtype, sweep.shape(storage.shape))
+            e.emit(Reshape(made, base.name, e.span))
+            return made
+        axes = [(axis, sweep.at(step)) for axis, step in stmt.axes]
+        return e.view(name, base, list(sweep.shape(stmt.start)), axes, list(sweep.shape(storage.shape)))

@@ -111,11 +111,21 @@ class Values:
         store = self._size(s.shape, s.dtype) * self.trips(s.region)
         if s.name in self._copies:
             return Node(s.name, store, inf)
-        final = self.kept.is_final(s.storage, None, s.region, s.position)
-        if self.kept.buffer(s.storage, s.region, s.position) and self.kept.is_top(s.storage):
-            return Node(s.name, store, 0.0, kept=True)
-        if final and self.kept.allocation(s.storage) is not None and isinstance(self.p.storages[s.storage], Buffer):
-            return Node(s.name, store, 0.0, frozenset({s.storage}))
+        if not self.kept.is_final(s.storage, None, s.region, s.position):
+            return Node(s.name, store, inf)
+        base, names = s.storage, set[str]()
+        while not self.kept.is_top(base) and base in self.p.bases:  # a view that is gone is made again
+            view, buffer = self.p.views.get(base), self.p.storages[base]
+            assert isinstance(buffer, Buffer)
+            steps = () if view is None else (*view.start, *(step for _, step in view.axes))
+            names |= self.scalars(*buffer.shape, *steps)
+            base = self.p.bases[base]
+        if not isinstance(self.p.storages[base], Buffer) or self.p.aliases.is_rebindable(base):
+            return Node(s.name, store, inf)
+        if self.kept.is_top(base):
+            return Node(s.name, store, 0.0, frozenset(names), kept=not names)
+        if self.kept.allocation(base) is not None:
+            return Node(s.name, store, 0.0, frozenset(names | {base}))
         return Node(s.name, store, inf)
 
     def _array(self, name: str) -> Node:

@@ -8,16 +8,16 @@ from wengert.ad.reverse.problem import Problem, Schedule
 
 
 def store_all(problem: Problem) -> Schedule:
-    """Every demand is stored, unless memory keeps it or it cannot be stored."""
+    """Every demand is stored, unless memory keeps it, or it cannot be stored, or has to be had again with another."""
     schedule: Schedule = {}
-    todo = sorted(problem.demands)
+    todo = [(name, False) for name in sorted(problem.demands)]
     while todo:
-        name = todo.pop()
+        name, forced = todo.pop()
         node = problem.nodes[name]
-        if schedule.get(name) == "again" or (name in schedule and not isinf(node.store)):
+        if schedule.get(name) == "again" or (name in schedule and not forced):
             continue
-        again = not isinf(node.again) and (isinf(node.store) or (node.kept and not node.together))
+        again = forced or isinf(node.store) or (node.kept and not node.together)
         schedule[name] = "again" if again else "stored"
         if again:
-            todo += [*node.needs, *node.together]
+            todo += [(n, False) for n in sorted(node.needs)] + [(n, True) for n in sorted(node.together)]
     return schedule

@@ -1,0 +1,150 @@
+"""Planners: the cut is the cheapest schedule, every schedule is checked, no planner changes a derivative."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from math import inf
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from ad.checks import active_params, outputs, random_like, run_with, unique, values, vjp_of
+from ad.programs import PROGRAMS
+from wengert.ad.reverse.planners import minimum_cut, store_all
+from wengert.ad.reverse.problem import Node, PlanError, Problem, Schedule, replay
+from wengert.ir.text import parse
+
+
+def random_problem(rng: random.Random) -> Problem:
+    """A small acyclic graph with integer costs; some nodes can only be stored, some only be had again."""
+    nodes: dict[str, Node] = {}
+    for k in range(rng.randint(2, 9)):
+        operands = [n for n in nodes if rng.random() < 0.4]
+        again = inf if not operands and rng.random() < 0.7 else float(rng.randint(0, 9))
+        store = inf if again < inf and rng.random() < 0.2 else float(rng.randint(1, 30))
+        together = [n for n in operands if nodes[n].again < inf and rng.random() < 0.2]
+        needs = frozenset(operands) - frozenset(together)
+        nodes[f"v{k}"] = Node(f"v{k}", store, again, needs if again < inf else frozenset(), frozenset(together))
+    return Problem(nodes, frozenset(rng.sample(sorted(nodes), rng.randint(1, len(nodes)))))
+
+
+def cost(problem: Problem, schedule: Schedule) -> float:
+    found = replay(problem, schedule)
+    return found.stored + found.again
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_cut_is_the_cheapest_schedule(seed: int) -> None:
+    problem = random_problem(random.Random(seed))
+    best = inf
+    for answers in itertools.product(("stored", "again"), repeat=len(problem.nodes)):
+        try:
+            best = min(best, cost(problem, dict(zip(problem.nodes, answers, strict=True))))
+        except PlanError:
+            continue
+    if best == inf:
+        with pytest.raises(PlanError):
+            replay(problem, minimum_cut(problem))
+        return
+    assert cost(problem, minimum_cut(problem)) == best
+    assert cost(problem, store_all(problem)) >= best
+
+
+def test_the_replay_rejects_what_is_impossible() -> None:
+    a, b = Node("a", 1.0, inf), Node("b", inf, 1.0, frozenset({"a"}))
+    c = Node("c", 1.0, 1.0, frozenset(), frozenset({"a"}))
+    problem = Problem({"a": a, "b": b, "c": c}, frozenset({"b"}))
+    assert replay(problem, {"b": "again", "a": "stored"}).stored == 1.0
+    for wrong in ({"b": "stored"}, {"b": "again"}, {"b": "again", "a": "again"}):
+        with pytest.raises(PlanError):
+            replay(problem, wrong)  # type: ignore[arg-type]
+    with pytest.raises(PlanError):
+        replay(Problem(problem.nodes, frozenset({"c"})), {"c": "again", "a": "stored"})
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_planners_agree(name: str) -> None:
+    text, args = PROGRAMS[name]
+    module = unique(parse(text))
+    wrt = active_params(module)
+    of = outputs(module, wrt)
+    results, after = run_with(module, args)
+    rng = np.random.default_rng(3)
+    seeds = [random_like(rng, v) for v in values(module, results, after, of)]
+    found = [vjp_of(module, args, wrt, of, planner)[1](seeds)[2] for planner in (minimum_cut, store_all)]
+    for x, y in zip(*found, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12)
+
+
+# -- what is stored ------------------------------------------------------------------------------------------------
+
+
+def triangular_product(a, b):
+    for i in range(b.shape[0]):
+        for j in range(b.shape[1]):
+            b[i, j] += np.dot(a[i + 1 :, i], b[i + 1 :, j])
+    return np.sum(b * b)
+
+
+def smoother(u, f, n):
+    """A temporary per step, and a copy: one state per step is enough."""
+    for _ in range(n):
+        old = u.copy()
+        flux = np.exp(-(old[1:] ** 2)) * (old[1:] - old[:-1])
+        u[1:-1] = old[1:-1] + 0.1 * (flux[1:] - flux[:-1]) + f[1:-1]
+    return np.sum(u * u)
+
+
+def overwritten_twice(x, n):
+    """A temporary passes through two states that are both read: these are stored, the last is rebuilt."""
+    total = 0.0
+    for k in range(n):
+        t = np.sin(x + k)
+        t[1:] = t[1:] * t[:-1]
+        t *= t
+        total += np.sum(t * x)
+    return total
+
+
+def small_products(a, b, n):
+    s = 0.0
+    for i in range(n):
+        c = a[i] @ b
+        d = c @ a[i]
+        s += np.sum(d * c)
+    return s
+
+
+def factor(a):
+    n = a.shape[0]
+    for j in range(n):
+        for k in range(j):
+            a[j, j] -= a[j, k] * a[j, k]
+        a[j, j] = np.sqrt(a[j, j])
+        for i in range(j + 1, n):
+            for k in range(j):
+                a[i, j] -= a[i, k] * a[j, k]
+            a[i, j] /= a[j, j]
+    return np.sum(np.tril(a) ** 2)
+
+
+RNG = np.random.default_rng(0)
+SPD = np.eye(40) * 40 + RNG.random((40, 40))
+TAPED = [
+    pytest.param(triangular_product, (RNG.random((50, 50)) / 50, RNG.random((50, 40))), 8 * 50 * 40, id="product"),
+    pytest.param(smoother, (RNG.random(100), RNG.random(100), 30), 8 * 100 * 30, id="smoother"),
+    pytest.param(small_products, (RNG.random((50, 3, 3)), RNG.random((3, 3)), 50), 0, id="small products"),
+    pytest.param(overwritten_twice, (RNG.random(60), 20), 2 * 8 * 60 * 20, id="passing states"),
+    pytest.param(factor, (SPD @ SPD.T,), 0, id="factor"),
+]
+
+
+@pytest.mark.parametrize(("f", "args", "bound"), TAPED)
+def test_tape_bytes(f: object, args: tuple[object, ...], bound: int) -> None:
+    assert wg.check(f, *args)
+    found = wg.explain(f, *args)
+    assert found.tape_bytes <= bound
+    assert found.tape_bytes <= found.peak_bytes
+    assert found.tape_bytes - found.shared_bytes == sum(v.bytes or 0 for v in found.values if v.how == "stored")
