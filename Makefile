@@ -7,7 +7,7 @@ JOBS   ?= 2
 N      ?= 2000
 SEED   ?= 0
 
-.PHONY: demo test long-test bench lint format clean
+.PHONY: demo test long-test mutation-test bench lint format clean
 
 demo: $(VENV)/demo.stamp                ## recover a conductivity field through a NumPy PDE solver
 	$(BIN)/python examples/inverse_problem.py
@@ -17,6 +17,9 @@ test: $(VENV)/test.stamp                ## the quick tests, below ten minutes on
 
 long-test: $(VENV)/test.stamp           ## N random programs from SEED
 	$(BIN)/python tests/random_programs/long_run.py --count $(N) --seed $(SEED)
+
+mutation-test: $(VENV)/test.stamp       ## faults planted one by one, each of which tests must notice
+	$(BIN)/python tests/mutation/run.py --jobs $(JOBS)
 
 bench: $(VENV)/test.stamp               ## compile time, cached start, import time, call time
 	$(BIN)/python benchmarks/latency.py
