@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert import ad, pipeline
+from wengert import differences as fd
 from wengert.dispatch import fetcher
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Span
@@ -140,6 +141,13 @@ def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any 
         kernel.stats().last_peak,
         sum(leaf.nbytes for leaf in floats),
     )
+
+
+def explain_all(fn: Callable[..., Any], args: tuple[Any, ...], wrt: Wrt | None = None) -> Explanation:
+    """`explain` of everything a function computes: what it returns and the arguments it mutates."""
+    plain = fd.run(fn, args)
+    of = fd.mutated(fn, args)
+    return explain(fn, *args, wrt=wrt, of=("return", *of) if fd.floats(plain.value) or not of else of)
 
 
 def _value(d: ad.Decision, counts: Any) -> Value:

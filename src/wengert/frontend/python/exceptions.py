@@ -117,7 +117,10 @@ class Exceptions(Interp):
                 if path.falls:
                     self.guard(others)
                 return path.falls
-            catch = lambda: self._dispatch(node, handler, sorted(handler.seen))  # noqa: E731
+
+            def catch() -> bool:
+                return self._dispatch(node, handler, sorted(handler.seen))
+
             if not path.falls and not others:
                 return catch()
             caught = self.stage.let(Load(handler.target.flag.name, (), handler.target.flag.dtype))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -286,7 +285,7 @@ def _dict_like(kind: type[Any], items: dict[Any, Any]) -> dict[Any, Any]:
     if kind is dict:
         return items
     try:
-        new: Callable[[type[Any]], Any] = getattr(kind, "__new__")  # noqa: B009
+        new: Any = kind.__new__
         made = new(kind)
         made.update(items)
         return made

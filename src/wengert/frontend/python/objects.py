@@ -47,8 +47,8 @@ class Objects(Interp):
 
     def new_instance(self, cls: type[Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
         """An instance of a class of the program."""
-        init: Any = getattr(cls, "__init__")  # noqa: B009
-        new: Any = getattr(cls, "__new__")  # noqa: B009
+        init: Any = cls.__init__
+        new: Any = cls.__new__
         static = not contains_runtime(args) and not contains_runtime(kwargs)
         if static and of_library(cls) and not isinstance(init, types.FunctionType):
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
