@@ -120,6 +120,16 @@ def test_emit_needs_float_outputs(program: Path) -> None:
     assert "no floats" in done.stderr
 
 
+def test_explain(program: Path) -> None:
+    done = wengert("explain", f"{program}:energy")
+    assert done.returncode == 0, done.stderr
+    assert "stored" in done.stdout
+    assert "un = u.copy()" in done.stdout
+    found = json.loads(wengert("explain", f"{program}:energy", "--json").stdout)
+    assert found["tape_bytes"] == 3 * 12 * 8
+    assert {v["how"] for v in found["values"]} == {"stored", "kept", "recomputed"}
+
+
 def test_doctor() -> None:
     done = wengert("doctor", "--json")
     items = {item["name"]: item for item in json.loads(done.stdout)}

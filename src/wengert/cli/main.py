@@ -94,6 +94,25 @@ def emit(
 
 
 @app.command()
+def explain(
+    target: TargetArgument,
+    args: ArgsOption = None,
+    wrt: WrtOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is kept and recomputed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what a function's reverse sweep stores, with source lines and bytes, and the peak it allocates."""
+    from wengert.cli.target import load
+    from wengert.explanation import explain_all
+
+    found = load(target)
+    values = found.arguments(args)
+    with progress(f"differentiating {found.name}"):
+        explanation = explain_all(found.function, values, None if wrt is None else tuple(wrt.split(",")))
+    typer.echo(json.dumps(asdict(explanation), indent=2) if as_json else "\n".join(explanation.lines(everything)))
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say whether everything wengert needs is there, and differentiate a tiny program end to end."""
     from wengert.cli.doctor import examine
