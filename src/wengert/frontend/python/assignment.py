@@ -20,7 +20,7 @@ _ITEM_METHODS = ("__getitem__", "__setitem__")
 
 
 class Assignment(Interp):
-    """Mixed into the interpreter."""
+    """Assigns to targets. A part of the interpreter."""
 
     def assign(self, target: ast.expr, value: Any) -> None:
         match target:

@@ -34,7 +34,7 @@ _OF_INTEGERS = (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.i
 
 
 class Calls(Interp):
-    """Mixed into the interpreter."""
+    """Calls, and binds arguments. A part of the interpreter."""
 
     def call_method(self, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return builtin.call_method(self, owner, name, args, kwargs)

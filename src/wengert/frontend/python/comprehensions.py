@@ -10,7 +10,7 @@ from .interp import Interp
 
 
 class Comprehensions(Interp):
-    """Mixed into the interpreter."""
+    """Makes lists and dicts by comprehension. A part of the interpreter."""
 
     def comprehension(self, node: Any) -> Any:
         """List comprehensions and generator expressions, as the loops they abbreviate."""

@@ -88,7 +88,7 @@ class Mark:
 
 
 class Control(Interp):
-    """Mixed into the interpreter."""
+    """Stages bodies and branches, and joins what they leave. A part of the interpreter."""
 
     # -- bodies and regions ------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ _STAGED = re.compile(
 
 
 class Exceptions(Interp):
-    """Mixed into the interpreter."""
+    """Raises, catches, fails. A part of the interpreter."""
 
     def exception(self, node: ast.expr | None) -> PyRaise:
         """The exception that a raise statement raises."""

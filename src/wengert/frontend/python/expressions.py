@@ -21,7 +21,7 @@ from .values import (
 
 
 class Expressions(Interp):
-    """Mixed into the interpreter."""
+    """Evaluates expressions. A part of the interpreter."""
 
     def eval(self, node: ast.expr, hint: str = "t") -> Any:
         """The value of an expression."""

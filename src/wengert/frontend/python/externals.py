@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
-from wengert.ir.types import BOOL, C128, F64, I64, DType
+from wengert.ir.types import C128, F64, I64, DType
 
 from .python_values import class_of, is_dict, is_list, is_ndarray, is_numpy_scalar, is_tuple, tuple_like
 from .registry import CALLABLES
@@ -296,6 +296,3 @@ def _dict_like(kind: type[Any], items: dict[Any, Any]) -> dict[Any, Any]:
 def callable_static(value: Any) -> bool:
     """Whether an outside instance is used as it is (callables of libraries and the like)."""
     return callable(value) and not hasattr(type(value).__call__, "__code__")
-
-
-__all__ = ["BOOL", "Externals", "Guard", "Leaf", "Outside", "leaf_key"]

@@ -14,7 +14,6 @@ from typing import Any
 from wengert.analysis.affine import atoms, evaluate
 from wengert.ir import build
 from wengert.ir.nodes import Buffer, Call, Expr, Function, Growable, Param, Scalar, Stmt, Store, Var
-from wengert.ir.types import DType
 from wengert.ir.walk import free_names, map_statements, statements, writes
 
 from . import arrays
@@ -49,7 +48,7 @@ class Staging:
 
 
 class Functions(Interp):
-    """Mixed into the interpreter."""
+    """Stages calls of IR functions. A part of the interpreter."""
 
     def key_of(self, identity: Any, args: list[Any]) -> tuple[Any, bool]:
         """What a callee is memoised by (None if an argument is too rich), and whether that says all about it: a mutable
@@ -428,6 +427,3 @@ def _runtime_spec(spec: Spec) -> Spec:
             return TupleSpec(kind, tuple(_runtime_spec(p) for p in parts))
         case _:
             return spec
-
-
-__all__ = ["DType", "Functions", "NotAFunction", "Staging"]

@@ -21,7 +21,7 @@ from .values import Choice, RArray, RList, RRange, RScalar
 
 
 class Items(Interp):
-    """Mixed into the interpreter."""
+    """Items of arrays and containers. A part of the interpreter."""
 
     def get_item(self, owner: Any, key: Any) -> Any:
         owner, key = self.resolve(owner), self.resolve(key)

@@ -30,7 +30,7 @@ FEW = 16  # a list of floats longer than this is looped over at run time
 
 
 class Iteration(Interp):
-    """Mixed into the interpreter."""
+    """Stages loops, and knows what can be looped over. A part of the interpreter."""
 
     def index_hint(self, node: ast.AST) -> str:
         match node:

@@ -20,7 +20,7 @@ from .interp import Interp
 from .numeric import as_scalar, is_number, join_dtype
 from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, tuple_like
 from .stage import Restage, Stage
-from .values import MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
+from .values import MaybeUnbound, RArray, RList, RScalar, contains_runtime
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def spec_of_list(items: RList) -> GrowSpec:
 
 
 class Lists(Interp):
-    """Mixed into the interpreter."""
+    """Lists, static and growable. A part of the interpreter."""
 
     def new_list(self, node: ast.AST | None, items: list[Any]) -> Any:
         """A list made by the program: static, or growable if an earlier attempt saw it grow under run-time control."""
@@ -407,6 +407,3 @@ def flat(shape: Sequence[Expr], at: Sequence[Expr]) -> Expr:
     for extent, i in zip(shape, at, strict=True):
         place = build.add(imul(place, extent) if constant(place) != 0 else ZERO, i)
     return place
-
-
-__all__ = ["GrowSpec", "Lists", "Poison", "flat"]

@@ -38,7 +38,7 @@ from .values import MISSING, Poison, RArray, Root
 
 
 class Loops(Control):
-    """Mixed into the interpreter."""
+    """Stages loops that run at run time. A part of the interpreter."""
 
     def loop(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wengert.ir import build
-from wengert.ir.nodes import Const, Expr
+from wengert.ir.nodes import Expr
 from wengert.ir.types import C128, F64, I64
 
 from . import numeric
@@ -261,6 +261,3 @@ def rect(interp: Interp, r: Any, phi: Any) -> Any:
     a, p = _real(interp, r), _real(interp, phi)
     x, y = build.mul(a, build.op("cos", p)), build.mul(a, build.op("sin", p))
     return RScalar(interp.stage.let(build.op("complex", x, y)), True)
-
-
-__all__ = ["Const"]

@@ -22,7 +22,7 @@ _UNBOUND = "cannot access local variable '{}' where it is not associated with a 
 
 
 class Names(Interp):
-    """Mixed into the interpreter."""
+    """Reads and binds names. A part of the interpreter."""
 
     def load_name(self, name: str) -> Any:
         frame = self.frame

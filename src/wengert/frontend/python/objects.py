@@ -30,7 +30,7 @@ LIBRARIES = {
 
 
 class Objects(Interp):
-    """Mixed into the interpreter."""
+    """Makes instances, reads and sets attributes. A part of the interpreter."""
 
     def instantiate(self, cls: type[Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
         bases = cls.__mro__[1:]

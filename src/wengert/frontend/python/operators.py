@@ -41,7 +41,7 @@ _METHODS: dict[str, tuple[str, str]] = {
 
 
 class Operators(Interp):
-    """Mixed into the interpreter."""
+    """Operators on values of every kind. A part of the interpreter."""
 
     def binary(self, symbol: str, a: Any, b: Any) -> Any:
         a, b = self.resolve(a), self.resolve(b)

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import Problem, Unsupported
-from wengert.ir import build
 from wengert.ir.nodes import Alloc, Buffer, Function, Module, Store
 from wengert.runtime.hashing import code_hash
 
 from . import arrays
 from .control import ExitNow
-from .externals import Access, Guard, Leaf
+from .externals import Guard, Leaf
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
 from .interpreter import Interpreter
@@ -356,6 +355,3 @@ def rebuild(output: Any, results: tuple[Any, ...]) -> Any:
             return instance_like(output, {k: rebuild(v, results) for k, v in output.__dict__.items()})
         case _:
             return output
-
-
-__all__ = ["Access", "Kinds", "Output", "Staged", "build", "decided", "is_tree", "np", "rebuild", "stage_call"]

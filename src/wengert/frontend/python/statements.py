@@ -19,7 +19,7 @@ from .values import REPORTED, RuntimeString
 
 
 class Statements(Interp):
-    """Mixed into the interpreter."""
+    """Runs statements. A part of the interpreter."""
 
     def exec_block(self, stmts: list[ast.stmt]) -> bool:
         """Run statements; whether control reaches their end."""

@@ -181,19 +181,3 @@ def new(
             raise interp.stage.refuse("ndarray.__new__ reinterprets memory", "pass an array of the same dtype")
         array = interp.call(np.reshape, [buffer, shape], {})
     return array if cls is np.ndarray else make(interp, cls, array)
-
-
-__all__ = [
-    "ARRAY",
-    "SubArray",
-    "array_of",
-    "attribute",
-    "call_method",
-    "call_numpy",
-    "check_sure",
-    "defined",
-    "like",
-    "make",
-    "source_of",
-    "view",
-]
