@@ -57,6 +57,13 @@ def check(row: Row) -> None:
         np.testing.assert_allclose(again, second, rtol=1e-13, atol=1e-14, err_msg="reverse over reverse")
 
 
+def abs_stored(x):
+    a = np.empty_like(x)
+    for i in range(len(x)):
+        a[i] = abs(x[i])
+    return a
+
+
 Z2, Z3 = np.zeros((2, 2)), np.zeros((3, 3))
 
 # fmt: off
@@ -122,6 +129,7 @@ ROOTS = [
     Row("Python's abs", lambda x: abs(x[0]), [0], 0, [0], [[0]]),
     Row("abs, squared", lambda x: np.abs(x[0]) ** 2, [0], 0, [0], [[2]]),
     Row("1-norm", lambda x: np.linalg.norm(x, 1), [0, -3], 3, [0, -1]),
+    Row("abs, squared, stored between", lambda x: np.sum(abs_stored(x) ** 2), [0, 3], 9, [0, 6], np.diag([0, 2])),
     Row("complex abs", lambda x: np.abs(x[0] + 1j * x[1]), [0, 0], 0, [0, 0]),
     Row("complex abs, squared", lambda x: np.abs(x[0] + 1j * x[1]) ** 2, [0, 0], 0, [0, 0], 2 * np.eye(2)),
     Row("sqrt", lambda x: np.sqrt(x), [0], [0], [[INF]]),
@@ -132,6 +140,7 @@ ROOTS = [
     Row("norm, squared", lambda x: np.linalg.norm(x) ** 2, [0, 0], 0, [0, 0], 2 * np.eye(2)),
     Row("norm of rows", lambda x: np.linalg.norm(x.reshape(2, 2), axis=1), [0, 0, 3, 4], [0, 5],
         [[0, 0, 0, 0], [0, 0, 0.6, 0.8]]),
+    Row("root of a difference of squares", lambda x: np.sqrt(x[0] ** 2 - x[1] ** 2), [1, 1], 0, [INF, -INF]),
     Row("norm by hand", lambda x: np.sqrt(np.sum(x * x)), [0, 0], 0, [0, 0], Z2),
     Row("norm by products", lambda x: np.sqrt(x @ x), [0, 0], 0, [0, 0], Z2),
     Row("norm of a difference", lambda x: np.sqrt((x[0] - x[1]) ** 2 + (x[0] * x[1]) ** 2), [0, 0], 0, [0, 0]),
@@ -214,6 +223,41 @@ ROWS = [*CHOICES, *STEPS, *ROOTS, *POWERS, *POLES, *NOT_TAKEN, *SMOOTH]
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_kink(row: Row) -> None:
     check(row)
+
+
+# -- tests for equality ---------------------------------------------------------------------------------------
+
+
+def product_that_stops(x):
+    p = 1.0
+    for v in x:
+        p = p * v
+        if p == 0:
+            break
+    return p
+
+
+def square_but_for_one(x):
+    return 1.0 if x == 1 else x * x
+
+
+def test_equality_tests_are_taken_at_their_word() -> None:
+    """The derivative is that of the branch taken, though it is taken at one point only: not what the limit says."""
+    x = np.array([1.0, 2.0, 0.0, 3.0])
+    np.testing.assert_array_equal(wg.grad(product_that_stops)(x), [0.0, 0.0, 2.0, 0.0])
+    assert wg.grad(square_but_for_one)(1.0) == 0.0
+    assert wg.jvp(square_but_for_one, (1.0,), (1.0,))[1] == 0.0
+    assert wg.grad(square_but_for_one)(1.0 + 1e-15) == pytest.approx(2.0)
+
+
+def test_variance_by_subtraction_is_loud() -> None:
+    """A root of a difference is not seen to be a norm; where it is 0 the gradient is not a number."""
+
+    def spread(x):
+        return np.sqrt(np.mean(x**2) - np.mean(x) ** 2)
+
+    assert np.all(np.isnan(wg.grad(spread)(np.ones(4))))
+    np.testing.assert_allclose(wg.grad(spread)(np.array([1.0, 3.0])), [-0.5, 0.5])
 
 
 # -- masks in programs -----------------------------------------------------------------------------------------
