@@ -133,7 +133,7 @@ def test_wrong_place_on_a_tape(monkeypatch: pytest.MonkeyPatch) -> None:
         return tuple(b.select(b.gt(k, 0), b.sub(k, 1), k) for k in right(*given))
 
     monkeypatch.setattr(tape, "iterations", before)
-    assert_blamed(check(steps, np.array([0.3, 1.7]), 4), steps, "c", "(execution 1 of 4)")
+    assert_blamed(check(steps, np.array([0.3, 1.7]), 4), steps, "c", "4 of 4; the program computed")
 
 
 def test_call_that_activity_misses(monkeypatch: pytest.MonkeyPatch) -> None:

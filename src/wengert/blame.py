@@ -3,12 +3,11 @@
 Asked only after a disagreement, of the IR and its interpreter, in this order:
 
 1. *Rules.* Every operation's derivative by itself, at the operands it met (`local_rules`).
-2. *Restored values.* The reverse sweep gets back the values that derivatives depend on, last first; each is compared
-   with what the program computed. The first that differs was overwritten, stored in the wrong place or taken in the
-   wrong order.
-3. *Cuts.* The program is cut short after ever fewer statements, loops and branches too, and what its memory then holds
+2. *The whole.* If nothing is wrong with the derivative as IR, its native code is.
+3. *Restored values.* The reverse sweep gets back the values that derivatives depend on; each is compared with what the
+   program computed. The first that differs was overwritten, stored in the wrong place or taken in the wrong order.
+4. *Cuts.* The program is cut short after ever fewer statements, loops and branches too, and what its memory then holds
    is differentiated. The fault is in the last statement of the shortest program with a wrong derivative.
-4. If nothing is wrong with the derivative as IR, its native code is.
 """
 
 from __future__ import annotations
@@ -107,15 +106,11 @@ def in_module(module: Module, wrt: Sequence[str], arguments: Callable[[], list[A
     wrong = wrong_rule(module, arguments())
     if wrong is not None:
         return Fault(*wrong)
-    return (
-        wrong_value(module, wrt, arguments)
-        or wrong_cut(module, wrt, arguments)
-        or Fault(
-            None,
-            "every rule is right, every value is restored, and the interpreted derivative is right: "
-            "the fault is in its native code",
-        )
-    )
+    body = module.root.body
+    differences = _disagreement(module, body, wrt, arguments, False) is None
+    if differences and _disagreement(module, body, wrt, arguments, True) is None:
+        return Fault(None, "the derivative is right as IR, so the fault is in its native code")
+    return wrong_value(module, wrt, arguments) or wrong_cut(module, wrt, arguments, differences)
 
 
 # -- restored values -----------------------------------------------------------------------------------------
@@ -183,19 +178,39 @@ def wrong_value(module: Module, wrt: Sequence[str], arguments: Callable[[], list
             pairs[k] = owner, original
     restored = Recorder(reverse, _values, any_order="reverse")
     restored([*arguments(), *seeds])
-    for k in restored.notes:  # in the order of first execution
-        if k not in pairs:
-            continue
-        owner, original = pairs[k]
-        values, right = restored.notes[k], computed.notes.get(forward.get((owner, original.name), -1), [])
-        if len(values) != len(right):
-            continue
-        for n, ((value,), (expected,)) in enumerate(zip(values, reversed(right), strict=True)):
-            if not _same(value, expected):
-                which = f" (execution {len(right) - n} of {len(right)})" if len(right) > 1 else ""
-                what = f"the reverse sweep restores {value!r} for {original.name}{which}"
-                return Fault(original.span, f"{what}; the program computed {expected!r}")
+    found = [(k, *pairs[k]) for k in restored.notes if k in pairs]  # in the order of first execution
+    for strictly in (False, True):
+        for k, owner, original in found:
+            values = [v for (v,) in restored.notes[k]]
+            right = [v for (v,) in computed.notes.get(forward.get((owner, original.name), -1), [])]
+            n = _first_wrong(values, right, strictly and _is_taped(computed.watched[k].stmt))
+            if right and n is not None:
+                which = f", counted from the last: {n + 1} of {len(values)}" if len(values) > 1 else ""
+                instead = f"; the program computed {right[-1 - n]!r}" if len(values) == len(right) else ""
+                return Fault(
+                    original.span, f"the reverse sweep restores {values[n]!r} for {original.name}{which}{instead}"
+                )
     return None
+
+
+def _first_wrong(values: list[Any], right: list[Any], in_order: bool) -> int | None:
+    """The first of the restored values that the program never computed; with `in_order`, that it did not compute then.
+
+    Pieces of the program may run again in the reverse sweep, forwards and more than once, so that only what comes from
+    tapes is expected in the opposite order.
+    """
+    if not in_order:
+        known = set(right)
+        return next((n for n, v in enumerate(values) if v not in known and not any(_same(v, x) for x in right)), None)
+    if len(values) != len(right) or all(map(_same, values, right)):
+        return None
+    return next((n for n, (v, x) in enumerate(zip(values, reversed(right), strict=True)) if not _same(v, x)), None)
+
+
+def _is_taped(stmt: Stmt) -> bool:
+    return isinstance(stmt, Pop) or (
+        isinstance(stmt, Let) and isinstance(stmt.value, Load) and "saved" in stmt.value.storage
+    )
 
 
 def _values(_: str, stmt: Stmt) -> tuple[Any, ...] | None:
@@ -231,17 +246,14 @@ def _restored(stmt: Let | Pop, owner: str, primal: Mapping[tuple[str, str], Let 
 # -- cuts ----------------------------------------------------------------------------------------------------
 
 
-def wrong_cut(module: Module, wrt: Sequence[str], arguments: Callable[[], list[Any]]) -> Fault | None:
-    """The last statement of the shortest beginning of the program whose derivative is wrong."""
+def wrong_cut(module: Module, wrt: Sequence[str], arguments: Callable[[], list[Any]], differences: bool) -> Fault:
+    """The last statement of the shortest beginning of the program whose derivative is wrong (as it is of the whole)."""
     body = module.root.body
-    differences = _disagreement(module, body, wrt, arguments, False) is None
 
     def wrong(shorter: Block) -> str | None:
         return _disagreement(module, shorter, wrt, arguments, differences)
 
     reason = wrong(body)
-    if reason is None:
-        return None
     put: Callable[[Block], Block] = tuple
     while True:
         low, high = 0, len(body)  # the beginning of `low` statements is right, that of `high` wrong
