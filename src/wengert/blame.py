@@ -224,7 +224,7 @@ def _values(_: str, stmt: Stmt) -> tuple[Any, ...] | None:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return bool(a == b or (a != a and b != b) or abs(a - b) <= 1e-12 * abs(b))
+    return bool(a == b or (a != a and b != b) or (not isinstance(b, np.bool_) and abs(a - b) <= 1e-12 * abs(b)))
 
 
 def _owner(function: str, module: Module) -> str | None:

@@ -40,6 +40,7 @@ class Result:
     reason: str = ""
     note: str = ""
     cast: str = ""
+    fault: str = ""
     findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     traceback: str = ""
 
@@ -57,6 +58,7 @@ class Result:
                 setattr(self, key, stage[key])
         self.note = stage.get("not_applicable") or self.note
         self.cast = stage.get("cast") or self.cast
+        self.fault = stage.get("fault") or self.fault
         findings = stage.get("findings", [])
         self.findings += findings
         bad = [f"{f['name']}: {f['error']:.1e} {f['detail']}".strip() for f in findings if not f["ok"]]

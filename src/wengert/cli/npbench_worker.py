@@ -208,7 +208,11 @@ def derivative_stage(program: Program, at: Point, engine: Engine, seed: int) -> 
     reference = (program.load(double=True), fd.doubled(at.args)) if fd.is_single(at.args) else None
     tolerances = SINGLE if reference else Tolerances(value=max(Tolerances().value, 10 * at.inexact))
     report = verify(at.f, at.args, engine=engine, reference=reference, tolerances=tolerances, seed=seed)
-    return {"stage": "derivatives", "findings": [asdict(finding) for finding in report.findings]}
+    return {
+        "stage": "derivatives",
+        "findings": [asdict(finding) for finding in report.findings],
+        "fault": report.fault,
+    }
 
 
 def curvature_stage(program: Program, at: Point, engine: Engine, seed: int) -> dict[str, Any]:
