@@ -3,7 +3,7 @@
 **Norms.** sqrt(u) at 0 has an infinite derivative, but where u is a sum of squares it is a norm or a standard
 deviation: u's own derivative is zero wherever u is, and every directional derivative of sqrt(u) there is that of a
 multiple of abs, whose mean is 0. So the derivative at 0 is 0, as those of abs and hypot are: r = sqrt(u) becomes
-r = select(u == 0, 0, sqrt(select(u == 0, 1, u))).
+r = select(u == 0, 0, sqrt(select(u == 0, 1, u))). So do u**(1/3) and other roots, and u may be a sum of |x|**p, p > 1.
 
 **Squares.** sqrt(u)**2, abs(x)**2 and hypot(x, y)**2 are smooth and become u, x*x (re*re + im*im) and x*x + y*y: the
 chain rule alone would give zero times infinity, and wrong second derivatives (norm(x)**2 has the Hessian 2 I).
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeGuard
 
 from wengert.analysis.alias import Aliases, analyse
 from wengert.ir import build as b
@@ -38,6 +39,7 @@ from wengert.ir.nodes import (
     Store,
     Var,
 )
+from wengert.ir.types import DType
 from wengert.ir.walk import function_names, map_statements, statements, storages
 
 _ROOTS = frozenset({"sqrt", "abs", "hypot"})
@@ -45,25 +47,40 @@ _ROOTS = frozenset({"sqrt", "abs", "hypot"})
 
 def smooth_roots(module: Module) -> Module:
     """Flat code with its norms and squares of roots rewritten."""
-    if not any(_roots(f) for f in module.functions.values()):
+    if not any(_has_roots(f) for f in module.functions.values()):
         return module
     aliases = analyse(module)
     functions = {name: _function(f, aliases.aliases[name]) for name, f in module.functions.items()}
     return Module(functions, module.entry)
 
 
+def _has_roots(f: Function) -> bool:
+    return any(isinstance(s, Let) and (_is_root(s.value) or _is_named_root(s.value)) for s in statements(f.body))
+
+
+def _is_root(value: Expr) -> TypeGuard[Op]:
+    """Whether this is a root of its first operand: infinitely steep at 0."""
+    match value:
+        case Op(name="pow", args=(x, Const(value=y))) if not isinstance(y, complex):
+            return x.dtype.is_float and 0 < y < 1
+        case Op(name="sqrt" | "cbrt", args=(x,)):
+            return x.dtype.is_float
+        case _:
+            return False
+
+
+def _is_named_root(value: Expr) -> TypeGuard[Op]:
+    return isinstance(value, Op) and value.name in _ROOTS and value.dtype.is_float
+
+
 def _roots(f: Function) -> dict[str, Op]:
-    return {
-        s.name: s.value
-        for s in statements(f.body)
-        if isinstance(s, Let) and isinstance(s.value, Op) and s.value.name in _ROOTS and s.value.dtype.is_float
-    }
+    return {s.name: s.value for s in statements(f.body) if isinstance(s, Let) and _is_named_root(s.value)}
 
 
 def _function(f: Function, aliases: Aliases) -> Function:
-    roots = _roots(f)
-    if not roots:
+    if not _has_roots(f):
         return f
+    roots = _roots(f)
     is_square = sums_of_squares(f, aliases)
     raised = {s.name for s in statements(f.body) if isinstance(s, Let) and _is_raised(s.value)}
     e = Emitter(function_names(f))
@@ -77,8 +94,8 @@ def _function(f: Function, aliases: Aliases) -> Function:
         with e.collect() as before, e.at(stmt.span):
             if (root := _squared(stmt.value)) in roots:
                 value = _square(e, roots[root], Var(root, stmt.value.dtype))
-            elif stmt.name in roots and roots[stmt.name].name == "sqrt" and may_vanish(roots[stmt.name].args[0]):
-                value = _norm(e, roots[stmt.name].args[0])
+            elif _is_root(stmt.value) and may_vanish(stmt.value.args[0]):
+                value = _norm(e, stmt.value)
             else:
                 return (stmt,)
         return (*before, replace(stmt, value=value))
@@ -93,10 +110,10 @@ def _is_raised(value: Expr) -> bool:
     )
 
 
-def _norm(e: Emitter, u: Expr) -> Expr:
+def _norm(e: Emitter, root: Op) -> Expr:
+    u, *exponent = root.args
     zero = e.let("zero", b.eq(u, 0))
-    root = e.let("root", b.op("sqrt", e.let("safe", b.select(zero, 1, u))))
-    return b.select(zero, 0, root)
+    return b.select(zero, 0, e.let("root", b.op(root.name, e.let("safe", b.select(zero, 1, u)), *exponent)))
 
 
 def _squared(value: Expr) -> str:
@@ -158,17 +175,21 @@ def sums_of_squares(f: Function, aliases: Aliases) -> Callable[[Expr], bool]:
             case Select(_, then, orelse):
                 return is_square(then) and is_square(orelse)
             case Cast(value, dtype):
-                return dtype.is_float and (value.dtype.is_integer or is_square(value))
+                return dtype.is_float and (value.dtype is DType.BOOL or is_square(value))
             case Op(name="mul", args=(x, y)):
                 return x == y or (is_square(x) and is_square(y))
-            case Op(name="pow", args=(_, Const(value=y))):
-                return not isinstance(y, complex) and y > 0 and y % 2 == 0
+            case Op(name="pow", args=(x, Const(value=y))) if not isinstance(y, complex):
+                return (y > 0 and y % 2 == 0) or (y > 1 and (is_size(x) or is_square(x)))
             case Op(name="add" | "max" | "min", args=args):
                 return all(map(is_square, args))
             case Op(name="div", args=(x, y)):
-                return is_square(x) and _is_count(y)
+                return is_square(x) and (_is_count(y) or is_square(y))
             case _:
                 return False
+
+    def is_size(e: Expr) -> bool:
+        value = lets.get(e.name) if isinstance(e, Var) else None
+        return isinstance(value, Op) and value.name == "abs"
 
     def _is_count(e: Expr) -> bool:
         """A positive constant, or an integer as a float."""
