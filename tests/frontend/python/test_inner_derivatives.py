@@ -56,3 +56,22 @@ def test_gradient_of_a_gradient() -> None:
 def test_a_captured_array_is_not_changed() -> None:
     with pytest.raises(wg.Unsupported, match="captures"):
         wg.jvp(wg.grad(captures), (np.array([0.5, 0.7]),), (np.ones(2),))
+
+
+def list_on_one_side(x):
+    factor = 1.0
+    if x[0] > 0.0:
+        items = [x[1]]
+        items.append(x[0] * x[2])
+        factor = items[-1]
+    return factor * np.sum(x**2)
+
+
+@pytest.mark.parametrize("first", [0.5, -0.5])
+def test_lists_inside(first: float) -> None:
+    x, v = np.array([first, 0.7, -0.3]), np.array([0.3, 0.2, 0.5])
+    hessian = wg.hessian(list_on_one_side)(x)
+    np.testing.assert_allclose(wg.jvp(wg.grad(list_on_one_side), (x,), (v,))[1], hessian @ v, rtol=1e-12)
+    h = 1e-6
+    ahead, behind = (wg.grad(list_on_one_side)(x + t * v) for t in (h, -h))
+    np.testing.assert_allclose((ahead - behind) / (2 * h), hessian @ v, rtol=1e-6)

@@ -399,10 +399,15 @@ class Control(Interp):
         if len(x) != len(y):
             self.needs_growing(items, [*x, *y], "a list has different lengths on the two sides of this branch")
             return
-        box: dict[Any, Any] = {}
+        box: dict[Any, Any] = self.stage.note_created({})  # scratch: no variable of the program
         for k in range(len(x)):
             self._join(box, k, x[k], y[k], dead_a, dead_b, a, b, after)
-        after.append(lambda: self.stage.put(items, WHOLE, [box[k] for k in range(len(x))]))
+
+        def finish() -> None:
+            self.stage.put(items, WHOLE, [box[k] for k in range(len(x))])
+            self.stage.forgotten.add(id(box))
+
+        after.append(finish)
 
     def _reaches(self, value: Any) -> bool:
         """Whether the value's names are all in scope in the current block."""

@@ -198,6 +198,17 @@ def from_long_list(x):
     return s
 
 
+def list_after_break(x):
+    total = 0.0
+    for k in range(len(x)):
+        if x[k] > 0.9:
+            break
+        items = [x[0]]
+        items.append(total + x[k])
+        total = 0.5 * total + items[-1]
+    return total
+
+
 def A(n=6, s=0):
     return np.random.default_rng(s).random(n) + 0.05
 
@@ -221,6 +232,7 @@ CASES = {
     alias_list: [X],
     dict_lists: [X],
     from_long_list: [(1.3,)],
+    list_after_break: [(A(),), (A() * 0.5,)],
 }
 
 # Programs whose meaning cannot be kept: refused, with a way out.
