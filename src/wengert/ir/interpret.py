@@ -344,7 +344,7 @@ class FunctionSource:
             case Reshape(b, base, _):
                 self._line(f"{name(b.name)} = _reshape({b.name!r}, {name(base)}, {self._tuple(b.shape)})")
             case Rebind(ref, target, _):
-                self._line(f"{name(ref)} = _bound({name(target)})")
+                self._line(f"{name(ref)} = {name(target)}")
             case Push(growable, value, _):
                 self._line(f"{name(growable)}.append({self._expr(value)})")
             case Pop(n, growable, _, _):
@@ -353,7 +353,7 @@ class FunctionSource:
                 zero = f"_t_{self.storages[growable].dtype.value}(0)"
                 self._line(f"_resize({growable!r}, {name(growable)}, {self._expr(delta)}, {zero})")
             case PushRef(growable, ref, _):
-                self._line(f"{name(growable)}.append(_bound({name(ref)}))")
+                self._line(f"{name(growable)}.append({name(ref)})")
             case PopRef(ref, growable, _):
                 self._line(f"{name(ref)} = {name(growable)}.pop()")
             case _:

@@ -20,7 +20,7 @@ class IllegalIR(Exception):
 
 
 class Unbound:
-    """What a ref names before it is bound: any use fails."""
+    """What a ref names before it is bound: any use fails but handing it on."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -179,7 +179,6 @@ def failure(exception: str, message: str, args: tuple[Any, ...], span: Span | No
 ENVIRONMENT: dict[str, Any] = {
     "_Unbound": Unbound,
     "_alloc": alloc,
-    "_bound": bound,
     "_check_extents": check_extents,
     "_extent": extent,
     "_failure": failure,

@@ -212,7 +212,8 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True)
 class Rebind:
-    """Let `ref` name what `target` names (a buffer, view or ref of the same dtype and rank)."""
+    """Let `ref` name what `target` names (a buffer, view or ref of the same dtype and rank): nothing, if that is an
+    unbound ref."""
 
     ref: str
     target: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,37 @@ def test_lists_inside(first: float) -> None:
     h = 1e-6
     ahead, behind = (wg.grad(list_on_one_side)(x + t * v) for t in (h, -h))
     np.testing.assert_allclose((ahead - behind) / (2 * h), hessian @ v, rtol=1e-6)
+
+
+OPTIONS = {"power": 2}
+
+
+def switched(x):
+    with np.errstate(divide="ignore"):
+        return np.sum(x**3 / (x + 2))
+
+
+def restored(x):
+    power = OPTIONS["power"]
+    OPTIONS["power"] = 3
+    result = np.sum(x ** OPTIONS["power"])
+    OPTIONS["power"] = power
+    return result
+
+
+def changed(x):
+    OPTIONS["last"] = x[0]
+    return np.sum(x**2)
+
+
+@pytest.mark.parametrize("f", [switched, restored])
+def test_what_is_changed_back(f: Any) -> None:
+    x, v = np.array([0.5, 0.7, 0.3]), np.array([0.3, 0.2, 0.5])
+    h = 1e-6
+    ahead, behind = (wg.grad(f)(x + t * v) for t in (h, -h))
+    np.testing.assert_allclose(wg.jvp(wg.grad(f), (x,), (v,))[1], (ahead - behind) / (2 * h), rtol=1e-6)
+
+
+def test_what_is_not_changed_back() -> None:
+    with pytest.raises(wg.Unsupported, match="outside"):
+        wg.jvp(wg.grad(changed), (np.ones(2),), (np.ones(2),))

@@ -18,7 +18,7 @@ from wengert.ir.types import BOOL
 from . import arrays
 from .registry import handles
 from .stage import Stage
-from .values import RArray
+from .values import MISSING, RArray
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -31,7 +31,7 @@ class ErrorState:
 
     def __init__(self, kinds: dict[str, str]) -> None:
         self.kinds = kinds
-        self.before: dict[str, bool] = {}
+        self.before: dict[str, Any] = {}  # whether each kind was raised, or MISSING
 
     def __enter__(self) -> None: ...
 
@@ -57,7 +57,7 @@ def errstate(interp: Interp, *, call: Any = None, **kinds: Any) -> ErrorState:
 @handles(ErrorState.__enter__)
 def enter(interp: Interp, state: ErrorState) -> None:
     stage = interp.stage
-    state.before = {k: stage.raised.get(k, False) for k in state.kinds}
+    state.before = {k: stage.raised.get(k, MISSING) for k in state.kinds}
     for kind, action in state.kinds.items():
         stage.write(stage.raised, kind, action == "raise")
 
@@ -65,7 +65,7 @@ def enter(interp: Interp, state: ErrorState) -> None:
 @handles(ErrorState.__exit__)
 def leave(interp: Interp, state: ErrorState, *error: Any) -> None:
     for kind, raised in state.before.items():
-        interp.stage.write(interp.stage.raised, kind, raised)
+        interp.stage.put(interp.stage.raised, kind, raised)
 
 
 @handles(np.seterr)

@@ -17,14 +17,16 @@ from wengert.ir.nodes import Buffer, Call, Expr, Function, Growable, Param, Scal
 from wengert.ir.walk import free_names, map_statements, statements, writes
 
 from . import arrays
-from .control import ExitNow
+from .control import ExitNow, same_value
 from .interp import Interp
 from .numeric import as_scalar
 from .python_values import tuple_like
 from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, spec_of, widen
 from .source import names_used, scope_of
-from .values import Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
+from .stage import WHOLE
+from .values import MISSING, Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
 
+CHANGES_OUTSIDE = "it changes Python objects that exist outside"
 LARGE = 40  # statements from which a repeated callee becomes a function
 
 
@@ -38,6 +40,7 @@ class Staging:
 
     name: str
     formals: list[Any]
+    outside: Any = None  # what the program had put into objects that exist outside, see `outside_key`
     result: Spec | None = None
     complete: bool = False
     params: tuple[Param, ...] = ()
@@ -102,21 +105,37 @@ class Functions(Interp):
                 frame = frame.parent
             if frame is None:
                 continue
-            value = frame.locals[name]
-            match value:
-                case RScalar():
-                    parts.append((name, value.expr))
-                case RArray():
-                    parts.append((name, id(value)))
-                case Closure():
-                    inner, known = self.capture_key(value, (*seen, id(fn)))
-                    parts.append((name, inner))
-                    sure = sure and known
-                case bool() | int() | float() | str() | None:
-                    parts.append((name, type(value), value))
-                case _:
-                    parts.append((name, id(value)))
-                    sure = sure and isinstance(value, (types.FunctionType, types.ModuleType, type))
+            inner, known = self.value_key(frame.locals[name], (*seen, id(fn)))
+            parts.append((name, inner))
+            sure = sure and known
+        return tuple(parts), sure
+
+    def value_key(self, value: Any, seen: tuple[int, ...] = ()) -> tuple[Any, bool]:
+        """What a callee may know about a value that is not passed to it, and whether that says all about it."""
+        self.stage.keep_alive.append(value)
+        match value:
+            case RScalar():
+                return value.expr, True
+            case RArray():
+                return id(value), True
+            case Closure():
+                return self.capture_key(value, seen)
+            case bool() | int() | float() | str() | None:
+                return (type(value), value), True
+            case _:
+                return id(value), isinstance(value, (types.FunctionType, types.ModuleType, type))
+
+    def outside_key(self) -> tuple[Any, bool]:
+        """What objects that exist outside hold since the program changed them: every callee may read it."""
+        parts: list[Any] = []
+        sure = True
+        for (owner, key), (container, _, old) in self.stage.changed_outside.items():
+            if _unchanged(container, key, old):
+                continue
+            for value in container if key is WHOLE else [container.get(key, MISSING)]:
+                held, known = self.value_key(value)
+                parts.append((owner, key, held))
+                sure = sure and (known or value is MISSING)
         return tuple(parts), sure
 
     def maybe_function(self, identity: Any, name: str, args: list[Any], inline: Any) -> Any:
@@ -151,11 +170,12 @@ class Functions(Interp):
         key, sure = self.key_of(captured, args)
         if key is None:
             return inline(args)
-        sure = sure and known
+        outside, settled = self.outside_key()
+        sure = sure and known and settled
         recursive = key in self.active
         if recursive or (sure and self.sizes.get(key, 0) >= LARGE):
             try:
-                return self.call_ir(key, name, args, inline)
+                return self.call_ir(key, outside, name, args, inline)
             except NotAFunction as reason:
                 if recursive:
                     text = f"the recursion of {name} cannot be compiled: {reason}"
@@ -174,8 +194,12 @@ class Functions(Interp):
         self.sizes.setdefault(key, self.stage.emitted - before)
         return result
 
-    def call_ir(self, key: Any, name: str, args: list[Any], inline: Any) -> Any:
+    def call_ir(self, key: Any, outside: Any, name: str, args: list[Any], inline: Any) -> Any:
         done = self.ir_functions.get(key)
+        if done is not None and done.outside != outside:
+            if not done.complete:
+                raise NotAFunction(CHANGES_OUTSIDE)
+            done = None
         if done is None:
             done = self.build_function(key, name, args, inline)
         if not done.complete and done.result is None:
@@ -187,7 +211,7 @@ class Functions(Interp):
         if self.handlers:
             raise NotAFunction("it is called inside try")
         stage = self.stage
-        building = Staging(stage.fresh(name.rpartition(".")[2].strip("<>") or "f"), [])
+        building = Staging(stage.fresh(name.rpartition(".")[2].strip("<>") or "f"), [], self.outside_key()[0])
         self.ir_functions[key] = building
         try:
             for _ in range(8):
@@ -225,9 +249,11 @@ class Functions(Interp):
             with stage.function_body() as (stmts, written):
                 self.body(run)
                 body = tuple(stmts)
-                outside = any(not stage.created_since(c, serial) for c, _, _ in written.values())
+                outside = any(
+                    not stage.created_since(c, serial) and not _unchanged(c, k, old) for c, k, old in written.values()
+                )
             if outside:
-                raise NotAFunction("it changes Python objects that exist outside")
+                raise NotAFunction(CHANGES_OUTSIDE)
         finally:
             self.bodies = bodies
         if not value and building.result is None:
@@ -415,6 +441,13 @@ class Functions(Interp):
                 return value
             case _:
                 raise AssertionError(spec)
+
+
+def _unchanged(container: Any, key: Any, old: Any) -> bool:
+    """Whether a location holds again what it held before."""
+    if key is WHOLE:
+        return len(container) == len(old) and all(same_value(x, y) for x, y in zip(container, old, strict=True))
+    return same_value(container.get(key, MISSING), old)
 
 
 def _runtime_spec(spec: Spec) -> Spec:

@@ -125,6 +125,7 @@ class Stage:
         self.representatives: dict[str, Expr] = {}
         self.created: dict[int, int] = {}
         self.made: list[set[int]] = []
+        self.changed_outside: Written = {}  # what locations that the program did not make held before it changed them
         self.forgotten: set[int] = set()  # ids of containers that nothing reads any more (locals of ended functions)
         self.opened: list[tuple[dict[int, RArray], dict[int, RArray]]] = []
         self.owner: dict[str, list[Stmt]] = {}
@@ -296,6 +297,8 @@ class Stage:
                 "an object is changed that may or may not be the same as another one, depending on run-time data",
                 "change it through one name only, or make a new object",
             )
+        if id(container) not in self.created:
+            self.changed_outside.setdefault((id(container), key), (container, key, old))
         if self.journal:
             self.journal[-1].setdefault((id(container), key), (container, key, old))
             self.keep_alive.append(container)

@@ -351,6 +351,65 @@ def star_call(x, n):
     return f(*[x, 2 * x], q=x) + f(*(x for _ in range(3)))
 
 
+SETTINGS = {"scale": 2.0, "depth": 0}
+
+
+def scaled(x):
+    y = x
+    for k in range(12):
+        y = np.sin(y * SETTINGS["scale"] + k)
+        for _ in range(3):
+            y = y + 0.1 * np.cos(y[0] * y)
+    return np.sum(y * x)
+
+
+def changed_settings(x):
+    before = SETTINGS["scale"]
+    results = [scaled(x)]
+    for scale in (1.5, 1.25, 1.25, 1.0):
+        SETTINGS["scale"] = scale
+        results.append(scaled(x))
+    SETTINGS["scale"] = before
+    results.append(scaled(x))
+    return results
+
+
+def halved(x, n):
+    with np.errstate(divide="raise"):
+        part = x / n
+    return part if n < 2 or x < 0.01 else part + halved(x * 0.5, n - 1)
+
+
+def quotients(y, m):
+    return np.sin(np.cos(np.sin(np.cos(y / m) / m) / m) / m)
+
+
+def divisions(x, m):
+    y = quotients(x, m) + x[0] / m[0] + x[1] / m[1] + x[2] / m[2]
+    y = quotients(y, m) + y[0] / m[0] + y[1] / m[1] + y[2] / m[2]
+    return quotients(y, m) + y[0] / m[0] + y[1] / m[1] + y[2] / m[2]
+
+
+def errors_now_and_then(x, m):
+    total = divisions(x, m + 1) + divisions(x, m + 2) + divisions(x, m + 3)
+    try:
+        with np.errstate(divide="raise", invalid="raise"):
+            return total + divisions(x, m)
+    except FloatingPointError:
+        return total + x
+
+
+def raised_twice(x):
+    try:
+        if x[1] > 1:
+            raise ValueError
+        if x[1] > 0.5:
+            raise ValueError
+        return x * 2
+    except ValueError:
+        return x**3
+
+
 def A(n=6, s=0):
     return np.random.default_rng(s).random(n) + 0.05
 
@@ -398,5 +457,9 @@ CASES.update(
         index_err: [(A(), 3)],
         multi_assign: [(A(), 3)],
         cumulative_max: [(A(),)],
+        raised_twice: [(A() * 0.1,), (A() + 1,), (A() * 0 + 0.6,)],
+        changed_settings: [(A(),)],
+        halved: [(0.7, 5)],
+        errors_now_and_then: [(A(), np.arange(1, 7)), (A(), np.arange(6))],
     }
 )
