@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.frontend.python.python_values import class_of, is_dict, is_list, is_ndarray, is_sequence
+from wengert.pipeline import skipped
 from wengert.runtime import cache as disk
 from wengert.runtime.call import Kernel
 from wengert.runtime.compile import processor, users_flags
@@ -73,7 +74,7 @@ def key_of(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dic
     parts = (
         code_hash(root.__code__), root.__module__, root.__qualname__, kind, tuple(signature(a) for a in args),
         tuple((k, signature(v)) for k, v in kwargs.items()), sys.version, np.__version__, processor(), users_flags(),
-        _own_version(),
+        sorted(skipped()), _own_version(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 
 from wengert.ir.nodes import Module
+from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
+from wengert.optimise.first_writes import drop_zeros
+from wengert.optimise.fuse import fuse
 from wengert.optimise.names import tidy_names
+from wengert.optimise.split import split
+
+Pass = Callable[[Module], Module]
+
+LAST: tuple[Pass, ...] = (drop_zeros, fuse, contract, split, eliminate_dead_code)
+"""The passes over a program or derivative that is about to be compiled."""
 
 
 def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
@@ -16,5 +26,14 @@ def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
 
 
 def finish(module: Module) -> Module:
-    """What happens to a derivative before it is compiled."""
-    return eliminate_dead_code(module)
+    """What happens to a program or a derivative before it is compiled."""
+    without = skipped()
+    for run in LAST:
+        if run.__name__ not in without:
+            module = run(module)
+    return module
+
+
+def skipped() -> frozenset[str]:
+    """Passes that are left out: the environment variable WENGERT_WITHOUT names them, with commas between."""
+    return frozenset(os.environ.get("WENGERT_WITHOUT", "").split(",")) - {""}

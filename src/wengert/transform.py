@@ -60,7 +60,7 @@ class Compiled(Transform):
 
 
 def _make_value(staged: Staged, module: Module) -> tuple[Any, Any]:
-    return Kernel(module, primal_binds(staged)), None
+    return Kernel(pipeline.finish(module), primal_binds(staged)), None
 
 
 def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], originals: tuple[Any, ...]) -> Any:
@@ -283,7 +283,8 @@ def vjp(
     def make(staged: Staged, module: Module) -> tuple[Any, Any]:
         pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of)
         primal, pullback = both(
-            lambda: Kernel(pulled.primal, primal_binds(staged)), lambda: Kernel(pulled.reverse, pulled.binds)
+            lambda: Kernel(pipeline.finish(pulled.primal), primal_binds(staged)),
+            lambda: Kernel(pulled.reverse, pulled.binds),
         )
         return primal, (pulled.selected, pulled.seeded, pulled.plan, pullback)
 

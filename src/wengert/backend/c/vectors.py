@@ -6,6 +6,7 @@ loop does not otherwise touch (reductions), or elements that move with the loop 
 
 from __future__ import annotations
 
+from ...analysis.access import differ
 from ...ir import walk
 from ...ir.nodes import Accumulate, Alloc, Expr, If, Let, Loop, Op, Stmt, Store, Var
 from ...ir.ops import CHECKED
@@ -33,7 +34,7 @@ def reductions(w: Writer, stmt: Loop) -> list[Accumulate] | None:
             moving.append(s)
         else:
             return None
-    return list(sums.values()) if _apart(w, list(sums.values()), moving, stored, body) else None
+    return list(sums.values()) if _apart(w, list(sums.values()), moving, stored, body, local) else None
 
 
 def _is_simple(w: Writer, s: Stmt) -> bool:
@@ -67,7 +68,9 @@ def _is_shifted(e: Expr, var: str, local: set[str]) -> bool:
             return False
 
 
-def _apart(w: Writer, sums: list[Accumulate], moving: list[Accumulate], stored: list[Store], body: list[Stmt]) -> bool:
+def _apart(
+    w: Writer, sums: list[Accumulate], moving: list[Accumulate], stored: list[Store], body: list[Stmt], local: set[str]
+) -> bool:
     """Whether what is accumulated meets nothing else that the loop touches, in another iteration."""
     for k, s in enumerate(sums):
         others = (*sums[:k], *sums[k + 1 :], *moving, *stored)
@@ -78,7 +81,7 @@ def _apart(w: Writer, sums: list[Accumulate], moving: list[Accumulate], stored: 
     for k, s in enumerate(moving):
         for o in (*moving[:k], *moving[k + 1 :], *stored):
             if o.storage == s.storage:
-                if o.index != s.index:
+                if o.index != s.index and not differ(o.index, s.index, local):
                     return False
             elif _may_meet(w, s, o):
                 return False

@@ -27,6 +27,12 @@
 
 #include "vector_math.h"
 #include <math.h>
+#ifdef WG_APART
+#define sin wg_sin
+#define cos wg_cos
+#define sinf wg_sinf
+#define cosf wg_cosf
+#endif
 
 #undef I /* a name that users give their variables */
 

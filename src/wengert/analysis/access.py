@@ -1,0 +1,107 @@
+"""Which elements statements touch: accesses with their subscripts, and whether two of them meet in one iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from wengert.analysis.affine import canonical, constant, isub
+from wengert.analysis.alias import AliasAnalysis, Aliases
+from wengert.ir.nodes import Accumulate, Block, Expr, Extent, Loop, Stmt, Store, Var
+from wengert.ir.types import I64
+from wengert.ir.walk import (
+    defined,
+    definitions,
+    expressions,
+    loads,
+    names_in,
+    reads,
+    statements,
+    subexpressions,
+    used,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An element that a statement loads or writes."""
+
+    storage: str
+    index: tuple[Expr, ...]
+    writes: bool
+
+
+def accesses(block: Block) -> Iterator[Access]:
+    """The loads, stores and accumulations of a block, nested ones included."""
+    for stmt in statements(block):
+        for e in expressions(stmt):
+            for load in loads(e):
+                yield Access(load.storage, load.index, False)
+        if isinstance(stmt, (Store, Accumulate)):
+            yield Access(stmt.storage, stmt.index, True)
+
+
+def is_plain(loop: Loop) -> bool:
+    """An `any` loop with an end, that runs to it."""
+    return loop.order == "any" and loop.cond is None and loop.stop is not None
+
+
+def offset(e: Expr, var: str, local: set[str]) -> Expr | None:
+    """What a subscript is beyond a loop's variable, if that does not change in the loop; else None."""
+    rest = isub(e, Var(var, I64))
+    names = names_in(rest)
+    return None if var in names or names & local or any(loads(rest)) else canonical(rest)
+
+
+def common_axis(indices: Iterable[tuple[Expr, ...]], var: str, local: set[str]) -> int | None:
+    """An axis at which all subscripts are the loop's variable plus the same: what iterations touch is apart."""
+    rows = list(indices)
+    for k in range(min((len(r) for r in rows), default=0)):
+        found = {offset(r[k], var, local) for r in rows}
+        if len(found) == 1 and None not in found:
+            return k
+    return None
+
+
+def differ(a: tuple[Expr, ...], b: tuple[Expr, ...], local: set[str]) -> bool:
+    """Whether two subscripts differ, by a constant, at an axis that does not change in the loop."""
+    for x, y in zip(a, b, strict=True):
+        gap = constant(isub(x, y))
+        if gap and not (names_in(x) | names_in(y)) & local:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a statement, with all that is nested in it, depends on and changes: alias classes and names."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    needs: frozenset[str]
+    defines: frozenset[str]
+
+    def before(self, other: Effects) -> bool:
+        """Whether the other statement, which comes later, must stay behind this one."""
+        return bool(
+            self.writes & (other.reads | other.writes) or self.reads & other.writes or self.defines & other.needs
+        )
+
+
+def effects(stmt: Stmt, aliases: Aliases, calls: AliasAnalysis) -> Effects:
+    """The effects of a statement of a function."""
+    mine = (stmt,)
+    inside = definitions(mine)
+    touched: set[str] = set()
+    written: set[str] = set()
+    names: set[str] = set()
+    for s in statements(mine):
+        written |= {aliases.of(n) for n in calls.targets(s) if n in aliases.parent}
+        touched |= {aliases.of(n) for n in reads(s) if n in aliases.parent}
+        names |= used(s)
+        for e in expressions(s):
+            names |= names_in(e)
+            touched |= {aliases.of(x.storage) for x in subexpressions(e) if isinstance(x, Extent)}
+    own = defined(stmt)
+    defines = frozenset() if own is None else frozenset({own})
+    return Effects(frozenset(touched), frozenset(written), frozenset(names - inside), defines)

@@ -1,0 +1,222 @@
+"""Fusion: loops over the same range that share data become one, so that what one writes the other reads from registers.
+
+Contract: two `any` loops with the same bounds are fused if whatever one of them writes and the other touches is, in
+both, an element that moves with the loop variable in the same way, so that iterations stay independent; statements
+between them move out of the way only if nothing depends on their order. Results are the same to the last bit: no
+sum is reordered. Loops that can run in vector lanes are not fused with ones that cannot.
+
+Source: K. Kennedy, K. McKinley, "Maximizing loop parallelism and improving data locality via loop fusion and
+distribution", LCPC 1993.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wengert.analysis.access import Access, Effects, accesses, common_axis, differ, effects, is_plain
+from wengert.analysis.affine import same
+from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
+from wengert.ir.nodes import (
+    Accumulate,
+    Alloc,
+    Block,
+    Call,
+    Fail,
+    Function,
+    If,
+    Let,
+    LibCall,
+    Loop,
+    Module,
+    Op,
+    Pop,
+    Push,
+    Resize,
+    Stmt,
+    Store,
+    Var,
+)
+from wengert.ir.ops import CHECKED
+from wengert.ir.types import I64
+from wengert.ir.walk import (
+    definitions,
+    expressions,
+    function_names,
+    names_in,
+    rebuild,
+    rename_block,
+    statements,
+    subexpressions,
+    substitute_block,
+)
+
+REACH = 12
+"""How many statements back a partner is looked for."""
+SIZE = 150
+"""The most statements in a fused body: gcc allocates registers badly beyond."""
+
+
+def fuse(module: Module) -> Module:
+    """Every function with its loops fused, outermost first."""
+    aliases = analyse(module)
+    functions = {n: _Fuser(f, aliases).function() for n, f in module.functions.items()}
+    return Module(functions, module.entry)
+
+
+class _Fuser:
+    def __init__(self, f: Function, aliases: AliasAnalysis) -> None:
+        self.f, self.calls = f, aliases
+        self.aliases: Aliases = aliases.aliases[f.name]
+        self.names = function_names(f)
+        self._effects: dict[int, tuple[Stmt, Effects]] = {}
+
+    def function(self) -> Function:
+        body = self.block(self.f.body)
+        return self.f if body == self.f.body else replace(self.f, body=body)
+
+    def block(self, block: Block) -> Block:
+        out: list[Stmt] = []
+        for stmt in block:
+            out.append(stmt)
+            place: int | None = len(out) - 1
+            while place is not None:  # a fused loop may be fused again, further up
+                loop = out[place]
+                place = self._join(out, place, loop) if isinstance(loop, Loop) and is_plain(loop) else None
+        made = tuple(rebuild(s, block=self.block) for s in out)
+        return block if made == block else made
+
+    def effects(self, stmt: Stmt) -> Effects:
+        found = self._effects.get(id(stmt))
+        if found is None:
+            found = self._effects[id(stmt)] = stmt, effects(stmt, self.aliases, self.calls)
+        return found[1]
+
+    def _join(self, out: list[Stmt], place: int, loop: Loop) -> int | None:
+        """Fuse the loop at a place with an earlier statement, if that is possible; statements in between that it needs
+        move before that one. The fused loop's place, or None."""
+        mine = self.effects(loop)
+        needed: list[Stmt] = []
+        passed: list[Stmt] = []
+        for k in range(place - 1, max(-1, place - 1 - REACH), -1):
+            stmt = out[k]
+            theirs = self.effects(stmt)
+            blocked = any(theirs.before(self.effects(n)) for n in needed)
+            if isinstance(stmt, Loop) and not blocked and self._may_fuse(stmt, loop):
+                out[k : place + 1] = [*reversed(needed), self._fused(stmt, loop), *reversed(passed)]
+                return k + len(needed)
+            if theirs.before(mine) or blocked:
+                # It stays before the loop: it must be able to go before whatever lies further back, too.
+                if not isinstance(stmt, (Alloc, Let)) or not _cannot_fail(stmt):
+                    return None
+                needed.append(stmt)
+            elif all(_is_silent(s) for s in statements((stmt,))):
+                passed.append(stmt)
+            else:
+                return None
+        return None
+
+    # -- legality and profit
+
+    def _may_fuse(self, a: Loop, b: Loop) -> bool:
+        if not is_plain(a) or a.step != b.step or not same(a.start, b.start):
+            return False
+        if a.stop is None or b.stop is None or not same(a.stop, b.stop):
+            return False
+        inside = [*statements(a.body), *statements(b.body)]
+        if len(inside) > SIZE or not all(_is_simple(s) for s in inside):
+            return False
+        b = self._renamed(a, b)
+        local = definitions(a.body) | definitions(b.body) | {a.var}
+        first, second = list(accesses(a.body)), list(accesses(b.body))
+        shared = {self.aliases.of(x.storage) for x in first} & {self.aliases.of(x.storage) for x in second}
+        if not shared:
+            return False
+        for c in shared:
+            both = [x for x in (*first, *second) if self.aliases.of(x.storage) == c]
+            if any(x.writes for x in both) and not _moves_alike(both, a.var, local):
+                return False
+        deep = [any(isinstance(s, Loop) for s in statements(x.body)) for x in (a, b)]
+        if deep[0] != deep[1]:
+            return False
+        if deep[0]:
+            return self._inner_fuse(a.body, b.body)
+        return in_lanes(a, self.aliases) == in_lanes(b, self.aliases)
+
+    def _inner_fuse(self, a: Block, b: Block) -> bool:
+        """Nests are worth fusing if their inner loops can be fused in turn."""
+        inner = [s for s in a if isinstance(s, Loop)], [s for s in b if isinstance(s, Loop)]
+        return all(len(loops) == 1 for loops in inner) and self._may_fuse(inner[0][0], inner[1][0])
+
+    def _renamed(self, a: Loop, b: Loop) -> Loop:
+        """The second loop with the variable of the first, and no name that the first defines."""
+        body = substitute_block(b.body, {b.var: Var(a.var, I64)}) if b.var != a.var else b.body
+        clash = sorted(definitions(body) & (definitions(a.body) | {a.var}))
+        if clash:
+            names = {n: self._fresh(n) for n in clash}
+            body = rename_block(body, names)
+        return replace(b, var=a.var, body=body)
+
+    def _fresh(self, name: str) -> str:
+        k = 1
+        while f"{name}_{k}" in self.names:
+            k += 1
+        self.names.add(f"{name}_{k}")
+        if name in self.aliases.parent:
+            self.aliases.add(f"{name}_{k}")
+        return f"{name}_{k}"
+
+    def _fused(self, a: Loop, b: Loop) -> Loop:
+        return replace(a, body=(*a.body, *self._renamed(a, b).body))
+
+
+def _cannot_fail(stmt: Stmt) -> bool:
+    return not any(isinstance(x, Op) and x.name in CHECKED for e in expressions(stmt) for x in subexpressions(e))
+
+
+def _is_silent(s: Stmt) -> bool:
+    """Whether a statement surely ends without an error, so that a later one may run first."""
+    match s:
+        case Loop():
+            return s.cond is None and s.stop is not None
+        case LibCall(op=op):
+            return op in ("matmul", "fft", "sort")
+        case Fail() | Call() | Push() | Pop() | Resize():
+            return False
+        case _:
+            return _cannot_fail(s)
+
+
+def _is_simple(s: Stmt) -> bool:
+    """Whether a statement neither fails nor touches anything but elements of buffers."""
+    match s:
+        case Let() | Store() | Alloc() | If():
+            return _cannot_fail(s)
+        case Accumulate(op=op):
+            return op == "add" and _cannot_fail(s)
+        case Loop():
+            return s.cond is None and s.stop is not None
+        case _:
+            return False
+
+
+def _moves_alike(both: list[Access], var: str, local: set[str]) -> bool:
+    one = {x.storage for x in both}
+    return len(one) == 1 and common_axis([x.index for x in both], var, local) is not None
+
+
+def in_lanes(loop: Loop, aliases: Aliases) -> bool:
+    """Whether the iterations of an innermost loop can run in vector lanes: what it accumulates moves with the variable
+    and meets nothing else that it touches, or is a sum into one element."""
+    local = definitions(loop.body) | {loop.var}
+    found = [x for x in accesses(loop.body) if x.storage not in local]
+    for s in statements(loop.body):
+        if isinstance(s, Accumulate) and s.storage not in local:
+            mine = [x for x in found if aliases.of(x.storage) == aliases.of(s.storage)]
+            fixed = not any(names_in(e) & local for e in s.index)
+            if fixed and any(x.index != s.index for x in mine):
+                return False
+            if not fixed and not all(x.index == s.index or differ(x.index, s.index, local) for x in mine):
+                return False
+            if not fixed and common_axis([s.index], loop.var, local) is None:
+                return False
+    return True
