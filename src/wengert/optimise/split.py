@@ -1,9 +1,10 @@
 """Splitting: a loop that adds to neighbours becomes one loop per neighbour, each of which runs in vector lanes.
 
 The adjoint of a stencil adds to x_adj[i-1], x_adj[i] and x_adj[i+1]: in one loop, iterations meet. Contract: an
-innermost `any` loop of names, sums and stores is split by where in x_adj it adds, if nothing it reads is added to in it,
-and what its stores overwrite is read before; the stores go with the last part. Names are computed again in each part, so
-only cheap ones are. The order in which an element's contributions are added changes, as that of an `any` loop may.
+innermost `any` loop of names, sums and stores is split by where in x_adj it adds, if nothing it reads is added to in
+it, and what its stores overwrite is read before; the stores go with the last part. Names are computed again in each
+part, so only cheap ones are. The order in which an element's contributions are added changes, as that of an `any` loop
+may.
 
 Source: distribution, as in K. Kennedy, K. McKinley (see `fuse`).
 """
