@@ -1,10 +1,10 @@
 """Splitting: a loop that adds to neighbours becomes one loop per neighbour, each of which runs in vector lanes.
 
-The adjoint of a stencil adds to x_adj[i-1], x_adj[i] and x_adj[i+1]: in one loop, iterations meet. Contract: an
-innermost `any` loop of names, sums and stores is split by where in x_adj it adds, if nothing it reads is added to in
-it, and what its stores overwrite is read before; the stores go with the last part. Names are computed again in each
-part, so only cheap ones are. The order in which an element's contributions are added changes, as that of an `any` loop
-may.
+The adjoint of a stencil adds to x_adj[i-1], x_adj[i] and x_adj[i+1], that of a product to x_adj[i] and, in every
+iteration, to x_adj[k]: in one loop, iterations meet. Contract: an innermost `any` loop of names, sums and stores is
+split by where in x_adj it adds, if nothing it reads is added to in it, and what its stores overwrite is read before; the
+stores go with the last part. Names are computed again in each part, so only cheap ones are. The order in which an
+element's contributions are added changes, as that of an `any` loop may.
 
 Source: distribution, as in K. Kennedy, K. McKinley (see `fuse`).
 """
@@ -16,7 +16,16 @@ from dataclasses import replace
 from wengert.analysis.access import accesses, common_axis, differ, is_plain
 from wengert.analysis.alias import Aliases, analyse
 from wengert.ir.nodes import Accumulate, Block, Function, Let, Loop, Module, Op, Select, Stmt, Store
-from wengert.ir.walk import definitions, expressions, function_names, names_in, rebuild, rename_block, subexpressions
+from wengert.ir.walk import (
+    definitions,
+    expressions,
+    function_names,
+    loads,
+    names_in,
+    rebuild,
+    rename_block,
+    subexpressions,
+)
 from wengert.optimise.fuse import in_lanes
 
 CHEAP = frozenset(
@@ -66,7 +75,7 @@ class _Splitter:
             return None
         groups: list[list[Accumulate]] = []
         for s in sums:
-            if common_axis([s.index], loop.var, local) is None:
+            if not _is_fixed(s, local) and common_axis([s.index], loop.var, local) is None:
                 return None
             home = next((g for g in groups if all(self._get_along(s, o, local) for o in g)), None)
             if home is None:
@@ -103,7 +112,9 @@ class _Splitter:
         """Whether two sums can be in one loop in lanes."""
         if self.aliases.of(a.storage) != self.aliases.of(b.storage):
             return True
-        return a.storage == b.storage and (a.index == b.index or differ(a.index, b.index, local))
+        if a.storage != b.storage or _is_fixed(a, local) != _is_fixed(b, local):
+            return False
+        return a.index == b.index or (not _is_fixed(a, local) and differ(a.index, b.index, local))
 
     def _part(self, loop: Loop, sums: list[Accumulate | Store], names: set[str], first: bool) -> Loop:
         keep = {id(s) for s in sums}
@@ -122,6 +133,11 @@ class _Splitter:
             k += 1
         self.names.add(f"{name}_{k}")
         return f"{name}_{k}"
+
+
+def _is_fixed(s: Accumulate, local: set[str]) -> bool:
+    """Whether all iterations add to one element: a reduction."""
+    return not any(names_in(e) & local or any(loads(e)) for e in s.index)
 
 
 def _needed(sums: list[Accumulate | Store], lets: dict[str, Let]) -> set[str]:

@@ -171,11 +171,47 @@ void *wg_alloc_result(wg *wg, wg_result *result, int64_t bytes, bool zero) {
 
 /* -- growables ------------------------------------------------------------------------------------------------- */
 
+/* A block that is too large to be kept for later, and that nobody else holds, grows where the system can map its pages elsewhere: nothing is copied, and there
+   are never two of it. Gives 0 if it did, 1 on an error, -1 if the block is to be copied. */
+static int wg_grow(wg *wg, wg_list *list, int64_t bytes) {
+    wg_block *block = list->data ? wg_block_of(list->data) : NULL;
+    if (!block || block->capacity < WG_CACHE_MOST / 4 || block->holders != 1 || bytes > INT64_MAX - (1 << 20)) return -1;
+    int64_t capacity;
+    bytes = (bytes + 63) / 64 * 64;
+    const int64_t size_class = wg_class_of(bytes, &capacity), more = bytes - block->bytes;
+    if (more > wg->limit - wg->current) {
+        wg_out_of_memory(wg, bytes, "the memory limit does not allow {} bytes for a list");
+        return 1;
+    }
+    const ptrdiff_t place = (char *)block - (char *)block->raw;
+    const size_t total = (size_t)capacity + WG_HEADER + 64, used = (size_t)block->bytes + WG_HEADER;
+    char *raw = realloc(block->raw, total);
+    if (!raw) return -1;
+    wg_block *moved = (wg_block *)(((uintptr_t)raw + 63) & ~(uintptr_t)63);
+    if ((char *)moved - raw != place) memmove(moved, raw + place, used);
+    moved->raw = raw;
+    moved->bytes = bytes;
+    moved->capacity = capacity;
+    moved->size_class = size_class;
+    if (moved->previous) moved->previous->next = moved;
+    else wg->live = moved;
+    if (moved->next) moved->next->previous = moved;
+    wg->current += more;
+    if (wg->current > wg->peak) wg->peak = wg->current;
+    list->data = (char *)moved + WG_HEADER;
+    return 0;
+}
+
 WG_NOINLINE int wg_reserve(wg *wg, wg_list *list, int64_t extra, int64_t size) {
     const int64_t needed = list->length > INT64_MAX - extra ? INT64_MAX : list->length + extra;
     if (needed <= list->capacity) return 0;
     const int64_t grown = list->capacity < 8 ? 16 : list->capacity + list->capacity / 2;
     const int64_t capacity = needed > grown ? needed : grown;
+    const int status = wg_grow(wg, list, wg_times(capacity, size));
+    if (status >= 0) {
+        if (!status) list->capacity = wg_block_of(list->data)->capacity / size;
+        return status;
+    }
     void *data = wg_alloc(wg, wg_times(capacity, size), false);
     if (!data) return 1;
     if (list->data) {
