@@ -136,7 +136,13 @@ def npbench(
     seed: Annotated[int, typer.Option(help="Of the random directions and weights.")] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds per program.")] = 300.0,
     memory: Annotated[float, typer.Option(help="GiB of address space per program.")] = 16.0,
-    jobs: Annotated[int, typer.Option(help="Programs at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Programs at a time (--against: competitors that compile at a time).")] = 1,
+    against: Annotated[str, typer.Option(metavar="NAMES", help="Time beside these: numpy, numba, jax.")] = "",
+    threads: Annotated[int, typer.Option(help="Of every competitor (--against).")] = 1,
+    rewrites: Annotated[
+        Path | None, typer.Option(help="JAX programs beside NPBench's (default: benchmarks/jax_programs.py).")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a bar chart (--against; needs matplotlib).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """The programs of NPBench as they are: native value and derivatives against NumPy.
@@ -156,12 +162,43 @@ def npbench(
     from wengert.cli.npbench import as_json as to_json
     from wengert.cli.npbench_programs import programs
 
-    if not verify:
-        typer.echo("say what to do with the programs: --verify compares values and derivatives with NumPy", err=True)
+    if verify == bool(against):
+        typer.echo(
+            "say what to do with the programs: --verify compares values and derivatives with NumPy, "
+            "--against numpy,numba,jax times them beside others",
+            err=True,
+        )
         raise typer.Exit(2)
     chosen = programs(checkout, tuple(name for name in only.split(",") if name))
     for program in chosen:
         program.parameters(preset)
+    if against:
+        from wengert.cli.npbench_against import Contest, Setting, chosen_rivals, hold_all
+        from wengert.cli.npbench_report import as_json as contests_json
+        from wengert.cli.npbench_report import plot as draw
+        from wengert.cli.npbench_report import table as contests_table
+
+        own = rewrites or Path(__file__).parents[3] / "benchmarks" / "jax_programs.py"
+        setting = Setting(
+            checkout,
+            preset,
+            chosen_rivals(against),
+            threads,
+            Limits(timeout, memory),
+            rewrites=own if own.exists() else None,
+            jobs=jobs,
+        )
+
+        def said(contest: Contest) -> None:
+            states = ", ".join(f"{name} {entry.status}" for name, entry in contest.entries.items())
+            typer.echo(f"{contest.name}: {states}", err=True)
+
+        contests = hold_all(chosen, setting, said)
+        if plot is not None:
+            draw(contests, plot)
+        typer.echo(contests_json(contests, setting) if as_json else "\n".join(contests_table(contests)))
+        wrong = any(one.entries.get("wengert") is None or one.entries["wengert"].status != "ok" for one in contests)
+        raise typer.Exit(1 if wrong else 0)
     done = 0
 
     def report(result: Result) -> None:

@@ -44,14 +44,14 @@ class Program:
     def load(self, double: bool = False) -> Callable[..., Any]:
         """The NumPy version of the program; with `double`, the same text with double for single precision."""
         path = self.folder / f"{self.module}_numpy.py"
-        module = _double(path) if double else _module(path)
+        module = _double(path) if double else load_module(path)
         return getattr(module, self.function)
 
     def arguments(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call, from the benchmark's own initialisation."""
         data = dict(parameters)
         if self.initializer:
-            module = _module(self.folder / f"{self.module}.py")
+            module = load_module(self.folder / f"{self.module}.py")
             made = getattr(module, self.initializer["func_name"])(*(data[k] for k in self.initializer["input_args"]))
             names = self.initializer["output_args"]
             data.update(zip(names, made if len(names) > 1 else (made,), strict=True))
@@ -120,7 +120,8 @@ def _read(path: Path, checkout: Path) -> Program:
     )
 
 
-def _module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """The module in a file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.exists():
         raise CheckoutError(f"there is no {path}")

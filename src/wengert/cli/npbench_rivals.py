@@ -1,0 +1,257 @@
+"""One competitor on one program, in a process of its own: `python -m wengert.cli.npbench_rivals SPEC` (JSON).
+
+It prepares (compiles, runs, compares) and says `ready`, `failed` or `wrong`, one JSON object a line; then it answers
+requests from standard input: `{"do": "time", "what": ..., "seconds": ...}` and, NumPy's only, `{"do": "slope", ...}`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import wengert as wg
+from wengert import differences as fd
+from wengert.cli.npbench_case import Arrays, Case, difference, make, numbers, slope
+from wengert.cli.npbench_programs import Program, load_module, programs
+
+CALLS = 2000  # at most, in one turn
+Variant = Callable[..., Any]
+
+
+class Wrong(Exception):
+    """The competitor computes something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a competitor is to do, and with what."""
+
+    checkout: str
+    name: str
+    preset: str
+    rival: str  # numpy, numba, jax or wengert
+    source: str  # jax: npbench or ours
+    folder: str  # where the case and gradients are exchanged
+    memory: float
+    threads: int
+    rewrites: str = ""  # the file of our JAX programs
+    kept: tuple[int, ...] | None = None  # the outputs that count
+
+    @classmethod
+    def read(cls, raw: dict[str, Any]) -> Spec:
+        """From JSON, where tuples are lists."""
+        kept: list[int] | None = raw["kept"]
+        return replace(cls(**raw), kept=None if kept is None else tuple(kept))
+
+    @property
+    def program(self) -> Program:
+        return programs(Path(self.checkout), (self.name,))[0]
+
+    @property
+    def case(self) -> Case:
+        case = Case.load(Path(self.folder) / "case.pickle")
+        return case if self.kept is None else case.restricted(self.kept)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A competitor that is ready: what can be timed (arguments made outside the clock), how long first calls took."""
+
+    runs: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]]
+    first: dict[str, float] = field(default_factory=dict[str, float])
+    gradients: Arrays | None = None
+    kept: list[int] | None = None
+    note: str = ""
+
+
+def fresh(case: Case) -> Callable[[], Any]:
+    """Makes copies of the arguments, because programs write into them."""
+    base = fd.floats(case.args)
+    return lambda: fd.with_floats(case.args, base)
+
+
+def apply(f: Variant) -> Callable[[Any], Any]:
+    """Calls `f` with a tuple of arguments."""
+    return lambda args: f(*args)
+
+
+def clock(call: Callable[[], Any]) -> tuple[Any, float]:
+    """The result and how long it took."""
+    start = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - start
+
+
+def with_numpy(spec: Spec) -> Prepared:
+    """The program itself; makes the case for the others."""
+    program = spec.program
+    case = make(program, spec.preset)
+    case.save(Path(spec.folder) / "case.pickle")
+    kept = list(range(len(case.outputs))) if case.wrt else None
+    return Prepared({"primal": (fresh(case), apply(program.load()))}, kept=kept, note=case.note)
+
+
+def with_numba(spec: Spec) -> Prepared:
+    """The fastest of NPBench's Numba programs that runs and is right; parallel ones only with several threads."""
+    case, program = spec.case, spec.program
+    importlib.import_module("numba")
+    best: tuple[float, float, str, Variant] | None = None
+    reasons: list[str] = []
+    for path in sorted(program.folder.glob(f"{program.module}_numba*.py")):
+        kind = path.stem.removeprefix(f"{program.module}_numba").strip("_")
+        if "p" in kind and spec.threads == 1:
+            continue
+        try:
+            f: Variant = getattr(load_module(path), program.function)
+            args = fresh(case)()
+            value, first = clock(lambda f=f, args=args: f(*args))
+            wrong = difference(numbers(fd.Run(value, args), case.of), case.values, case.tolerance)
+            if wrong:
+                reasons.append(f"{kind} wrong: {wrong}")
+                continue
+            times: list[float] = []
+            for _ in range(3):
+                args = fresh(case)()
+                times.append(clock(lambda f=f, args=args: f(*args))[1])
+        except Exception as error:  # whatever Numba cannot compile
+            reasons.append(f"{kind}: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
+            continue
+        if best is None or min(times) < best[0]:
+            best = (min(times), first, kind, f)
+    if best is None:
+        if any("wrong" in reason for reason in reasons):
+            raise Wrong("; ".join(reasons))
+        raise LookupError("; ".join(reasons) or "NPBench has no Numba program")
+    _, first, kind, f = best
+    return Prepared({"primal": (fresh(case), apply(f))}, {"primal": first}, note="; ".join([kind, *reasons]))
+
+
+def with_wengert(spec: Spec) -> Prepared:
+    """The program compiled, and its pullback applied to the objective's weights (which runs the program, too)."""
+    case, f = spec.case, spec.program.load()
+    compiled = wg.compile(f)
+    args = fresh(case)()
+    value, first = clock(lambda: compiled(*args))
+    wrong = difference(numbers(fd.Run(value, args), case.of), case.values, case.tolerance)
+    if wrong:
+        raise Wrong(wrong)
+    made = Prepared({"primal": (fresh(case), apply(compiled))}, {"primal": first})
+    if not case.wrt:
+        return made
+    of: list[Any] = ["return"] if any(np.any(w) for w in case.weights[: case.returned]) else []
+    weights = case.weights[: case.returned] if of else []
+    at = case.returned
+    for position in case.of:
+        count = len(fd.floats(case.args[position]))
+        if any(np.any(w) for w in case.weights[at : at + count]):
+            of.append(position)
+            weights = weights + case.weights[at : at + count]
+        at += count
+
+    def begin() -> Any:
+        outputs, pullback = wg.vjp(f, *case.args, wrt=case.wrt, of=tuple(of))
+        seeds = fd.with_floats(outputs, weights)
+        return pullback(seeds), (pullback, seeds)
+
+    (gradients, (pullback, seeds)), made.first["gradient"] = clock(begin)
+    made.gradients = fd.floats(gradients)
+    made.runs["gradient"] = (lambda: seeds, pullback)
+    return made
+
+
+def with_jax(spec: Spec) -> Prepared:
+    """JAX; see `npbench_jax`, the only module that imports it."""
+    from wengert.cli.npbench_jax import prepare
+
+    return prepare(spec)
+
+
+RIVALS: dict[str, Callable[[Spec], Prepared]] = {
+    "numpy": with_numpy,
+    "numba": with_numba,
+    "wengert": with_wengert,
+    "jax": with_jax,
+}
+
+
+def pin(threads: int) -> None:
+    """Keep every thread of this process on as many cores as there may be threads."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))[-threads:]
+        for task in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(task), cores)
+
+
+def times(setup: Callable[[], Any], call: Callable[[Any], Any], seconds: float) -> list[float]:
+    """One turn: calls until the time is used up, at least one, each timed alone."""
+    found: list[float] = []
+    while not found or (sum(found) < seconds and len(found) < CALLS):
+        given = setup()
+        start = time.perf_counter()
+        call(given)
+        found.append(time.perf_counter() - start)
+    return found
+
+
+def answer(spec: Spec, made: Prepared, request: dict[str, Any]) -> dict[str, Any]:
+    """What a request asks for."""
+    if request["do"] == "time":
+        return {"times": times(*made.runs[request["what"]], request["seconds"])}
+    case = Spec.read(request["spec"]).case
+    return {"slope": slope(spec.program, case, load_gradients(Path(request["gradients"])))}
+
+
+def save_gradients(path: Path, gradients: Arrays) -> None:
+    """Write gradients for the comparison."""
+    np.savez(path, *gradients)
+
+
+def load_gradients(path: Path) -> Arrays:
+    """Read what `save_gradients` wrote."""
+    with np.load(path) as found:
+        return [found[f"arr_{k}"] for k in range(len(found.files))]
+
+
+def main() -> None:
+    spec = Spec.read(json.loads(sys.argv[1]))
+    limit = int(spec.memory * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    np.seterr(all="ignore")
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a program prints is no reply
+
+    def say(reply: dict[str, Any]) -> None:
+        print(json.dumps(reply), file=replies, flush=True)
+
+    try:
+        made = RIVALS[spec.rival](spec)
+    except Exception as error:  # whatever a competitor cannot do is its result
+        text = " ".join(f"{error}".split())[:300]
+        say({"wrong": text} if isinstance(error, Wrong) else {"failed": f"{type(error).__name__}: {text}"})
+        return
+    gradients = ""
+    if made.gradients is not None:
+        gradients = str(Path(spec.folder) / f"{spec.rival}-{spec.source}-{os.getpid()}.npz")
+        save_gradients(Path(gradients), made.gradients)
+    trial = {what: min(times(*run, 0.0)[0] for _ in range(2)) for what, run in made.runs.items()}
+    pin(spec.threads)
+    say({"ready": made.first, "kept": made.kept, "note": made.note, "gradients": gradients, "trial": trial})
+    for line in sys.stdin:
+        try:
+            say(answer(spec, made, json.loads(line)))
+        except Exception as error:
+            say({"failed": f"{type(error).__name__}: {error}"})
+
+
+if __name__ == "__main__":
+    main()
