@@ -97,7 +97,9 @@ def seidel_2d(TSTEPS, N, A):
 
 
 def cholesky(A):
-    return jnp.tril(jnp.linalg.cholesky(A, symmetrize_input=False)) + jnp.triu(A, 1)
+    """Of the symmetric matrix of which A's lower triangle is given; A's upper triangle stays."""
+    S = jnp.tril(A) + jnp.tril(A, -1).T
+    return jnp.tril(jnp.linalg.cholesky(S, symmetrize_input=False)) + jnp.triu(A, 1)
 
 
 def lu(A):
@@ -126,14 +128,14 @@ def trisolv(L, x, b):
 
 
 def durbin(r):
-    """Levinson and Durbin's recursion; the vector grows, so it is masked."""
+    """Levinson and Durbin's recursion; the vector grows, so it is padded with zeros."""
     n = r.shape[0]
-    index = jnp.arange(n)
 
     def body(state, k):
         y, alpha, beta = state
         beta = beta * (1.0 - alpha * alpha)
-        flipped = jnp.where(index < k, y[k - 1 - index], 0.0)  # y[k-1], ..., y[0], 0, ...
+        padded = jnp.concatenate([jnp.flip(y), jnp.zeros_like(y)])
+        flipped = lax.dynamic_slice(padded, (n - k,), (n,))  # y[k-1], ..., y[0], 0, ...
         alpha = -(r[k] + jnp.dot(r, flipped)) / beta
         y = (y + alpha * flipped).at[k].set(alpha)
         return (y, alpha, beta), None
@@ -175,8 +177,7 @@ def trmm(alpha, A, B):
     return alpha * (B + jnp.tril(A, -1).T @ B)
 
 
-def cholesky2(A):
-    return jnp.tril(jnp.linalg.cholesky(A, symmetrize_input=False)) + jnp.triu(A, 1)
+cholesky2 = cholesky
 
 
 # -- tridiagonal systems and filters ---------------------------------------------------------------------------

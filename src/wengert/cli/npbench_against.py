@@ -6,6 +6,7 @@ A program's competitors prepare in processes of their own, are compared, and the
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import statistics
@@ -159,6 +160,12 @@ class Worker:
     def kept(self) -> list[int]:
         return self.state.get("kept") or []
 
+    @property
+    def lost(self) -> str:
+        """Why another was chosen."""
+        status = next(iter(self.state))
+        return "slower, or fewer outputs" if self.ready else f"{status}: {self.state[status]}"
+
     def entry(self) -> Entry:
         """What is known before anything is timed."""
         for status in ("wrong", "failed"):
@@ -240,7 +247,6 @@ class Round:
         candidates = self.candidates() if "jax" in self.setting.rivals and plain.kept else []
         right = [worker for worker in candidates if worker.ready]
         right.sort(key=lambda worker: (-len(worker.kept), worker.state["trial"]["gradient"]))
-        refused: list[str] = []
         ours: Worker | None = None
         for worker in right:
             ours = self.wengert(worker.kept, ours)
@@ -248,22 +254,30 @@ class Round:
                 break
             wrong = self.compare(worker, ours, plain)
             if not wrong:
-                lost = [f"{c.spec.source}: {c.entry().reason or 'slower'}" for c in candidates if c is not worker]
-                worker.state["note"] = "; ".join([t for t in (worker.state["note"], *refused, *lost) if t])
+                others = [c for c in candidates if c is not worker]
+                lost = [f"{c.spec.source}: {c.lost}" for c in others]
+                worker.state["note"] = "; ".join([t for t in (worker.state["note"], *lost) if t])
                 return {"jax": worker, "wengert": ours}
-            refused.append(f"{worker.spec.source}: gradient wrong: {wrong}")
-            worker.state = {"wrong": refused[-1]}
+            worker.state = {"wrong": f"gradient {wrong}"}
         ours = self.wengert(plain.kept, ours)
         if ours.ready and plain.kept and not self.result.checked:
             self.result.checked = self.arbitrate(ours, plain)
+        if len(candidates) > 1:
+            reasons = "; ".join(f"{c.spec.source}: {c.entry().reason}" for c in candidates)
+            wrong = any("wrong" in c.state for c in candidates)
+            candidates[0].state = {"wrong" if wrong else "failed": reasons}
         return {**({"jax": candidates[0]} if candidates else {}), "wengert": ours}
 
     def candidates(self) -> list[Worker]:
         rewrites = self.setting.rewrites
         found = [self.start("jax", "npbench")]
-        if rewrites is not None and f"\ndef {self.program.name}(" in rewrites.read_text():
+        if rewrites is not None and self._rewritten(rewrites):
             found.append(self.start("jax", "ours"))
         return found
+
+    def _rewritten(self, rewrites: Path) -> bool:
+        names = (f"def {self.program.name}(", f"{self.program.name} = ")
+        return any(line.startswith(names) for line in rewrites.read_text().splitlines())
 
     def wengert(self, kept: Sequence[int], before: Worker | None) -> Worker:
         """A process for these outputs, unless there is one."""
@@ -288,6 +302,8 @@ class Round:
         if "slope" not in reply:
             return f"not compared: {reply['failed']}"
         s = reply["slope"]
+        if not all(math.isfinite(value) for value in s.values()):
+            return "not compared: no finite differences"
         gap = abs(s["differences"] - s["gradient"])
         if not gap <= max(TOLERANCE * s["scale"], s["error"]):
             ours.state = {"wrong": f"{s['gradient']!r} along a direction, by differences {s['differences']!r}"}

@@ -147,8 +147,11 @@ def slope(program: Program, case: Case, gradients: Sequence[fd.Vector]) -> dict[
             ends.append(case.objective([v for v in numbers(run, case.of) if v.dtype.kind in "fc"]))
         return (ends[0] - ends[1]) / (2 * h)
 
-    first = 3e-2 if fd.is_single(case.args) else 1e-4
-    coarse, fine = along(first), along(first / 2)
+    coarse = fine = np.nan
+    for h in (3e-2, 3e-3) if fd.is_single(case.args) else (1e-4, 1e-6, 1e-8):
+        coarse, fine = along(h), along(h / 2)
+        if np.isfinite(coarse) and np.isfinite(fine):  # a matrix may be hardly positive definite
+            break
     chosen = [d for k, d in zip(positions, directions, strict=True) if k in case.wrt]
     scale = sum(float(np.sum(np.abs(g * d), dtype=np.float64)) for g, d in zip(gradients, chosen, strict=True))
     return {

@@ -6,6 +6,7 @@ requests from standard input: `{"do": "time", "what": ..., "seconds": ...}` and,
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -189,7 +190,8 @@ def pin(threads: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))[-threads:]
         for task in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(task), cores)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.sched_setaffinity(int(task), cores)
 
 
 def times(setup: Callable[[], Any], call: Callable[[Any], Any], seconds: float) -> list[float]:
