@@ -7,7 +7,7 @@ an `any` loop the stacks grow by what its nest stores, after its reverse they sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from wengert.ad.loops import each
@@ -303,11 +303,29 @@ class Restorer(Tapes):
     # -- rebuilding
 
     def _steps(self, sweep: Sweep, region: Region, steps: Collection[int], replay: Replay) -> None:
-        """Run statements of the forward sweep again, in their order."""
-        for k in sorted(steps):
+        """Run statements of the forward sweep again, in their order; but before a value is loaded from where it was
+        stored, what the index is computed from, which may come later."""
+        done: set[int] = set()
+
+        def run(k: int) -> None:
+            if k in done:
+                return
+            done.add(k)
             stmt = region.stmts[k]
+            if isinstance(stmt, Let | Pop) and stmt.name in self.plan.loads:
+                early(names_in(self.plan.loads[stmt.name]))
             with sweep.e.at(stmt.span):
                 self._step(sweep, region, k, stmt, replay)
+
+        def early(names: Iterable[str]) -> None:
+            for d in (self.p.definitions[n] for n in names if n in self.p.definitions):
+                if d.region is region and d.position in steps and d.position not in done:
+                    value = self.plan.loads.get(d.name, d.value)
+                    early(() if value is None else names_in(value))
+                    run(d.position)
+
+        for k in sorted(steps):
+            run(k)
 
     def _step(self, sweep: Sweep, region: Region, k: int, stmt: Stmt, replay: Replay) -> None:
         e = sweep.e

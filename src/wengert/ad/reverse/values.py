@@ -202,7 +202,8 @@ class Values:
         load = self.final.get(name)
         if load is not None:
             decided = value is not None and (self._is_decision(value) or _cost(value) > 1)
-            if self.kept.is_top(load.storage) and (value is None or decided) and definition.position >= 0:
+            wanted = self.kept.is_top(load.storage) and (value is None or decided) and definition.position >= 0
+            if wanted and self._is_early(load.index, definition):
                 return Way(load, None)
             if isinstance(definition.value, Load):
                 own, _ = self.kept.resolve(definition.value.storage, definition.value.index)
@@ -215,6 +216,23 @@ class Values:
         _, index = self.kept.resolve_fully(definition.value.storage, definition.value.index)
         snapshot = self._taken(place)
         return Way(Load(snapshot.name, index, definition.dtype), snapshot.name)
+
+    def _is_early(self, index: Index, at: Definition) -> bool:
+        """Whether an index can be had again at a definition: from what comes before it, and from operations and loads
+        of lasting memory that come after it, but not from the value defined."""
+        for d in (self.p.definitions[n] for n in self.scalars(*index)):
+            if d.region is not at.region or d.position < at.position:
+                continue
+            value, load = self.operation(d.name), self.final.get(d.name)
+            if value is not None and d.name != at.name and self.way(d.name) is None:
+                operands_ = (value,)
+            elif isinstance(d.value, Load) and load is not None and self.kept.is_top(load.storage):
+                operands_ = load.index
+            else:
+                return False
+            if not self._is_early(operands_, at):
+                return False
+        return True
 
     def _taken(self, place: Place) -> Snapshot:
         if place not in self.places:
