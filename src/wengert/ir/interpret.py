@@ -335,7 +335,7 @@ class FunctionSource:
             case Alloc(b, zero, _):
                 self._line(f"{name(b.name)} = _alloc({self._tuple(b.shape)}, _t_{b.dtype.value}, {zero})")
             case Declare(storage, _):
-                unbound = f"_Unbound({storage.name!r})"
+                unbound = f"_Unbound({storage.name!r}, {storage.rank})"
                 self._line(f"{name(storage.name)} = {'[]' if isinstance(storage, Growable) else unbound}")
             case View(b, base, start, axes, _):
                 steps = "".join(f"({axis}, {self._expr(step)}), " for axis, step in axes)

@@ -20,19 +20,16 @@ class IllegalIR(Exception):
 
 
 class Unbound:
-    """What a ref names before it is bound: any use fails but handing it on."""
+    """What a ref names before it is bound: extents 0; any other use fails but handing it on."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rank: int) -> None:
         self.name = name
+        self.shape = (0,) * rank
 
     def _fail(self, *_: object) -> NoReturn:
         raise IllegalIR(f"ref {self.name} is not bound")
 
     __getitem__ = __setitem__ = _fail
-
-    @property
-    def shape(self) -> NoReturn:
-        self._fail()
 
 
 def argument(param: Param, value: Any) -> Any:
@@ -131,7 +128,7 @@ def bound(target: Target) -> Array:
     return target
 
 
-def extent(storage: Array | list[Any], axis: int) -> np.int64:
+def extent(storage: Target | list[Any], axis: int) -> np.int64:
     return np.int64(len(storage) if isinstance(storage, list) else storage.shape[axis])
 
 

@@ -179,7 +179,7 @@ class Alloc:
 
 @dataclass(frozen=True, slots=True)
 class Declare:
-    """Declare an unbound ref or an empty growable."""
+    """Declare an unbound ref, whose extents are 0, or an empty growable."""
 
     storage: Ref | Growable
     span: Span | None = None

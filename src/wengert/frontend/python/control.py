@@ -20,8 +20,9 @@ from wengert.ir.types import BOOL, I64
 from . import arrays, structs
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
-from .python_values import class_of, is_sequence, is_tuple
-from .slots import ArraySlot, CannotJoin, Slot, allocate, spec_of, widen
+from .python_values import class_of, is_dict, is_sequence, is_tuple
+from .slots import ArraySlot, CannotJoin, Slot, allocate, spec_of, statics, widen
+from .source import scope_of
 from .stage import WHOLE, Snapshot, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
 
@@ -77,6 +78,17 @@ class Region:
 class Body:
     regions: list[Region] = field(default_factory=list[Region])
     exits: set[Target] = field(default_factory=set[Target])
+
+
+@dataclass
+class Meeting:
+    """Two sides of a branch that are being joined: what is left to do once it is emitted, and the objects (ids of
+    their containers) made on one side that have been seen to."""
+
+    a: Trial
+    b: Trial
+    after: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    kept: set[int] = field(default_factory=set[int])
 
 
 @dataclass(frozen=True)
@@ -282,8 +294,7 @@ class Control(Interp):
 
     def _merge(self, cond: Expr, a: Trial, b: Trial) -> None:
         """Emit the If and give every location written on a side its joined value."""
-        stage = self.stage
-        after: list[Callable[[], None]] = []
+        stage, meeting = self.stage, Meeting(a, b)
         for loc in list(dict.fromkeys([*a.writes, *b.writes])):
             if loc[0] in stage.forgotten:
                 continue
@@ -296,11 +307,11 @@ class Control(Interp):
             dead_a = dead_a or (id(container) in b.made and loc not in a.writes)  # it exists on the other side only
             dead_b = dead_b or (id(container) in a.made and loc not in b.writes)
             if key is WHOLE:
-                self._merge_lists(container, x, y, dead_a, dead_b, a, b, after)
+                self._merge_lists(meeting, container, x, y, dead_a, dead_b)
                 continue
-            self._join(container, key, x, y, dead_a, dead_b, a, b, after)
+            self._join(meeting, container, key, x, y, dead_a, dead_b)
         stage.emit(If(cond, tuple(a.stmts), tuple(b.stmts), stage.span))
-        for finish in after:
+        for finish in meeting.after:
             finish()
 
     def _dead(self, path: Path, container: Any, key: Any, value: Any) -> bool:
@@ -314,23 +325,14 @@ class Control(Interp):
             return not path.exits
         if key == "$ret":
             return not any(t.kind == "return" and t.frame is frame for t in path.exits)
-        return all(t.forgets(frame, key) for t in path.exits)
+        captured = key in scope_of(frame.node).captured  # a function that escapes may read it
+        return all(t.forgets(frame, key) and not (captured and t.kills(frame)) for t in path.exits)
 
-    def _join(
-        self,
-        container: Any,
-        key: Any,
-        x: Any,
-        y: Any,
-        dead_a: bool,
-        dead_b: bool,
-        a: Trial,
-        b: Trial,
-        after: list[Callable[[], None]],
-    ) -> None:
-        stage = self.stage
+    def _join(self, meeting: Meeting, container: Any, key: Any, x: Any, y: Any, dead_a: bool, dead_b: bool) -> None:
+        stage, a, b, after = self.stage, meeting.a, meeting.b, meeting.after
         value = y if dead_a else x
         if (dead_a or dead_b) and self._reaches(value):
+            self._keep(meeting, value)
             after.append(lambda: stage.put(container, key, value))
             return
         try:
@@ -345,6 +347,8 @@ class Control(Interp):
                     return
                 by_value = self._may_copy(x, a) and self._may_copy(y, b)
                 spec = widen(stage, spec_of(stage, x, by_value), spec_of(stage, y, by_value))
+            for kept in statics(spec):
+                self._keep(meeting, kept)
             slot = allocate(stage, spec, hint_of(key))
             if isinstance(slot, ArraySlot):
                 for root in (v.root for v in (x, y) if isinstance(v, RArray) and v.root is not None):
@@ -363,6 +367,22 @@ class Control(Interp):
             after.append(lambda: stage.put(container, key, poison))
             return
         after.append(lambda: stage.put(container, key, slot.read(stage)))
+
+    def _keep(self, meeting: Meeting, value: Any) -> None:
+        """Objects made on one side live on as they are: what they hold becomes known here too."""
+        a, b = meeting.a, meeting.b
+        for container in structs.containers_of(self, value, lambda c: (id(c) in a.made) != (id(c) in b.made)):
+            if id(container) in meeting.kept:
+                continue
+            meeting.kept.add(id(container))
+            in_a = id(container) in a.made
+            in_b, writes = not in_a, a.writes if in_a else b.writes
+            if is_dict(container):
+                for key, held in list(container.items()):
+                    if (id(container), key) not in writes:
+                        self._join(meeting, container, key, held, held, in_b, in_a)
+            elif (id(container), WHOLE) not in writes:
+                self._merge_lists(meeting, container, list(container), list(container), in_b, in_a)
 
     def _equal(self, x: Any, y: Any) -> bool:
         if x is y:
@@ -384,15 +404,7 @@ class Control(Interp):
             slot.write(self.stage, value)
 
     def _merge_lists(
-        self,
-        items: list[Any],
-        x: list[Any],
-        y: list[Any],
-        dead_a: bool,
-        dead_b: bool,
-        a: Trial,
-        b: Trial,
-        after: list[Callable[[], None]],
+        self, meeting: Meeting, items: list[Any], x: list[Any], y: list[Any], dead_a: bool, dead_b: bool
     ) -> None:
         if dead_a or dead_b:
             x = y = y if dead_a else x
@@ -401,13 +413,13 @@ class Control(Interp):
             return
         box: dict[Any, Any] = self.stage.note_created({})  # scratch: no variable of the program
         for k in range(len(x)):
-            self._join(box, k, x[k], y[k], dead_a, dead_b, a, b, after)
+            self._join(meeting, box, k, x[k], y[k], dead_a, dead_b)
 
         def finish() -> None:
             self.stage.put(items, WHOLE, [box[k] for k in range(len(x))])
             self.stage.forgotten.add(id(box))
 
-        after.append(finish)
+        meeting.after.append(finish)
 
     def _reaches(self, value: Any) -> bool:
         """Whether the value's names are all in scope in the current block."""

@@ -109,6 +109,9 @@ class Items(Interp):
 
     def set_item(self, owner: Any, key: Any, value: Any) -> None:
         owner, key = self.resolve(owner), subclasses.array_of(self.resolve(key))
+        if isinstance(owner, Choice):
+            self.over_choice(lambda o: self.set_item(o, key, value), owner)
+            return
         if isinstance(owner, SubArray) and subclasses.defined(self, owner, "__setitem__") is None:
             owner = subclasses.array_of(owner)
         match owner:

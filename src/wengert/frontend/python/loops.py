@@ -27,10 +27,10 @@ from .slots import (
     RefSlot,
     Slot,
     Spec,
-    StaticSpec,
     UnboundSpec,
     allocate,
     spec_of,
+    statics,
     widen,
 )
 from .stage import WHOLE, Trial
@@ -250,19 +250,10 @@ class Loops(Control):
         return found
 
     def _made_inside(self, spec: Spec, serial: int) -> bool:
-        """Whether a choice among objects includes one made after `serial`."""
-        match spec:
-            case ChoiceSpec(alternatives):
-                return any(
-                    isinstance(a, StaticSpec)
-                    and structs.is_struct(self.stage, a.value)
-                    and self.stage.created_since(structs.container_of(a.value), serial)
-                    for a in alternatives
-                )
-            case UnboundSpec(inner):
-                return inner is not None and self._made_inside(inner, serial)
-            case _:
-                return False
+        """Whether what is kept as it is includes an object or function made after `serial`."""
+        stage = self.stage
+        made = (structs.containers_of(self, v, lambda c: stage.created_since(c, serial)) for v in statics(spec))
+        return any(True for found in made for _ in found)
 
     def body_path(self, run: Callable[[], Path]) -> Path:
         """A body whose inner run reports its own path."""

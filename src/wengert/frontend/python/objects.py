@@ -192,8 +192,8 @@ class Objects(Interp):
             reason = f"the attribute {name!r} of {owner.__name__} is assigned"
             raise self.stage.refuse(reason, "keep such state in an instance")
         if isinstance(owner, Choice):
-            reason = "an attribute of a value of several possible kinds is assigned"
-            raise self.stage.refuse(reason, "test its kind first")
+            self.over_choice(lambda o: self.set_attribute(o, name, value, plain), owner)
+            return
         cls = class_of(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
         if isinstance(raw, property):

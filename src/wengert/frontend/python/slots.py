@@ -8,6 +8,7 @@ observed, a ref; other static values that differ become a *choice*, a runtime ta
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -208,6 +209,20 @@ def _same_kind(a: Spec, b: Spec) -> bool:
             return False
 
 
+def statics(spec: Spec) -> Iterator[Any]:
+    """The values of a description that are neither numbers nor arrays nor taken apart."""
+    match spec:
+        case StaticSpec(value):
+            yield value
+        case TupleSpec(parts=parts) | StructSpec(parts=parts) | ChoiceSpec(parts):
+            for part in parts:
+                yield from statics(part)
+        case UnboundSpec(inner) if inner is not None:
+            yield from statics(inner)
+        case _:
+            pass
+
+
 def as_number(spec: Spec) -> Spec:
     if isinstance(spec, StaticSpec) and joins_as_number(spec.value):
         if isinstance(spec.value, int) and not -(2**63) <= spec.value < 2**63:
@@ -232,9 +247,6 @@ class Slot:
 
     def write(self, stage: Stage, value: Any) -> None:
         raise NotImplementedError
-
-    def begin(self, stage: Stage) -> None:
-        """Make reading lawful before the first write, of a slot that is not written on every path."""
 
 
 class ScalarSlot(Slot):
@@ -300,11 +312,6 @@ class RefSlot(Slot):
         self.name, self.dtype, self.rank, self.hint = name, spec.dtype, spec.rank, hint
         self.known = _known(spec)
 
-    def begin(self, stage: Stage) -> None:
-        if None in self.known:
-            empty = stage.alloc(self.dtype, (ZERO,) * self.rank, f"{self.hint}_empty")
-            stage.emit(Rebind(self.name, empty.storage, stage.span))
-
     def read(self, stage: Stage) -> RArray:
         shape: list[Expr] = []
         for k, known in enumerate(self.known):
@@ -354,10 +361,6 @@ class TupleSlot(Slot):
         self.type = spec.type
         self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in enumerate(spec.parts)]
 
-    def begin(self, stage: Stage) -> None:
-        for part in self.parts:
-            part.begin(stage)
-
     def read(self, stage: Stage) -> Any:
         return tuple_like(self.type, [p.read(stage) for p in self.parts])
 
@@ -372,10 +375,6 @@ class StructSlot(Slot):
     def __init__(self, stage: Stage, spec: StructSpec, hint: str) -> None:
         self.spec = spec
         self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in zip(spec.keys, spec.parts, strict=True)]
-
-    def begin(self, stage: Stage) -> None:
-        for part in self.parts:
-            part.begin(stage)
 
     def read(self, stage: Stage) -> Any:
         values = [p.read(stage) for p in self.parts]
@@ -396,8 +395,6 @@ class ChoiceSlot(Slot):
         self.joins_parts = any(isinstance(a, StructSpec) for a in spec.alternatives)
         self.hint = hint
         self.parts = [allocate(stage, a, hint) for a in spec.alternatives]
-        for part in self.parts:
-            part.begin(stage)
 
     def read(self, stage: Stage) -> Any:
         tag = stage.load_cell(self.tag, f"{self.hint}_kind")
@@ -436,7 +433,6 @@ class UnboundSlot(Slot):
         assert spec.inner is not None
         self.flag = stage.cell(BOOL, f"{hint}_bound")
         self.inner = allocate(stage, spec.inner, hint)
-        self.inner.begin(stage)
         self.hint = hint
 
     def read(self, stage: Stage) -> MaybeUnbound:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .python_values import class_of, is_dict, is_list, is_sequence, is_tuple, tuple_like
@@ -119,6 +119,45 @@ def held(interp: Interp, more: Iterable[Any] = ()) -> Iterator[Any]:
 def parts_of(interp: Interp, value: Any) -> Iterator[Any]:
     """A value and everything reached from it."""
     return _walk(interp, [value], set())
+
+
+def containers_of(interp: Interp, value: Any, young: Callable[[Any], bool]) -> Iterator[Any]:
+    """The young ones among the lists, dicts, attributes of instances and captured locals reached from a value, older
+    ones aside: what those hold is kept for them."""
+    todo, seen = [value], set[int]()
+    while todo:
+        item = todo.pop()
+        places: list[Any] = []
+        match item:
+            case RArray():
+                pass
+            case _ if is_list(item) or is_dict(item):
+                places = [item]
+            case _ if is_tuple(item):
+                todo.extend(item)
+            case Choice(alternatives=alternatives):
+                todo.extend(alternatives)
+            case MaybeUnbound(value=inner):
+                todo.append(inner)
+            case Closure():
+                todo.extend([*item.defaults, *item.kw_defaults.values()])
+                frame = item.frame
+                while frame is not None:
+                    places.append(frame.locals)
+                    frame = frame.parent
+            case types.MethodType():
+                todo.append(item.__self__)
+            case functools.partial():
+                todo.extend([*item.args, *item.keywords.values()])
+            case _ if is_struct(interp.stage, item):
+                places = [item.__dict__]
+            case _:
+                pass
+        for place in places:
+            if young(place) and id(place) not in seen:
+                seen.add(id(place))
+                yield place
+                todo.extend(place.values() if is_dict(place) else place)
 
 
 def _walk(interp: Interp, todo: list[Any], seen: set[int]) -> Iterator[Any]:
