@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wengert.analysis.affine import canonical, constant, isub
 from wengert.analysis.alias import AliasAnalysis, Aliases
-from wengert.ir.nodes import Accumulate, Block, Expr, Extent, Loop, Stmt, Store, Var
+from wengert.ir.nodes import Accumulate, Block, Expr, Extent, Load, Loop, Stmt, Store, Var, View
 from wengert.ir.types import I64
 from wengert.ir.walk import (
     defined,
@@ -50,7 +50,12 @@ def offset(e: Expr, var: str, local: set[str]) -> Expr | None:
     """What a subscript is beyond a loop's variable, if that does not change in the loop; else None."""
     rest = isub(e, Var(var, I64))
     names = names_in(rest)
-    return None if var in names or names & local or any(loads(rest)) else canonical(rest)
+    return None if var in names or names & local or looks(rest) else canonical(rest)
+
+
+def looks(e: Expr) -> bool:
+    """Whether an expression may change while its names do not: it loads, or asks for the length of a list."""
+    return any(isinstance(x, (Load, Extent)) for x in subexpressions(e))
 
 
 def common_axis(indices: Iterable[tuple[Expr, ...]], var: str, local: set[str]) -> int | None:
@@ -61,6 +66,18 @@ def common_axis(indices: Iterable[tuple[Expr, ...]], var: str, local: set[str]) 
         if len(found) == 1 and None not in found:
             return k
     return None
+
+
+def folded(block: Block, aliases: Aliases) -> set[str]:
+    """The classes of storages with views in which two subscripts may be one element (two axes along one of the base):
+    there, subscripts that differ say nothing."""
+    found: set[str] = set()
+    for s in statements(block):
+        if isinstance(s, View):
+            bases = [axis for axis, _ in s.axes if axis is not None]
+            if len(set(bases)) < len(bases):
+                found.add(aliases.of(s.buffer.name))
+    return found
 
 
 def differ(a: tuple[Expr, ...], b: tuple[Expr, ...], local: set[str]) -> bool:

@@ -36,6 +36,7 @@ from wengert.ir.walk import (
     definitions,
     expressions,
     function_names,
+    loads,
     map_expr,
     rebuild,
     statements,
@@ -89,6 +90,8 @@ class _Contraction:
         """The loop with the allocation inside, None if the buffer cannot become a cell there."""
         buffer = alloc.buffer
         if not isinstance(stmt, Loop) or stmt.cond is not None:
+            return None
+        if any(x.storage == buffer.name for e in expressions(stmt) for x in loads(e)):  # its bounds are read outside
             return None
         local = definitions(stmt.body) | {stmt.var}
         indices = [x.index for x in accesses(stmt.body) if x.storage == buffer.name]

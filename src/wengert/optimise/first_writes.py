@@ -9,20 +9,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.access import accesses, is_plain
+from wengert.analysis.access import is_plain, looks
 from wengert.analysis.affine import constant, same
-from wengert.ir.nodes import Accumulate, Alloc, Block, Function, Loop, Module, Stmt, Store, Var
-from wengert.ir.walk import definitions, names_in, rebuild, statements, used
+from wengert.ir.nodes import (
+    Accumulate,
+    Alloc,
+    Block,
+    Buffer,
+    Call,
+    Expr,
+    LibCall,
+    Loop,
+    Module,
+    PushRef,
+    Rebind,
+    Reshape,
+    Stmt,
+    Store,
+    Var,
+    View,
+)
+from wengert.ir.walk import expressions, loads, names_in, rebuild, statements, used
 
 
 def drop_zeros(module: Module) -> Module:
     """Every function without zeros that nobody sees."""
-    functions = {n: replace(f, body=made) if (made := _block(f.body)) is not f.body else f for n, f in _all(module)}
+    functions = {n: replace(f, body=_block(f.body)) for n, f in module.functions.items()}
     return Module(functions, module.entry)
-
-
-def _all(module: Module) -> list[tuple[str, Function]]:
-    return list(module.functions.items())
 
 
 def _block(block: Block) -> Block:
@@ -46,42 +59,52 @@ def _uses(s: Stmt, name: str) -> bool:
 
 def _stored(stmt: Stmt, alloc: Alloc) -> Stmt | None:
     """The nest with its first sum a store, if it writes every element once before anything else touches it."""
+    name = alloc.buffer.name
     nest: list[Loop] = []
     inner: Stmt = stmt
     while isinstance(inner, Loop) and is_plain(inner) and inner.step == 1:
         nest.append(inner)
-        loops = [s for s in inner.body if _uses(s, alloc.buffer.name)]
-        if len(loops) == 1 and isinstance(loops[0], Loop):
-            inner = loops[0]
-        else:
+        users = [s for s in inner.body if _uses(s, name)]
+        if len(users) != 1:
             break
+        inner = users[0]
     if len(nest) != alloc.buffer.rank or not nest:
         return None
-    name, body = alloc.buffer.name, nest[-1].body
-    variables = [loop.var for loop in nest]
+    body = nest[-1].body
     position = next((k for k, s in enumerate(body) if _uses(s, name)), None)
-    found = body[position] if position is not None else None
+    found = None if position is None else body[position]
     if not isinstance(found, Accumulate) or found.storage != name or found.op != "add":
         return None
     if any(name in names_in(e) for e in (found.value, *found.index)):
         return None
-    order = [i.name for i in found.index if isinstance(i, Var)]
-    if sorted(order) != sorted(variables) or len(set(order)) != len(order):
-        return None
-    by_var = {loop.var: loop for loop in nest}
-    for var, extent in zip(order, alloc.buffer.shape, strict=True):
-        loop = by_var[var]
-        if constant(loop.start) != 0 or loop.stop is None or not same(loop.stop, extent):
-            return None
-        if names_in(loop.stop) & (definitions((nest[0],))):
-            return None
-    if any(x.index != found.index for x in accesses((nest[0],)) if x.storage == name):
+    if not _covers(found, nest, alloc.buffer) or not all(_is_at(s, name, found.index) for s in statements((stmt,))):
         return None
     store = Store(name, found.index, found.value, found.span)
-    return _replaced(stmt, found, store)
+    made = replace(nest[-1], body=(*body[:position], store, *body[position + 1 :]) if position is not None else body)
+    for outer, old in zip(nest[-2::-1], nest[:0:-1], strict=True):
+        new = made
+        made = replace(outer, body=tuple(new if s is old else s for s in outer.body))
+    return made
 
 
-def _replaced(stmt: Stmt, old: Stmt, new: Stmt) -> Stmt:
-    if stmt is old:
-        return new
-    return rebuild(stmt, block=lambda b: tuple(_replaced(s, old, new) for s in b))
+def _covers(found: Accumulate, nest: list[Loop], buffer: Buffer) -> bool:
+    """Whether the loops take the subscript to every element once."""
+    order = [i.name for i in found.index if isinstance(i, Var)]
+    if len(set(order)) != buffer.rank or set(order) != {loop.var for loop in nest}:
+        return False
+    by_var = {loop.var: loop for loop in nest}
+    for var, extent in zip(order, buffer.shape, strict=True):
+        loop = by_var[var]
+        # What is loaded may change between the allocation and the loop.
+        if constant(loop.start) != 0 or loop.stop is None or looks(loop.stop) or not same(loop.stop, extent):
+            return False
+    return True
+
+
+def _is_at(s: Stmt, name: str, index: tuple[Expr, ...]) -> bool:
+    """Whether a statement, apart from what is nested in it, touches a storage at a subscript only if at all."""
+    if isinstance(s, (View, Reshape, Rebind, PushRef, Call, LibCall)) and name in used(s):
+        return False
+    own = [s.index] if isinstance(s, (Store, Accumulate)) and s.storage == name else []
+    loaded = [x.index for e in expressions(s) for x in loads(e) if x.storage == name]
+    return all(x == index for x in (*own, *loaded))

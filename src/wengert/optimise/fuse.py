@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.access import Access, Effects, accesses, common_axis, differ, effects, is_plain
+from wengert.analysis.access import (
+    Access,
+    Effects,
+    accesses,
+    common_axis,
+    differ,
+    effects,
+    folded,
+    is_plain,
+)
 from wengert.analysis.affine import same
 from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
 from wengert.ir.nodes import (
@@ -42,6 +51,7 @@ from wengert.ir.walk import (
     definitions,
     expressions,
     function_names,
+    loads,
     names_in,
     rebuild,
     rename_block,
@@ -68,6 +78,7 @@ class _Fuser:
         self.f, self.calls = f, aliases
         self.aliases: Aliases = aliases.aliases[f.name]
         self.names = function_names(f)
+        self.folded = folded(f.body, self.aliases)
         self._effects: dict[int, tuple[Stmt, Effects]] = {}
 
     def function(self) -> Function:
@@ -129,11 +140,11 @@ class _Fuser:
         local = definitions(a.body) | definitions(b.body) | {a.var}
         first, second = list(accesses(a.body)), list(accesses(b.body))
         shared = {self.aliases.of(x.storage) for x in first} & {self.aliases.of(x.storage) for x in second}
-        if not shared:
+        if not shared or self._changes_bounds(first, b):
             return False
         for c in shared:
             both = [x for x in (*first, *second) if self.aliases.of(x.storage) == c]
-            if any(x.writes for x in both) and not _moves_alike(both, a.var, local):
+            if any(x.writes for x in both) and (c in self.folded or not _moves_alike(both, a.var, local)):
                 return False
         deep = [any(isinstance(s, Loop) for s in statements(x.body)) for x in (a, b)]
         if deep[0] != deep[1]:
@@ -141,6 +152,12 @@ class _Fuser:
         if deep[0]:
             return self._inner_fuse(a.body, b.body)
         return in_lanes(a, self.aliases) == in_lanes(b, self.aliases)
+
+    def _changes_bounds(self, first: list[Access], b: Loop) -> bool:
+        """Whether the first loop may write what the second one's bounds read."""
+        written = {self.aliases.of(x.storage) for x in first if x.writes}
+        bounds = (b.start, *(() if b.stop is None else (b.stop,)))
+        return any(self.aliases.of(x.storage) in written for e in bounds for x in loads(e))
 
     def _inner_fuse(self, a: Block, b: Block) -> bool:
         """Nests are worth fusing if their inner loops can be fused in turn."""
@@ -177,7 +194,7 @@ def _is_silent(s: Stmt) -> bool:
     """Whether a statement surely ends without an error, so that a later one may run first."""
     match s:
         case Loop():
-            return s.cond is None and s.stop is not None
+            return s.cond is None and s.stop is not None and _cannot_fail(s)
         case LibCall(op=op):
             return op in ("matmul", "fft", "sort")
         case Fail() | Call() | Push() | Pop() | Resize():
@@ -194,7 +211,7 @@ def _is_simple(s: Stmt) -> bool:
         case Accumulate(op=op):
             return op == "add" and _cannot_fail(s)
         case Loop():
-            return s.cond is None and s.stop is not None
+            return s.cond is None and s.stop is not None and _cannot_fail(s)
         case _:
             return False
 
@@ -214,6 +231,8 @@ def in_lanes(loop: Loop, aliases: Aliases) -> bool:
             mine = [x for x in found if aliases.of(x.storage) == aliases.of(s.storage)]
             fixed = not any(names_in(e) & local for e in s.index)
             if fixed and any(x.index != s.index for x in mine):
+                return False
+            if any(x.storage != s.storage for x in mine):
                 return False
             if not fixed and not all(x.index == s.index or differ(x.index, s.index, local) for x in mine):
                 return False

@@ -2,8 +2,8 @@
 
 The adjoint of a stencil adds to x_adj[i-1], x_adj[i] and x_adj[i+1], that of a product to x_adj[i] and, in every
 iteration, to x_adj[k]: in one loop, iterations meet. Contract: an innermost `any` loop of names, sums and stores is
-split by where in x_adj it adds, if nothing it reads is added to in it, and what its stores overwrite is read before; the
-stores go with the last part. Names are computed again in each part, so only cheap ones are. The order in which an
+split by where in x_adj it adds, if nothing it reads is added to in it, and what its stores overwrite is read before;
+the stores go with the last part. Names are computed again in each part, so only cheap ones are. The order in which an
 element's contributions are added changes, as that of an `any` loop may.
 
 Source: distribution, as in K. Kennedy, K. McKinley (see `fuse`).
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.access import accesses, common_axis, differ, is_plain
+from wengert.analysis.access import accesses, common_axis, differ, folded, is_plain
 from wengert.analysis.alias import Aliases, analyse
 from wengert.ir.nodes import Accumulate, Block, Function, Let, Loop, Module, Op, Select, Stmt, Store
 from wengert.ir.walk import (
@@ -46,6 +46,7 @@ def split(module: Module) -> Module:
 class _Splitter:
     def __init__(self, f: Function, aliases: Aliases) -> None:
         self.f, self.aliases, self.names = f, aliases, function_names(f)
+        self.folded = folded(f.body, aliases)
 
     def function(self) -> Function:
         body = self.block(self.f.body)
@@ -69,7 +70,7 @@ class _Splitter:
             return None
         local = definitions(loop.body) | {loop.var}
         written = {self.aliases.of(s.storage) for s in sums}
-        if any(self.aliases.of(x.storage) in written for x in accesses(loop.body) if not x.writes):
+        if any(self.aliases.of(x.storage) in written for x in accesses((loop,)) if not x.writes):  # bounds, too
             return None
         if any(self.aliases.of(s.storage) in written for s in stores):
             return None
@@ -95,6 +96,8 @@ class _Splitter:
         same iteration only, and it is the only one."""
         local = definitions(loop.body) | {loop.var}
         for store in stores:
+            if self.aliases.of(store.storage) in self.folded:
+                return False
             mine = [
                 (k, x)
                 for k, s in enumerate(loop.body)
