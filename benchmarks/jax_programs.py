@@ -93,6 +93,44 @@ def seidel_2d(TSTEPS, N, A):
     return steps(body, A, TSTEPS - 1)
 
 
+def cavity_flow(nx, ny, nt, nit, u, v, dt, dx, dy, p, rho, nu):
+    """Incompressible flow in a box with a moving lid: explicit steps with a fixed number of pressure sweeps."""
+    ddx = lambda f: (f[1:-1, 2:] - f[1:-1, :-2]) / (2 * dx)  # noqa: E731
+    ddy = lambda f: (f[2:, 1:-1] - f[:-2, 1:-1]) / (2 * dy)  # noqa: E731
+
+    def framed(inner, top, bottom):
+        """Zero at both sides, given values in the first and the last row."""
+        inner = jnp.pad(inner, ((0, 0), (1, 1)))
+        width = inner.shape[1]
+        return jnp.concatenate([jnp.full((1, width), top), inner, jnp.full((1, width), bottom)])
+
+    def advance(f, u, v, force):
+        c = f[1:-1, 1:-1]
+        advection = u[1:-1, 1:-1] * dt / dx * (c - f[1:-1, :-2]) + v[1:-1, 1:-1] * dt / dy * (c - f[:-2, 1:-1])
+        diffusion = dt / dx**2 * (f[1:-1, 2:] - 2 * c + f[1:-1, :-2]) + dt / dy**2 * (
+            f[2:, 1:-1] - 2 * c + f[:-2, 1:-1]
+        )
+        return c - advection - dt / rho * force + nu * diffusion
+
+    def step(state):
+        u, v, p = state
+        ux, uy, vx, vy = ddx(u), ddy(u), ddx(v), ddy(v)
+        b = rho * ((ux + vy) / dt - ux**2 - 2 * uy * vx - vy**2)
+
+        def sweep(p):
+            around = (p[1:-1, 2:] + p[1:-1, :-2]) * dy**2 + (p[2:, 1:-1] + p[:-2, 1:-1]) * dx**2
+            inner = (around - dx**2 * dy**2 * b) / (2 * (dx**2 + dy**2))
+            # No slope at the sides and in the first row; zero in the last.
+            wide = jnp.concatenate([inner[:, :1], inner, inner[:, -1:]], axis=1)
+            return jnp.concatenate([wide[:1], wide, jnp.zeros_like(wide[:1])])
+
+        p = steps(sweep, p, nit)
+        new = advance(u, u, v, ddx(p)), advance(v, u, v, ddy(p))
+        return framed(new[0], 0.0, 1.0), framed(new[1], 0.0, 0.0), p
+
+    return steps(step, (u, v, p), nt)
+
+
 # -- linear algebra ------------------------------------------------------------------------------------------
 
 

@@ -288,9 +288,14 @@ class Round:
     def compare(self, worker: Worker, ours: Worker, plain: Worker) -> str:
         """What is wrong with a competitor's gradient; where it differs from ours, differences decide which is right."""
         theirs, found = (load_gradients(Path(w.state["gradients"])) for w in (worker, ours))
-        gap = Case.load(self.folder / "case.pickle").restricted(worker.kept).close(theirs, found)
+        case = Case.load(self.folder / "case.pickle").restricted(worker.kept)
+        gap = case.close(theirs, found, case.tolerance)
         if not gap:
             self.result.checked = "jax"
+            return ""
+        inexact = ours.ask({"do": "inexactness"}).get("inexactness", 0.0)
+        if not case.close(theirs, found, max(case.tolerance, 10 * inexact)):
+            self.result.checked = f"jax, ill-conditioned: allowed {10 * inexact:.0e}"
             return ""
         self.result.checked = self.arbitrate(ours, plain)
         return gap

@@ -48,7 +48,7 @@ class Case:
     def load(path: Path) -> Case:
         return pickle.loads(path.read_bytes())
 
-    def close(self, found: Sequence[fd.Vector], gradients: Sequence[fd.Vector]) -> str:
+    def close(self, found: Sequence[fd.Vector], gradients: Sequence[fd.Vector], tolerance: float) -> str:
         """What is wrong with gradients, given right ones; empty if nothing.
 
         Relative to the largest element, or a billionth of sum |weight * output| / largest |input| where that is more:
@@ -59,9 +59,9 @@ class Case:
                 float(np.sum(np.abs(w * y))) for w, y in zip(self.weights, self.outputs, strict=True) if np.any(w)
             )
         for n, (position, g) in enumerate(zip(self.wrt, gradients, strict=True)):
-            wrong = difference(found[n : n + 1], [g], self.tolerance)
+            wrong = difference(found[n : n + 1], [g], tolerance)
             floor = 1e-9 * size / (float(np.max(np.abs(self.args[position]))) or 1.0)
-            small = found[n].shape == g.shape and np.max(np.abs(found[n] - g), initial=0.0) <= self.tolerance * floor
+            small = found[n].shape == g.shape and np.max(np.abs(found[n] - g), initial=0.0) <= tolerance * floor
             if wrong and not small:
                 return f"of argument {position}, {wrong.removeprefix('array 0')}"
         return ""

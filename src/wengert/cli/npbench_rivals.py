@@ -1,13 +1,12 @@
 """One competitor on one program, in a process of its own: `python -m wengert.cli.npbench_rivals SPEC` (JSON).
 
 It prepares (compiles, runs, compares) and says `ready`, `failed` or `wrong`, one JSON object a line; then it answers
-requests from standard input: `{"do": "time", "what": ..., "seconds": ...}` and, NumPy's only, `{"do": "slope", ...}`.
+requests from standard input: `{"do": "time", "what": ..., "seconds": ...}`; NumPy also `slope`, wengert `inexactness`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import resource
@@ -24,6 +23,7 @@ import wengert as wg
 from wengert import differences as fd
 from wengert.cli.npbench_case import Arrays, Case, difference, make, numbers, slope
 from wengert.cli.npbench_programs import Program, load_module, programs
+from wengert.verify import relative
 
 CALLS = 2000  # at most, in one turn
 Variant = Callable[..., Any]
@@ -73,6 +73,7 @@ class Prepared:
     gradients: Arrays | None = None
     kept: list[int] | None = None
     note: str = ""
+    at: Callable[[tuple[Any, ...]], Arrays] | None = None  # the gradients at other arguments
 
 
 def fresh(case: Case) -> Callable[[], Any]:
@@ -105,7 +106,6 @@ def with_numpy(spec: Spec) -> Prepared:
 def with_numba(spec: Spec) -> Prepared:
     """The fastest of NPBench's Numba programs that runs and is right; parallel ones only with several threads."""
     case, program = spec.case, spec.program
-    importlib.import_module("numba")
     best: tuple[float, float, str, Variant] | None = None
     reasons: list[str] = []
     for path in sorted(program.folder.glob(f"{program.module}_numba*.py")):
@@ -159,13 +159,14 @@ def with_wengert(spec: Spec) -> Prepared:
             weights = weights + case.weights[at : at + count]
         at += count
 
-    def begin() -> Any:
-        outputs, pullback = wg.vjp(f, *case.args, wrt=case.wrt, of=tuple(of))
+    def begin(args: tuple[Any, ...]) -> Any:
+        outputs, pullback = wg.vjp(f, *args, wrt=case.wrt, of=tuple(of))
         seeds = fd.with_floats(outputs, weights)
         return pullback(seeds), (pullback, seeds)
 
-    (gradients, (pullback, seeds)), made.first["gradient"] = clock(begin)
+    (gradients, (pullback, seeds)), made.first["gradient"] = clock(lambda: begin(case.args))
     made.gradients = fd.floats(gradients)
+    made.at = lambda args: fd.floats(begin(args)[0])
     made.runs["gradient"] = (lambda: seeds, pullback)
     return made
 
@@ -209,8 +210,20 @@ def answer(spec: Spec, made: Prepared, request: dict[str, Any]) -> dict[str, Any
     """What a request asks for."""
     if request["do"] == "time":
         return {"times": times(*made.runs[request["what"]], request["seconds"])}
+    if request["do"] == "inexactness":
+        assert made.at is not None and made.gradients is not None
+        return {"inexactness": inexactness(spec.case, made.at, made.gradients)}
     case = Spec.read(request["spec"]).case
     return {"slope": slope(spec.program, case, load_gradients(Path(request["gradients"])))}
+
+
+def inexactness(case: Case, at: Callable[[tuple[Any, ...]], Arrays], gradients: Arrays) -> float:
+    """How much the gradients change when every input moves by at most one unit in the last place."""
+    rng = np.random.default_rng(5)
+    base = fd.floats(case.args)
+    moved = [(x * (1 + np.finfo(x.dtype).eps * rng.choice([-1, 0, 1], x.shape))).astype(x.dtype) for x in base]
+    found = at(fd.with_floats(case.args, moved))
+    return max(relative(x, y)[0] for x, y in zip(found, gradients, strict=True))
 
 
 def save_gradients(path: Path, gradients: Arrays) -> None:

@@ -1,0 +1,228 @@
+"""The contest of `wengert bench npbench --against`, on a small checkout of our own; needs neither JAX nor Numba."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from wengert.cli.main import app
+from wengert.cli.npbench import Limits
+from wengert.cli.npbench_against import Contest, Entry, Round, Setting, Timing, chosen_rivals, hold, hold_all
+from wengert.cli.npbench_case import Case, difference, make, match, slope
+from wengert.cli.npbench_programs import Program, programs
+from wengert.cli.npbench_report import as_json, markdown, means, table
+from wengert.cli.npbench_rivals import save_gradients
+
+INIT = """
+import numpy as np
+
+def initialize(N):
+    return np.linspace(0.1, 1.0, N), np.linspace(1.0, 2.0, N)
+"""
+PROGRAM = """
+import numpy as np
+
+def kernel(N, a, x, y):
+    for i in range(1, N):
+        y[i] = a * y[i - 1] + np.sin(x[i])
+    return np.sum(x * y)
+"""
+WRONG = PROGRAM.replace("np.sin", "np.cos")
+HANGS = "import time\n\ndef kernel(N, a, x, y):\n    time.sleep(60)\n"
+INTEGERS = "def kernel(N):\n    count = 0\n    for i in range(N):\n        count ^= i << 1\n    return count\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    made = {"func_name": "initialize", "input_args": ["N"], "output_args": ["x", "y"]}
+    recurrence = {"init": made, "input_args": ["N", "a", "x", "y"], "parameters": {"S": {"N": 40, "a": 0.5}}}
+    write(tmp_path, "recurrence", recurrence, INIT, {"numpy": PROGRAM, "numba_n": PROGRAM, "numba_o": WRONG})
+    write(tmp_path, "wrong", recurrence, INIT, {"numpy": PROGRAM, "numba_n": WRONG, "numba_np": PROGRAM})
+    write(tmp_path, "hangs", recurrence, INIT, {"numpy": PROGRAM, "numba_n": HANGS})
+    write(tmp_path, "integers", {"input_args": ["N"], "parameters": {"S": {"N": 9}}}, "", {"numpy": INTEGERS})
+    return tmp_path
+
+
+def write(checkout: Path, name: str, info: dict[str, Any], init: str, texts: dict[str, str]) -> None:
+    folder = checkout / "npbench" / "benchmarks" / name
+    folder.mkdir(parents=True)
+    (folder / f"{name}.py").write_text(init)
+    for kind, text in texts.items():
+        (folder / f"{name}_{kind}.py").write_text(text)
+    common = {"relative_path": name, "module_name": name, "func_name": "kernel"}
+    (checkout / "bench_info").mkdir(exist_ok=True)
+    (checkout / "bench_info" / f"{name}.json").write_text(json.dumps({"benchmark": {**common, **info}}))
+
+
+def one(checkout: Path, name: str) -> Program:
+    return programs(checkout, (name,))[0]
+
+
+def quick(checkout: Path, *rivals: str, seconds: float = 60.0) -> Setting:
+    return Setting(checkout, rivals=rivals, limits=Limits(seconds=seconds), rounds=2, turn=0.0)
+
+
+def test_a_contest_in_processes(checkout: Path) -> None:
+    said: list[str] = []
+    results = hold_all(
+        programs(checkout, ("recurrence", "integers")), quick(checkout, "numba"), lambda c: said.append(c.name)
+    )
+    assert said == ["recurrence", "integers"]
+    recurrence, integers = results
+    assert {name: entry.status for name, entry in recurrence.entries.items()} == {
+        "numpy": "ok",
+        "numba": "ok",
+        "wengert": "ok",
+    }
+    assert recurrence.checked.startswith("differences to")
+    gradient = recurrence.entries["wengert"].gradient
+    assert gradient is not None and gradient.calls == 2 and gradient.first is not None
+    assert gradient.lower <= gradient.median <= gradient.upper < gradient.first
+    assert "o wrong: array 0" in recurrence.entries["numba"].note
+    assert recurrence.ratio(("numpy", "primal"), ("wengert", "primal")) is not None
+    assert recurrence.ratio(("jax", "gradient"), ("wengert", "gradient")) is None
+    assert integers.note == "no gradient: no float outputs"
+    assert integers.entries["wengert"].gradient is None and integers.seconds("wengert", "primal") is not None
+    assert integers.entries["numba"].status == "absent"
+
+
+def test_wrong_competitors_are_not_timed(checkout: Path) -> None:
+    entry = hold(one(checkout, "wrong"), quick(checkout, "numba")).entries["numba"]  # parallel ones are left out
+    assert (entry.status, entry.primal) == ("wrong", None)
+    assert "n wrong: array 0" in entry.reason
+
+
+def test_late_competitors_are_ended(checkout: Path) -> None:
+    result = hold(one(checkout, "hangs"), quick(checkout, "numba", seconds=8.0))
+    assert result.entries["numba"].reason == "not done after 8 s"
+    assert result.entries["wengert"].status == "ok"
+
+
+def analytic(case: Case) -> list[np.ndarray]:
+    """The gradient of the recurrence's objective, by hand."""
+    (n, a, x, y), weight, carried = case.args, case.weights[0], case.weights[1].copy()
+    rows = [y[0]]
+    for i in range(1, n):
+        rows.append(a * rows[-1] + np.sin(x[i]))
+    dx = weight * np.array(rows)
+    carried += weight * x
+    for i in range(n - 1, 0, -1):
+        dx[i] += carried[i] * np.cos(x[i])
+        carried[i - 1] += a * carried[i]
+    return [dx, np.concatenate([carried[:1], np.zeros(n - 1)])]
+
+
+def test_the_case_and_its_differences(checkout: Path) -> None:
+    program = one(checkout, "recurrence")
+    case = make(program, "S")
+    assert (case.of, case.wrt, case.returned, len(case.outputs)) == ((3,), (2, 3), 1, 2)
+    gradients = analytic(case)
+    found = slope(program, case, gradients)
+    assert abs(found["differences"] - found["gradient"]) <= 1e-8 * found["scale"]
+    only = case.restricted([0])
+    assert not np.any(only.weights[1]) and np.array_equal(only.weights[0], case.weights[0])
+    found = slope(program, only, gradients)
+    assert abs(found["differences"] - found["gradient"]) > 1e-3 * found["scale"]
+
+
+class Stub:
+    """A process that has answered."""
+
+    def __init__(self, folder: Path, name: str, gradients: list[np.ndarray], kept: list[int]) -> None:
+        save_gradients(folder / f"{name}.npz", gradients)
+        self.state: dict[str, Any] = {"ready": {}, "gradients": str(folder / f"{name}.npz")}
+        self.kept = kept
+        self.spec: Any = None
+        self.replies: dict[str, dict[str, Any]] = {"inexactness": {"inexactness": 0.0}}
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self.replies[request["do"]]
+
+
+def test_differences_decide_between_gradients(checkout: Path, tmp_path: Path) -> None:
+    program = one(checkout, "recurrence")
+    case = make(program, "S")
+    case.save(tmp_path / "case.pickle")
+    contest = Round(program, quick(checkout, "jax"), tmp_path)
+    right = analytic(case)
+    wrong = [right[0] * (1 + 1e-4), right[1]]
+    plain: Any = Stub(tmp_path, "numpy", [], [0, 1])
+
+    def compare(theirs: list[np.ndarray], ours: list[np.ndarray], inexact: float = 0.0) -> tuple[str, Any]:
+        jax: Any = Stub(tmp_path, "jax", theirs, [0, 1])
+        wengert: Any = Stub(tmp_path, "wengert", ours, [0, 1])
+        wengert.spec = contest.spec("wengert", kept=[0, 1])
+        wengert.replies["inexactness"] = {"inexactness": inexact}
+        plain.replies["slope"] = {"slope": slope(program, case, ours)}
+        return contest.compare(jax, wengert, plain), wengert.state
+
+    assert compare(right, right)[0] == ""
+    assert contest.result.checked == "jax"
+    text, state = compare(wrong, right)
+    assert text.startswith("of argument 2, [") and "ready" in state
+    assert contest.result.checked.startswith("differences to")
+    assert "wrong" in compare(right, wrong)[1]
+    assert compare(wrong, right, inexact=1e-4)[0] == ""
+    assert "ill-conditioned" in contest.result.checked
+
+
+def test_outputs_are_matched_by_value() -> None:
+    a, b = np.arange(3.0), np.arange(4.0)
+    assert match([b, a * (1 + 1e-9)], [a, b], 1e-6) == {0: 1, 1: 0}
+    assert match([b], [a, b], 1e-6) == {1: 0}
+    assert difference([a], [a + 1e-3], 1e-6).startswith("array 0[0]: ")
+    assert difference([a], [b], 1e-6) == "array 0: shape (3,) instead of (4,)"
+    assert difference([a, b], [a], 1e-6) == "2 arrays instead of 1"
+
+
+def test_gradients_that_are_rounding_are_alike() -> None:
+    case = Case((np.ones(3),), (), (0,), outputs=[np.ones(3)], weights=[np.ones(3)])
+    assert case.close([np.array([1e-18, 0, 0])], [np.array([-2e-18, 0, 0])], 1e-6) == ""
+    assert case.close([np.array([1e-5, 0, 0])], [np.array([2e-5, 0, 0])], 1e-6) != ""
+
+
+def results() -> list[Contest]:
+    def timing(median: float) -> Timing:
+        return Timing.of([0.9 * median, median, 1.1 * median], 1.0)
+
+    first = Contest(
+        "first",
+        {
+            "numpy": Entry("ok", primal=timing(0.008)),
+            "wengert": Entry("ok", primal=timing(0.001), gradient=timing(0.002)),
+            "jax": Entry("ok", source="npbench", gradient=timing(0.004)),
+        },
+    )
+    second = replace(first, name="second", entries={**first.entries, "jax": Entry("wrong", "transposed")})
+    third = replace(first, name="third", entries={**first.entries, "jax": Entry("ok", gradient=timing(0.016))})
+    return [first, second, third]
+
+
+def test_the_report(tmp_path: Path) -> None:
+    mean = means(results())["jax gradient / wengert gradient"]
+    assert mean["programs"] == 2 and mean["arithmetic"] == pytest.approx(5.0) and mean["geometric"] == pytest.approx(4)
+    lines = list(table(results()))
+    assert lines[1].split() == ["first", "8.00", "-", "1.00", "2.00", "4.00", "2.00", "2.00", "8.00", "-"]
+    assert lines[2].split()[5] == "wrong"
+    assert lines[-1] == "second, jax: wrong: transposed"
+    assert any(line.startswith("| second |") and "wrong" in line for line in markdown(results()))
+    found = json.loads(as_json(results(), Setting(tmp_path)))
+    assert found["programs"][0]["ratios"]["jax gradient / wengert gradient"] == pytest.approx(2.0)
+    assert found["programs"][0]["entries"]["jax"]["gradient"]["calls"] == 3
+    assert found["setting"]["threads"] == 1
+
+
+def test_the_command(checkout: Path) -> None:
+    run = CliRunner().invoke(app, ["bench", "npbench", str(checkout), "--against", "numpy", "--only", "recurrence"])
+    assert run.exit_code == 0, run.output
+    assert "wengert gradient / wengert primal: geometric mean" in run.output
+    run = CliRunner().invoke(app, ["bench", "npbench", str(checkout)])
+    assert run.exit_code == 2 and "--against" in run.output
+    with pytest.raises(ValueError, match="no competitor fortran"):
+        chosen_rivals("numpy,fortran")
