@@ -122,6 +122,8 @@ class Calls(Interp):
                 f"{getattr(fn, '__qualname__', fn)} depends on or changes the world outside the program",
                 "call it outside and pass the result as an argument",
             )
+        if fn is None or isinstance(fn, (int, float, complex, str, list, tuple, dict, RScalar, RArray)):
+            raise PyRaise(TypeError(f"'{builtin.type_of(fn).__name__}' object is not callable"))
         if not contains_runtime(args) and not contains_runtime(kwargs):
             return self.adopt(self.native(lambda: fn(*args, **kwargs)))
         method = inspect.getattr_static(class_of(fn), "__call__", None)

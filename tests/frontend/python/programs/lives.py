@@ -257,6 +257,16 @@ def selection_or_return(x):
     return np.sum(y)
 
 
+def function_or_none(x):
+    f = None
+    if x[0] > 1:
+        f = lambda u: u * x[1]  # noqa: E731
+    try:
+        return f(x[2])
+    except TypeError:
+        return x[3] * 2
+
+
 def late_index(x, t, n):
     if t > 0.5:
         if np.tanh(x[n]) > -0.7:
@@ -287,6 +297,7 @@ CASES = {
         captured_and_raised,
         exits_in_a_row,
         selection_or_return,
+        function_or_none,
     )
 }
 CASES[late_index] = [(np.linspace(-0.5, 1.0, 9), 0.8, 3)]
