@@ -54,6 +54,7 @@ class _Contraction:
     def __init__(self, f: Function) -> None:
         self.f = f
         self.names = function_names(f)
+        self._touched: dict[int, tuple[Stmt, frozenset[str]]] = {}
         self.held = set(f.results)
         """Storages that are used as a whole."""
         for s in statements(f.body):
@@ -75,10 +76,18 @@ class _Contraction:
         made = tuple(rebuild(s, block=self.block) for s in stmts)
         return block if made == block else made
 
+    def _touches(self, stmt: Stmt) -> frozenset[str]:
+        """The storages whose elements a statement, or what is nested in it, loads or writes."""
+        found = self._touched.get(id(stmt))
+        if found is None:
+            names = frozenset(n for s in statements((stmt,)) for n in _storages(s))
+            found = self._touched[id(stmt)] = stmt, names
+        return found[1]
+
     def _into_loop(self, stmts: list[Stmt], alloc: Alloc) -> None:
         """Move an allocation into the loops that alone touch the buffer, if it ends up as a cell."""
         name = alloc.buffer.name
-        users = [k for k, s in enumerate(stmts) if s is not alloc and _touches(s, name)]
+        users = [k for k, s in enumerate(stmts) if name in self._touches(s)]
         if len(users) != 1:
             return
         made = self._inside(stmts[users[0]], alloc)
@@ -103,7 +112,7 @@ class _Contraction:
         inner = replace(alloc, buffer=Buffer(buffer.name, buffer.dtype, shape))
         if not shape:
             return replace(stmt, body=(inner, *body))
-        users = [k for k, s in enumerate(body) if _touches(s, buffer.name)]
+        users = [k for k, s in enumerate(body) if buffer.name in self._touches(s)]
         if len(users) != 1:
             return None
         made = self._inside(body[users[0]], inner)
@@ -118,9 +127,9 @@ class _Contraction:
             for s in stmts
             if isinstance(s, Alloc) and not s.buffer.shape and s.buffer.name not in self.held
         }
-        for s in stmts:
-            for inner in statements(_nested(s)):
-                cells -= _storages(inner)
+        for s in stmts if cells else ():
+            for inner in _nested(s):
+                cells -= self._touches(inner)
             if isinstance(s, Loop):
                 cells -= {x.storage for e in expressions(s) for x in subexpressions(e) if isinstance(x, Load)}
             if isinstance(s, Accumulate) and s.op != "add":
@@ -179,10 +188,6 @@ def _nested(s: Stmt) -> Block:
 def _storages(s: Stmt) -> set[str]:
     own = {s.storage} if isinstance(s, (Store, Accumulate)) else set[str]()
     return own | {x.storage for e in expressions(s) for x in subexpressions(e) if isinstance(x, Load)}
-
-
-def _touches(s: Stmt, name: str) -> bool:
-    return any(name in _storages(x) for x in statements((s,)))
 
 
 def _without_axis(block: Block, name: str, axis: int) -> Block:

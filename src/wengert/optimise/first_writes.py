@@ -40,11 +40,13 @@ def drop_zeros(module: Module) -> Module:
 
 def _block(block: Block) -> Block:
     stmts = list(block)
-    for k, alloc in enumerate(block):
-        if not (isinstance(alloc, Alloc) and alloc.zero and alloc.buffer.shape):
-            continue
+    zeros = [k for k, s in enumerate(block) if isinstance(s, Alloc) and s.zero and s.buffer.shape]
+    uses = [frozenset(n for x in statements((s,)) for n in used(x)) for s in block] if zeros else []
+    for k in zeros:
+        alloc = block[k]
+        assert isinstance(alloc, Alloc)
         name = alloc.buffer.name
-        first = next((j for j in range(k + 1, len(stmts)) if _uses(stmts[j], name)), None)
+        first = next((j for j in range(k + 1, len(stmts)) if name in uses[j]), None)
         made = None if first is None else _stored(stmts[first], alloc)
         if first is not None and made is not None:
             stmts[first] = made

@@ -171,8 +171,8 @@ void *wg_alloc_result(wg *wg, wg_result *result, int64_t bytes, bool zero) {
 
 /* -- growables ------------------------------------------------------------------------------------------------- */
 
-/* A block that is too large to be kept for later, and that nobody else holds, grows where the system can map its pages elsewhere: nothing is copied, and there
-   are never two of it. Gives 0 if it did, 1 on an error, -1 if the block is to be copied. */
+/* A block that is too large to be kept for later, and that nobody else holds, grows by mapping its pages elsewhere:
+   nothing is copied, and there are never two of it. Gives 0 if it did, 1 on an error, -1 if it is to be copied. */
 static int wg_grow(wg *wg, wg_list *list, int64_t bytes) {
     wg_block *block = list->data ? wg_block_of(list->data) : NULL;
     if (!block || block->capacity < WG_CACHE_MOST / 4 || block->holders != 1 || bytes > INT64_MAX - (1 << 20)) return -1;
