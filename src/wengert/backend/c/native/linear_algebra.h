@@ -6,9 +6,9 @@
 
 /* Names of BLAS and LAPACK routines: all of single precision, then double, complex, double complex. */
 #define WG_ROUTINE_NAMES                                                                                             \
-    "sgemm sgemv sgesv sgetrf spotrf ssyevd dgemm dgemv dgesv dgetrf dpotrf dsyevd "                                 \
-    "cgemm cgemv cgesv cgetrf cpotrf cheevd zgemm zgemv zgesv zgetrf zpotrf zheevd"
-enum { WG_GEMM, WG_GEMV, WG_GESV, WG_GETRF, WG_POTRF, WG_EIGH, WG_ROUTINE_COUNT };
+    "sgemm sgemv sgesv sgetrf spotrf ssyevd strsm dgemm dgemv dgesv dgetrf dpotrf dsyevd dtrsm "                     \
+    "cgemm cgemv cgesv cgetrf cpotrf cheevd ctrsm zgemm zgemv zgesv zgetrf zpotrf zheevd ztrsm"
+enum { WG_GEMM, WG_GEMV, WG_GESV, WG_GETRF, WG_POTRF, WG_EIGH, WG_TRSM, WG_ROUTINE_COUNT };
 extern void *wg_routine[4 * WG_ROUTINE_COUNT];
 
 #define WG_LINEAR_ALGEBRA(suffix)                                                                                    \

@@ -95,10 +95,45 @@ int WG_NAME(matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b) {
     return 0;
 }
 
-/* x = a^-1 b, by columns throughout as NumPy does, so that rounding agrees. */
+/* 'U' or 'L' if the other triangle of `a` is zero, else 0. It stops at the first element that says no. */
+static char WG_NAME(triangle)(wg_matrix a) {
+    bool upper = true, lower = true;
+    for (int64_t i = 0; i < a.n[0] && (upper || lower); i++) {
+        for (int64_t j = 0; j < i && upper; j++) upper = AT(a, i, j) == 0;
+        for (int64_t j = i + 1; j < a.n[1] && lower; j++) lower = AT(a, i, j) == 0;
+    }
+    return upper ? 'U' : lower ? 'L' : 0;
+}
+
+/* x = a^-1 b of a triangular matrix, by substitution. */
+static int WG_NAME(substitute)(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_matrix b, char triangle) {
+    for (int64_t i = 0; i < a.n[0]; i++)
+        if (AT(a, i, i) == 0) return wg_singular(wg, site);
+    const int32_t n = (int32_t)a.n[0], columns = (int32_t)b.n[1];
+    int32_t ld;
+    const bool by_rows = wg_has_unit_rows(a, &ld), by_columns = !by_rows && wg_has_unit_rows(wg_transposed(a), &ld);
+    const wg_matrix own = by_rows || by_columns ? a : WG_NAME(copied)(wg, a, true);
+    const wg_matrix right = WG_NAME(copied)(wg, b, true);
+    if (!own.data || !right.data) return 1;
+    if (own.data != a.data) ld = n;
+    const char side = 'L', other = triangle == 'U' ? 'L' : 'U', diagonal = 'N';
+    const char transposed = by_rows ? 'T' : 'N', half = by_rows ? other : triangle; /* rows are the transpose's columns */
+    const T one = 1;
+    void (*const trsm)(const char *, const char *, const char *, const char *, wg_size, wg_size, const T *, const T *,
+                       wg_size, T *, wg_size) = WG_ROUTINE(TRSM);
+    trsm(&side, &half, &transposed, &diagonal, &n, &columns, &one, own.data, &ld, right.data, &n);
+    WG_NAME(copy)(x, right);
+    wg_free(wg, wg_block_of(right.data));
+    if (own.data != a.data) wg_free(wg, wg_block_of(own.data));
+    return 0;
+}
+
+/* x = a^-1 b, by columns throughout as NumPy does, so that rounding agrees (a triangular matrix needs no factors). */
 int WG_NAME(solve)(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_matrix b) {
     if (!wg_fits(a.n[0]) || !wg_fits(b.n[1])) return wg_too_large(wg, site, a.n[0]);
     if (a.n[0] == 0 || b.n[1] == 0) return 0;
+    const char triangle = WG_NAME(triangle)(a);
+    if (triangle) return WG_NAME(substitute)(wg, site, x, a, b, triangle);
     const int32_t n = (int32_t)a.n[0], columns = (int32_t)b.n[1];
     const wg_matrix factor = WG_NAME(copied)(wg, a, true);
     const wg_matrix right = WG_NAME(copied)(wg, b, true);
