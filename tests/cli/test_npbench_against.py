@@ -83,7 +83,7 @@ def test_a_contest_in_processes(checkout: Path) -> None:
     assert recurrence.checked.startswith("differences to")
     gradient = recurrence.entries["wengert"].gradient
     assert gradient is not None and gradient.calls == 2 and gradient.first is not None
-    assert gradient.lower <= gradient.median <= gradient.upper < gradient.first
+    assert gradient.lower <= gradient.median <= gradient.upper
     assert "o wrong: array 0" in recurrence.entries["numba"].note
     assert recurrence.ratio(("numpy", "primal"), ("wengert", "primal")) is not None
     assert recurrence.ratio(("jax", "gradient"), ("wengert", "gradient")) is None
@@ -98,10 +98,13 @@ def test_wrong_competitors_are_not_timed(checkout: Path) -> None:
     assert "n wrong: array 0" in entry.reason
 
 
-def test_late_competitors_are_ended(checkout: Path) -> None:
-    result = hold(one(checkout, "hangs"), quick(checkout, "numba", seconds=8.0))
-    assert result.entries["numba"].reason == "not done after 8 s"
-    assert result.entries["wengert"].status == "ok"
+def test_late_competitors_are_ended(checkout: Path, tmp_path: Path) -> None:
+    contest = Round(one(checkout, "hangs"), quick(checkout, "numba", seconds=3.0), tmp_path)
+    make(contest.program, "S").save(tmp_path / "case.pickle")
+    worker = contest.start("numba")
+    assert worker.entry().reason == "not done after 3 s"
+    assert worker.process.poll() is not None
+    assert "failed" in worker.ask({"do": "time", "what": "primal", "seconds": 0.0})
 
 
 def analytic(case: Case) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ def _cache() -> str:
 
 
 def _blas() -> str:
-    import scipy
+    import scipy  # pyright: ignore[reportMissingTypeStubs]
 
-    build = scipy.show_config(mode="dicts")
-    blas = build["Build Dependencies"]["blas"] if isinstance(build, dict) else {}
+    build: Any = cast(Any, scipy).show_config(mode="dicts")
+    blas: dict[str, str] = build["Build Dependencies"]["blas"] if isinstance(build, dict) else {}
     return f"SciPy's {blas.get('name', 'BLAS')} {blas.get('version', '')}, {os.cpu_count()} processors".strip()
 
 

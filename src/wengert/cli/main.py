@@ -143,6 +143,7 @@ def npbench(
         Path | None, typer.Option(help="JAX programs beside NPBench's (default: benchmarks/jax_programs.py).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a bar chart (--against; needs matplotlib).")] = None,
+    page: Annotated[bool, typer.Option("--markdown", help="Print a table for a page (--against).")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """The programs of NPBench as they are: native value and derivatives against NumPy.
@@ -157,6 +158,11 @@ def npbench(
     against differences of the verified gradients to 1e-5 (single precision: of the program in double precision, to
     2e-3), and symmetric, <u, H v> = <v, H u>, to 1e-9. Programs whose data are integers get floats in their place
     where that runs.
+
+    --against: the gradient of a fixed randomly weighted sum of all float outputs with respect to all float arrays, by
+    wengert and JAX, and the program itself by NumPy, Numba (NPBench's own programs) and wengert. Every competitor has a
+    process; values and gradients are compared (to 1e-6, single precision 2e-3) before anything is timed; then they take
+    turns. Medians; the first call, which compiles, apart. Needs `pip install wengert[bench]`.
     """
     from wengert.cli.npbench import Limits, Result, run_all, table
     from wengert.cli.npbench import as_json as to_json
@@ -175,6 +181,7 @@ def npbench(
     if against:
         from wengert.cli.npbench_against import Contest, Setting, chosen_rivals, hold_all
         from wengert.cli.npbench_report import as_json as contests_json
+        from wengert.cli.npbench_report import markdown
         from wengert.cli.npbench_report import plot as draw
         from wengert.cli.npbench_report import table as contests_table
 
@@ -196,7 +203,8 @@ def npbench(
         contests = hold_all(chosen, setting, said)
         if plot is not None:
             draw(contests, plot)
-        typer.echo(contests_json(contests, setting) if as_json else "\n".join(contests_table(contests)))
+        lines = markdown(contests) if page else contests_table(contests)
+        typer.echo(contests_json(contests, setting) if as_json else "\n".join(lines))
         wrong = any(one.entries.get("wengert") is None or one.entries["wengert"].status != "ok" for one in contests)
         raise typer.Exit(1 if wrong else 0)
     done = 0

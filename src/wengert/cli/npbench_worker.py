@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,14 +38,17 @@ def generic(args: Sequence[Any]) -> tuple[Any, ...]:
     rng = np.random.default_rng(7)
 
     def move(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray) and leaf.size > 1 and fd.is_float(leaf) and np.all(leaf == leaf.flat[0]):
-            size = 0.01 * (abs(leaf.flat[0]) or 1.0)
-            return leaf + (size * rng.uniform(-1, 1, leaf.shape)).astype(leaf.dtype)
-        return leaf
+        if not isinstance(leaf, np.ndarray):
+            return leaf
+        array: fd.Vector = leaf
+        if array.size > 1 and fd.is_float(array) and np.all(array == array.flat[0]):
+            size = 0.01 * (abs(array.flat[0]) or 1.0)
+            return array + (size * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+        return array
 
     def widen(leaf: Any) -> Any:
-        if isinstance(leaf, (np.ndarray, np.integer)) and np.issubdtype(leaf.dtype, np.integer):
-            return leaf + rng.uniform(0.1, 0.4, np.shape(leaf))
+        if isinstance(leaf, (np.ndarray, np.generic)) and np.asarray(cast(Any, leaf)).dtype.kind in "iu":
+            return np.asarray(cast(Any, leaf)) + rng.uniform(0.1, 0.4, np.shape(leaf))
         return leaf
 
     change = move if fd.floats(tuple(args)) else widen
@@ -144,6 +147,7 @@ def point(program: Program, preset: str) -> Point:
     """
     f = program.load()
     tried: list[dict[str, Any]] = []
+    made: Point | None = None
     inexact = 0.0
     for factor in (1.0, 0.5, 0.25, 0.12, 0.06, 0.03):
         parameters = program.scaled(preset, SECONDS, FLOATS, factor)
@@ -152,11 +156,11 @@ def point(program: Program, preset: str) -> Point:
         tried.append(parameters)
         original = program.arguments(parameters)
         args = generic(original)
-        cast = made_floats(program.inputs, original, args)
+        casts = made_floats(program.inputs, original, args)
         try:
             expected = fd.run(f, args)
         except (TypeError, IndexError) as error:
-            reason = f"integers only: with floats for {cast}, {type(error).__name__}: {error}"
+            reason = f"integers only: with floats for {casts}, {type(error).__name__}: {error}"
             return Point(f, args, (), [], parameters, reason)
         of = fd.mutated(f, args)
         args = unsaturated(f, args, of)
@@ -166,12 +170,15 @@ def point(program: Program, preset: str) -> Point:
         if not outputs:
             kinds = ", ".join(str(np.asarray(leaf).dtype) for leaf in fd.leaves(expected.value))
             return Point(f, args, of, outputs, parameters, f"no float outputs: it returns {kinds} even for floats")
+        made = Point(f, args, of, outputs, parameters, inexact=inexact, cast=casts)
         if fd.is_single(args):
             break
         inexact = sensitivity(f, args, fd.run(f, args))
+        made = replace(made, inexact=inexact)
         if inexact < 1e-11 and converges(f, args, of):
             break
-    return Point(f, args, of, outputs, parameters, inexact=inexact, cast=cast)
+    assert made is not None
+    return made
 
 
 def made_floats(names: Sequence[str], original: Sequence[Any], args: Sequence[Any]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from wengert.errors import WengertError
 
@@ -39,13 +39,13 @@ class Target:
                 made = eval(expression, namespace)
             except Exception as error:  # the user's own expression: any exception it raises is theirs to see
                 raise TargetError(f"--args {expression!r} raised {type(error).__name__}: {error}") from error
-            return made if isinstance(made, tuple) else (made,)
+            return cast(tuple[Any, ...], made) if isinstance(made, tuple) else (made,)
         last = self.name.rpartition(".")[2]
         for name in (f"{last}_args", "example_args"):
             if hasattr(self.module, name):
                 made = getattr(self.module, name)
                 made = made() if callable(made) else made
-                return tuple(made) if isinstance(made, (tuple, list)) else (made,)
+                return tuple(cast(Sequence[Any], made)) if isinstance(made, (tuple, list)) else (made,)
         raise TargetError(
             f"no arguments to run {self.name} with.\n"
             f"  Give them: --args '(np.linspace(0, 1, 10), 2.0)', evaluated with the names of the file and np;\n"
