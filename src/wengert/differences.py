@@ -17,12 +17,12 @@ import copy
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-Vector = NDArray[Any]
+Vector: TypeAlias = NDArray[Any]
 
 LEVELS = 36
 FIRST_STEP = 2.0**-4
@@ -44,19 +44,20 @@ class Estimate(NamedTuple):
 def is_float(leaf: object) -> bool:
     """Whether derivatives exist with respect to this leaf: an inexact array, or a float or complex number."""
     if isinstance(leaf, np.ndarray):
-        return bool(np.issubdtype(leaf.dtype, np.inexact))
+        return bool(np.issubdtype(cast(Vector, leaf).dtype, np.inexact))
     return isinstance(leaf, (float, complex, np.inexact))
 
 
 def map_leaves(tree: Any, leaf: Callable[[Any], Any]) -> Any:
     """The tree with `leaf` applied to every leaf; containers are tuples, lists, dicts and dataclass instances."""
     if isinstance(tree, tuple):
-        items = [map_leaves(item, leaf) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+        branches = cast(tuple[Any, ...], tree)
+        items = [map_leaves(item, leaf) for item in branches]
+        return type(branches)(*items) if hasattr(branches, "_fields") else tuple(items)
     if isinstance(tree, list):
-        return [map_leaves(item, leaf) for item in tree]
+        return [map_leaves(item, leaf) for item in cast(list[Any], tree)]
     if isinstance(tree, dict):
-        return {key: map_leaves(item, leaf) for key, item in tree.items()}
+        return {key: map_leaves(item, leaf) for key, item in cast(dict[Any, Any], tree).items()}
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         fresh = copy.copy(tree)
         for field in dataclasses.fields(tree):
@@ -97,7 +98,7 @@ def with_floats(tree: Any, values: Sequence[Any]) -> Any:
 
 def is_single(tree: Any) -> bool:
     """Whether any float of the tree is in single precision."""
-    return any(leaf.dtype in (np.float32, np.complex64) for leaf in floats(tree))
+    return any(leaf.dtype.char in "fF" for leaf in floats(tree))
 
 
 def doubled(tree: Any) -> Any:
@@ -172,7 +173,7 @@ def random_like(values: Sequence[Vector], rng: np.random.Generator) -> list[Vect
 
 def inner(a: Sequence[Vector], b: Sequence[Vector]) -> float:
     """The real inner product Re sum conj(a) b, in double precision."""
-    return float(sum(np.sum((np.conj(x) * y).real, dtype=np.float64) for x, y in zip(a, b, strict=True)))
+    return float(sum(np.sum(np.real(np.conj(x) * y), dtype=np.float64) for x, y in zip(a, b, strict=True)))
 
 
 def along(
@@ -251,7 +252,7 @@ def complex_step(g: Callable[[complex], Vector], base: Vector) -> Vector | None:
     if np.iscomplexobj(base) or moved.shape != base.shape:
         return None
     if not np.allclose(
-        moved.real, base, rtol=1e-9, atol=1e-12 * float(np.max(np.abs(base), initial=0.0)), equal_nan=True
+        np.real(moved), base, rtol=1e-9, atol=1e-12 * float(np.max(np.abs(base), initial=0.0)), equal_nan=True
     ):
         return None
     return np.imag(moved) / COMPLEX_STEP
@@ -266,8 +267,7 @@ def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | N
     """
     best = np.full(base.shape, np.nan, dtype=np.result_type(base.dtype, np.float64))
     error = np.full(base.shape, np.inf)
-    if inexact is None:
-        inexact = 4 * np.finfo(base.dtype).eps * np.abs(base) if base.size else np.zeros(0)
+    slack = (4 * np.finfo(base.dtype).eps * np.abs(base) if base.size else np.zeros(0)) if inexact is None else inexact
     known = np.isfinite(base)
     rows: list[Vector] = []
     suspicious = False
@@ -277,24 +277,24 @@ def richardson(g: Callable[[complex], Vector], base: Vector, inexact: Vector | N
         for _ in range(LEVELS):
             row = _row(g, step, rows, base)
             if row and rows:
-                noise = np.abs(row[0] - rows[0]) + 4 * inexact / step
+                noise = np.abs(row[0] - rows[0]) + 4 * slack / step
                 contradicted = ~(np.abs(best - row[0]) <= 10 * (noise + error))
                 best[contradicted], error[contradicted] = row[0][contradicted], noise[contradicted]
             for order in range(1, len(row)):
                 candidate = row[order]
                 estimate = np.maximum(np.abs(candidate - row[order - 1]), np.abs(candidate - rows[order - 1]))
-                estimate = estimate + inexact / step
+                estimate = estimate + slack / step
                 better = np.isfinite(candidate) & (estimate < error)
                 best[better], error[better] = candidate[better], estimate[better]
             rows = row
             step /= 2
             scale = np.max(np.abs(best[known & np.isfinite(best)]), initial=0.0)
             good = np.all(error[known] <= 1e-12 * scale)
-            useless = np.all((inexact / step >= error)[known])  # smaller steps only add noise
+            useless = np.all((slack / step >= error)[known])  # smaller steps only add noise
             if good or useless:
                 if step <= NEAR:
                     break
-                if not suspicious and _confirmed(g, best, error, inexact, known, base):
+                if not suspicious and _confirmed(g, best, error, slack, known, base):
                     break
                 suspicious = True
     return Estimate(best, error)

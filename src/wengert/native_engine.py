@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 import wengert as wg
 from wengert import differences as fd
 from wengert.differences import Vector
+
+Weights: TypeAlias = "dict[Any, Weights] | tuple[Weights, ...] | list[Weights] | Vector | None"
+"""A tree of weights, as of the outputs that they belong to."""
 
 
 class Native:
@@ -94,7 +97,7 @@ def weighted(f: Callable[..., Any], of: tuple[int, ...], count: int, kwargs: dic
     return objective
 
 
-def total(weights: Any, value: Any) -> Any:
+def total(weights: Weights, value: Any) -> Any:
     """The sum over a tree of the real parts of conj(weight) * output."""
     if weights is None:
         return 0.0

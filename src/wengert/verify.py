@@ -244,7 +244,7 @@ def _compare_leaf(name: str, label: str, found: Any, expected: Any, tolerance: f
     if a.dtype != b.dtype or a.shape != b.shape:
         text = f"{label}: {a.dtype}{list(a.shape)} instead of {b.dtype}{list(b.shape)}"
         return Finding(name, False, np.inf, tolerance, text)
-    if not fd.is_float(expected):
+    if not fd.is_float(b):
         same = bool(np.array_equal(a, b))
         return Finding(name, same, 0.0 if same else np.inf, tolerance, "" if same else f"{label}{relative(a, b)[1]}")
     error, where = relative(a, b)

@@ -120,5 +120,5 @@ def effects(stmt: Stmt, aliases: Aliases, calls: AliasAnalysis) -> Effects:
             names |= names_in(e)
             touched |= {aliases.of(x.storage) for x in subexpressions(e) if isinstance(x, Extent)}
     own = defined(stmt)
-    defines = frozenset() if own is None else frozenset({own})
+    defines = frozenset[str]() if own is None else frozenset({own})
     return Effects(frozenset(touched), frozenset(written), frozenset(names - inside), defines)

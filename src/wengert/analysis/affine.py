@@ -25,7 +25,7 @@ def _key(expr: Expr) -> str:
 def _polynomial(expr: Expr) -> tuple[tuple[Monomial, int], ...]:
     match expr:
         case Const(value):
-            return (((), int(value)),) if value else ()
+            return (((), int(value.real)),) if value else ()
         case Op("add", (a, b)):
             return _freeze(_combine(dict(_polynomial(a)), dict(_polynomial(b)), 1))
         case Op("sub", (a, b)):
@@ -121,7 +121,9 @@ def same(a: Expr, b: Expr) -> bool:
 class Facts:
     """Inclusive bounds of atoms, oldest first: a bound may only refer to older atoms."""
 
-    bounds: dict[Expr, tuple[Expr | None, Expr | None]] = field(default_factory=dict)
+    bounds: dict[Expr, tuple[Expr | None, Expr | None]] = field(
+        default_factory=dict[Expr, tuple[Expr | None, Expr | None]]
+    )
 
     def assume(self, atom: Expr, low: Expr | int | None, high: Expr | int | None = None) -> None:
         self.bounds[atom] = (_as_expr(low), _as_expr(high))
@@ -176,28 +178,43 @@ def evaluate(expr: Expr, values: dict[str, int]) -> int | None:
     """The value under an assignment of variables, or None if it depends on anything else."""
     match expr:
         case Const(value):
-            return int(value)
+            return int(value.real)
         case Var(name):
             return values.get(name)
         case Load():
             return None
         case Op(name, args):
-            operands = [evaluate(a, values) for a in args]
-            if any(o is None for o in operands) or name not in _INTEGER:
-                return None
-            return _INTEGER[name](*operands)
+            operands: list[int] = []
+            for a in args:
+                value = evaluate(a, values)
+                if value is None:
+                    return None
+                operands.append(value)
+            return _integer(name, operands)
         case _:
             return None
 
 
-_INTEGER = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "neg": lambda a: -a,
-    "max": max,
-    "min": min,
-    "floordiv": lambda a, b: a // b if b else None,
-    "mod": lambda a, b: a % b if b else None,
-    "ipow": lambda a, b: a**b if 0 <= b < 64 else None,
-}
+def _integer(name: str, operands: list[int]) -> int | None:
+    """An operation on integers that do not wrap; None if it has no value or none is known here."""
+    match name, operands:
+        case "add", [a, b]:
+            return a + b
+        case "sub", [a, b]:
+            return a - b
+        case "mul", [a, b]:
+            return a * b
+        case "neg", [a]:
+            return -a
+        case "max", [a, b]:
+            return max(a, b)
+        case "min", [a, b]:
+            return min(a, b)
+        case "floordiv", [a, b]:
+            return a // b if b else None
+        case "mod", [a, b]:
+            return a % b if b else None
+        case "ipow", [a, b]:
+            return int(a**b) if 0 <= b < 64 else None
+        case _:
+            return None

@@ -382,7 +382,7 @@ class Function:
 class Module:
     """Functions by name; `entry` names the root."""
 
-    functions: dict[str, Function] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict[str, Function])
     entry: str = ""
 
     @property

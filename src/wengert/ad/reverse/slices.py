@@ -143,10 +143,9 @@ class Slicer:
                 if made.home not in home.ancestors():
                     raise Impossible
                 found = (
-                    k for k, s in enumerate(home.stmts) if isinstance(s, (View, Reshape)) and s.buffer.name == name
+                    (k, s) for k, s in enumerate(home.stmts) if isinstance(s, (View, Reshape)) and s.buffer.name == name
                 )
-                position = next(found)
-                stmt = home.stmts[position]
+                position, stmt = next(found)
                 if isinstance(stmt, View):
                     self._scalars(made, (*stmt.start, *(step for _, step in stmt.axes)))
                 self._scalars(made, stmt.buffer.shape)

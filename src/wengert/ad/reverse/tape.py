@@ -253,11 +253,11 @@ class Restorer(Tapes):
         first = self._extents(region, [i for i in items if isinstance(i, Snapshot)])
         for kind in (Definition, Snapshot):
             for item in reversed(self.layout.pushed(region)):
-                if isinstance(item, kind):
+                if type(item) is kind:
                     self._pop(sweep, item)
             for item in items:
                 where = self.layout.places[item.name]
-                if isinstance(item, kind) and not isinstance(where, Push):
+                if type(item) is kind and not isinstance(where, Push):
                     self._get(sweep, item, where)
             if kind is Definition:
                 self._steps(sweep, region, first, replay)

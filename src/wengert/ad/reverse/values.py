@@ -188,8 +188,11 @@ class Values:
         if not isinstance(e, Var):
             return isinstance(e, Const)
         way = self.way(e.name) if e.name in self.p.definitions else None
-        by_load = way is not None and isinstance(self.p.definitions[e.name].value, Load)
-        return e.name in self.visible or (by_load and (way.source is None or way.source in self.p.snapshots))
+        if e.name in self.visible:
+            return True
+        if way is None or not isinstance(self.p.definitions[e.name].value, Load):
+            return False
+        return way.source is None or way.source in self.p.snapshots
 
     def way(self, name: str) -> Way | None:
         """The load that gives a value again, if that is how it is had."""

@@ -11,6 +11,7 @@ recomputation and the nodes for arrays are ours).
 from __future__ import annotations
 
 from math import isinf
+from typing import Any
 
 import numpy as np
 
@@ -75,12 +76,14 @@ def _relevant(problem: Problem) -> list[str]:
 
 def _source_side(arcs: list[tuple[int, int, int]], source: int, sink: int) -> set[int]:
     """The vertices that the source reaches in the residual graph of a maximum flow."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+    import scipy.sparse  # pyright: ignore[reportMissingTypeStubs]
+    import scipy.sparse.csgraph as csgraph  # pyright: ignore[reportMissingTypeStubs]
 
+    sparse: Any = scipy.sparse
+    flows: Any = csgraph
     arcs = [a for a in arcs if a[2]]
     tails, heads, capacities = (np.array(column, np.int32) for column in zip(*arcs, strict=True))
-    graph = csr_array((capacities, (tails, heads)), shape=(sink + 1, sink + 1))
-    residual = graph.astype(np.int64) - maximum_flow(graph, source, sink).flow.astype(np.int64)
+    graph = sparse.csr_array((capacities, (tails, heads)), shape=(sink + 1, sink + 1))
+    residual = graph.astype(np.int64) - flows.maximum_flow(graph, source, sink).flow.astype(np.int64)
     residual.eliminate_zeros()
-    return set(breadth_first_order(residual, source, return_predecessors=False).tolist())
+    return set(flows.breadth_first_order(residual, source, return_predecessors=False).tolist())
