@@ -60,8 +60,8 @@ def _cache() -> str:
 def _blas() -> str:
     import scipy  # pyright: ignore[reportMissingTypeStubs]
 
-    build: Any = cast(Any, scipy).show_config(mode="dicts")
-    blas: dict[str, str] = build["Build Dependencies"]["blas"] if isinstance(build, dict) else {}
+    build: dict[str, Any] = cast(Any, scipy).show_config(mode="dicts") or {}
+    blas: dict[str, str] = build["Build Dependencies"]["blas"] if build else {}
     return f"SciPy's {blas.get('name', 'BLAS')} {blas.get('version', '')}, {os.cpu_count()} processors".strip()
 
 

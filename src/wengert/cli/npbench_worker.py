@@ -40,16 +40,17 @@ def generic(args: Sequence[Any]) -> tuple[Any, ...]:
     def move(leaf: Any) -> Any:
         if not isinstance(leaf, np.ndarray):
             return leaf
-        array: fd.Vector = leaf
+        array = cast(fd.Vector, leaf)
         if array.size > 1 and fd.is_float(array) and np.all(array == array.flat[0]):
             size = 0.01 * (abs(array.flat[0]) or 1.0)
             return array + (size * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
         return array
 
     def widen(leaf: Any) -> Any:
-        if isinstance(leaf, (np.ndarray, np.generic)) and np.asarray(cast(Any, leaf)).dtype.kind in "iu":
-            return np.asarray(cast(Any, leaf)) + rng.uniform(0.1, 0.4, np.shape(leaf))
-        return leaf
+        if not isinstance(leaf, (np.ndarray, np.integer)):
+            return leaf
+        array = np.asarray(cast(Any, leaf))
+        return array + rng.uniform(0.1, 0.4, array.shape) if array.dtype.kind in "iu" else array
 
     change = move if fd.floats(tuple(args)) else widen
     return tuple(fd.map_leaves(arg, change) for arg in args)
