@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from wengert.ir.depth import deep
 from wengert.ir.nodes import Module
 from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
@@ -21,16 +22,18 @@ LAST: tuple[Pass, ...] = (drop_zeros, fuse, contract, split, eliminate_dead_code
 
 def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
     """What happens to a staged program before it is differentiated or compiled; `names`: the user's for staged ones."""
-    module = eliminate_dead_code(module)
-    return tidy_names(module, names or {})
+    with deep():
+        module = eliminate_dead_code(module)
+        return tidy_names(module, names or {})
 
 
 def finish(module: Module) -> Module:
     """What happens to a program or a derivative before it is compiled."""
     without = skipped()
-    for run in LAST:
-        if run.__name__ not in without:
-            module = run(module)
+    with deep():
+        for run in LAST:
+            if run.__name__ not in without:
+                module = run(module)
     return module
 
 

@@ -20,6 +20,7 @@ from wengert.ad.rules.library import Operand
 from wengert.analysis.activity import Activity, Flow
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
+from wengert.ir.depth import deep
 from wengert.ir.nodes import (
     Accumulate,
     Alloc,
@@ -58,6 +59,7 @@ from wengert.ir.walk import function_names, names_in, rebuild, statements, stora
 from wengert.optimise.flatten import flatten
 
 
+@deep()
 def jvp(module: Module, name: str, wrt: Sequence[str]) -> Module:
     """The derivative of the function `name` along tangents of the parameters `wrt`.
 

@@ -25,6 +25,7 @@ from wengert.ad.roots import smooth_roots
 from wengert.analysis.activity import Activity, Flow
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
+from wengert.ir.depth import deep
 from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, Module, Param, Scalar, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import free_names, names_in
@@ -33,6 +34,7 @@ from wengert.optimise.flatten import flatten
 Pattern = tuple[bool, ...]
 
 
+@deep()
 def vjp(
     module: Module,
     name: str,

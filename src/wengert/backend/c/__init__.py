@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
+from ...ir.depth import deep
 from ...ir.nodes import Module
 from ...runtime.abi import Bind
 from . import analysis, entry, functions
 from .names import Names, text_literal
 from .writer import ModuleWriter, Writer
-
-RECURSION = 20_000
-"""Depth of Python's stack while expressions are written, which nest as the program's do."""
 
 
 def emit(module: Module, binds: Sequence[Bind] | None = None) -> str:
@@ -22,7 +18,7 @@ def emit(module: Module, binds: Sequence[Bind] | None = None) -> str:
     `binds` say how Python fills the root's parameters (default: a leaf per parameter). Raises ValueError for binds that
     do not fit the parameters and for library operations that the backend lacks.
     """
-    with _deep():
+    with deep():
         return _emit(module, entry.default_binds(module.root) if binds is None else binds)
 
 
@@ -61,16 +57,6 @@ def _sites(shared: ModuleWriter) -> str:
         function, text = text_literal(s.function), text_literal(s.text)
         rows.append(f"    {{{text_literal(s.file)}, {s.line}, {s.col}, {s.end_col}, {function}, {text}}},")
     return "\n".join(["static const wg_site wg_sites[] = {", *rows, "};"])
-
-
-@contextmanager
-def _deep() -> Generator[None]:
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 __all__ = ["emit"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import Problem, Unsupported
+from wengert.ir.depth import deep
 from wengert.ir.nodes import Alloc, Buffer, Function, Module, Store
 from wengert.runtime.hashing import code_hash
 
@@ -94,7 +95,8 @@ def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
         stage = Stage(decisions)
         interp = Interpreter(stage)
         try:
-            staged = _attempt(interp, fn, args, kwargs)
+            with deep():
+                staged = _attempt(interp, fn, args, kwargs)
         except Restage:
             continue
         except NeedLeafStatic as need:
