@@ -116,7 +116,12 @@ def with_numba(spec: Spec) -> Prepared:
             f: Variant = getattr(load_module(path), program.function)
             args = fresh(case)()
             value, first = clock(lambda f=f, args=args: f(*args))
-            wrong = difference(numbers(fd.Run(value, args), case.of), case.values, case.tolerance)
+            found = numbers(fd.Run(value, args), case.of)
+            if value is None and len(found) < len(case.values):  # what is changed in place need not be returned, too
+                missing = len(case.values) - len(found)
+                found = [v for v in case.values[:missing] if any(np.array_equal(v, w) for w in case.values[missing:])]
+                found += numbers(fd.Run(None, args), case.of)
+            wrong = difference(found, case.values, case.tolerance)
             if wrong:
                 reasons.append(f"{kind} wrong: {wrong}")
                 continue
