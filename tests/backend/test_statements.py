@@ -53,6 +53,30 @@ def test_strips_meet_at_the_boundary() -> None:
         assert [int(g) for g in got] == [sum(domain), len(domain)]
 
 
+def test_values_are_read_before_they_are_cleared() -> None:
+    """gcc 12 makes calls of memcpy and memset of such loops, and calls them in the wrong order."""
+    e = Emitter({"n"})
+    pairs: list[tuple[Buffer, Buffer]] = []
+    for k in range(2):
+        x = e.alloc(f"x{k}", F64, [N, 4])
+        with e.loop("i", 0, N) as i, e.loop("j", 0, 4) as j:
+            e.store(x, [i, j], b.load(vector(f"v{k}"), [i]))
+        pairs.append((x, e.alloc(f"sum{k}", F64, (), zero=True)))
+    with e.loop("turn", 0, N):
+        parts = [e.alloc("part", F64, [2, 3]) for _ in pairs]
+        with e.loop("i", 0, 2, order="any") as i, e.loop("j", 0, 3, order="any") as j:
+            values = [e.let("a", b.load(x, [b.add(i, 1), j])) for x, _ in pairs]
+            for x, _ in pairs:
+                e.store(x, [b.add(i, 1), j], b.const(0.0, F64))
+            for part, value in zip(parts, values, strict=True):
+                e.store(part, [i, j], value)
+        with e.loop("i", 0, 2) as i, e.loop("j", 0, 3) as j:
+            for part, (_, total) in zip(parts, pairs, strict=True):
+                e.accumulate(total, [], b.load(part, [i, j]))
+    params = (SIZE, vector("v0"), vector("v1"))
+    agree(module(params, e, ("sum0", "sum1")), [5, RNG.random(5), RNG.random(5)])
+
+
 def test_loop_with_condition() -> None:
     e = Emitter({"n"})
     x = e.cell("x", b.const(1.0, F64))
