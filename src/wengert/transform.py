@@ -114,12 +114,22 @@ def ir_arguments(binds: Sequence[Bind], leaves: Sequence[Any]) -> list[Any]:
 
 
 def reverse_module(
-    staged: Staged, module: Module, wrt: list[list[int]], of: list[str], record: ad.Record | None = None
+    staged: Staged,
+    module: Module,
+    wrt: list[list[int]],
+    of: list[str],
+    record: ad.Record | None = None,
+    values: bool = True,
 ) -> tuple[Module, list[Bind], dict[int, int]]:
-    """The vjp of a staged program, how to bind it (seeds are the leaves after the program's), where gradients are."""
+    """The vjp of a staged program, how to bind it (seeds are the leaves after the program's), where gradients are.
+    Without `values` the program's own results are left out, and what only they need is not computed."""
     active = [k for group in wrt for k in group]
     names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
-    reverse = pipeline.finish(ad.vjp(module, module.entry, names, of, record))
+    reverse = ad.vjp(module, module.entry, names, of, record)
+    offset = len(module.root.results) if values else 0
+    if not values:
+        reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])
+    reverse = pipeline.finish(reverse)
     root, primal = reverse.root, module.root
     binds = primal_binds(staged)
     assert len(binds) == len(primal.params)
@@ -132,7 +142,6 @@ def reverse_module(
         else:
             binds.append(Bind("array" if isinstance(p, Buffer) and p.rank else "scalar", seed))
             seed, axis = seed + 1, 0
-    offset = len(primal.results)
     gradients = {k: offset + names.index(leaf_name(staged, k)) for k in active}
     return reverse, binds, gradients
 
@@ -256,7 +265,7 @@ class Pulled:
         found = [o.index for o in flat_outputs(selected.tree) if result_dtype(module, o.index).is_inexact]
         seeded = list(dict.fromkeys(found))
         names = [module.root.results[i] for i in seeded]
-        reverse, binds, gradients = reverse_module(staged, module, groups, names, record)
+        reverse, binds, gradients = reverse_module(staged, module, groups, names, record, values=False)
         plan = GradPlan((), places, {staged.leaves[k].access: r for k, r in gradients.items()})
         return cls(selected, seeded, plan, module, reverse, binds)
 
