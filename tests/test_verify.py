@@ -10,7 +10,7 @@ import pytest
 
 from reference_engine import Differences
 from wengert import differences as fd
-from wengert.verify import verify
+from wengert.verify import Linearization, verify
 
 
 def smooth(x: np.ndarray, a: float) -> tuple[np.ndarray, float]:
@@ -93,8 +93,8 @@ def test_verify_accepts_a_right_engine_on_complex_programs() -> None:
 class Wrong(Differences):
     """Loses one element of the gradient, as an overwritten value would."""
 
-    def vjp(self, *args: Any) -> Any:
-        outputs, pullback = super().vjp(*args)
+    def vjp(self, at: Linearization) -> Any:
+        outputs, pullback = super().vjp(at)
 
         def worse(weights: list[fd.Vector]) -> list[fd.Vector]:
             gradients = pullback(weights)
@@ -115,9 +115,9 @@ def test_verify_locates_a_wrong_element() -> None:
 class Vandal(Differences):
     """Leaves the caller's array changed."""
 
-    def jvp(self, f: Any, args: Any, *rest: Any) -> Any:
-        result = super().jvp(f, args, *rest)
-        args[0][0] += 1e-9
+    def jvp(self, at: Linearization, tangents: Any) -> Any:
+        result = super().jvp(at, tangents)
+        at.args[0][0] += 1e-9
         return result
 
 

@@ -49,6 +49,7 @@ from wengert.programs import primal_binds, private, program_of
 from wengert.recording import Recorder, TooLong
 from wengert.selection import leaf_name, select_outputs, with_results
 from wengert.transform import ir_arguments
+from wengert.verify import Linearization
 
 DOT, DERIVATIVE = 1e-8, 1e-5
 
@@ -67,24 +68,19 @@ class Fault:
         return f"{where}: {self.span.text.strip()}\n      {self.reason}"
 
 
-def find(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wrt: Sequence[int], of: Sequence[int]
-) -> Fault:
-    """The fault in the derivative of `f` at `args` with respect to the arguments `wrt`; see the module.
-
-    Outputs are the returned floats and those in the arguments `of`.
-    """
-    options = dict(kwargs)
+def find(at: Linearization) -> Fault:
+    """The fault in a derivative; see the module."""
+    f, args, options = at.f, at.args, dict(at.kwargs)
     staged = program_of(f).stage(args, options)
     module = pipeline.prepare(staged.module, staged.names)
-    selected = select_outputs(staged, module, f, args, options, ("return", *of))
+    selected = select_outputs(staged, module, f, args, options, ("return", *at.of))
     module = with_results(module, selected.names)
     leaves = fetcher(staged, args, options)(f, args, options)
     assert leaves is not None
     chosen = [
         leaf_name(staged, k)
         for k, leaf in enumerate(staged.leaves)
-        if leaf.access[0] == "arg" and leaf.access[1] in wrt and (leaf.scalar is not None or leaf.buffer is not None)
+        if leaf.access[0] == "arg" and leaf.access[1] in at.wrt and (leaf.scalar is not None or leaf.buffer is not None)
     ]
     inexact = {p.name for p in module.root.params if p.dtype.is_inexact}
     names = list(dict.fromkeys(n for n in chosen if n in inexact))
@@ -239,8 +235,11 @@ def _restored(stmt: Let | Pop, owner: str, primal: Mapping[tuple[str, str], Let 
     original = primal.get((owner, found[1])) if found else None
     if original is None or isinstance(stmt, Pop) or isinstance(stmt.value, Load):
         return original
-    same = isinstance(original, Let) and isinstance(stmt.value, Op) and isinstance(original.value, Op)
-    return original if same and stmt.value.name == original.value.name else None  # type: ignore[union-attr]
+    match original, stmt.value:
+        case Let(value=Op(name=mine)), Op(name=theirs) if mine == theirs:
+            return original
+        case _:
+            return None
 
 
 # -- cuts ----------------------------------------------------------------------------------------------------

@@ -12,14 +12,14 @@ The differences are of gradients, so this is worth what the gradients are worth:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from wengert import differences as fd
 from wengert.differences import Vector
-from wengert.verify import Engine, Finding, finite_only, output_floats, term_size
+from wengert.verify import Engine, Finding, Linearization, finite_only, output_floats, term_size
 
 FLAT = 1e-3
 
@@ -64,12 +64,13 @@ def verify_hvp(
     outputs = output_floats(fd.run(f, args, options), of)
     weights = [finite_only(w, y) for w, y in zip(fd.random_like(outputs, rng), outputs, strict=True)]
 
-    product = engine.hvp(f, args, options, wrt, of, weights)
+    product = engine.hvp(Linearization(f, args, options, wrt, of), weights)
     along_v, along_u = product(v), product(u)
 
     wide_f, wide_args = reference or (f, args)
     wide = fd.floats(wide_args)
-    gradient = _Gradient(engine, wide_f, wide_args, options, wrt, of, _as(weights, fd.doubled(weights), reference))
+    at = Linearization(wide_f, wide_args, options, wrt, of)
+    gradient = _Gradient(engine, at, fd.doubled(weights) if reference else weights)
     estimate = gradient.along([t.astype(x.dtype) for t, x in zip(v, wide, strict=True)])
     found = _compare(along_v, estimate, gradient.at(wide), tolerances.hvp)
 
@@ -81,29 +82,21 @@ def verify_hvp(
     return [*found, Finding("symmetry", good, error, tolerances.symmetry, detail)]
 
 
-def _as(narrow: list[Vector], wide: list[Vector], reference: object) -> list[Vector]:
-    return wide if reference else narrow
-
-
 @dataclass(frozen=True, slots=True)
 class _Gradient:
     """The engine's gradient of the weighted outputs as a function of the float inputs."""
 
     engine: Engine
-    f: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    wrt: tuple[int, ...]
-    of: tuple[int, ...]
+    point: Linearization
     weights: list[Vector]
 
     def at(self, values: list[Vector]) -> list[Vector]:
-        _, pullback = self.engine.vjp(self.f, fd.with_floats(self.args, values), self.kwargs, self.wrt, self.of)
+        _, pullback = self.engine.vjp(replace(self.point, args=fd.with_floats(self.point.args, values)))
         return pullback([w.copy() for w in self.weights])
 
     def along(self, direction: list[Vector]) -> fd.Estimate:
         """Its derivative, by differences."""
-        base = fd.floats(self.args)
+        base = fd.floats(self.point.args)
 
         def run_at(values: Any) -> Vector:
             return fd.flat(self.at(list(values)))

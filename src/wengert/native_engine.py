@@ -10,6 +10,7 @@ import numpy as np
 import wengert as wg
 from wengert import differences as fd
 from wengert.differences import Vector
+from wengert.verify import Linearization, Pullback
 
 Weights: TypeAlias = "dict[Any, Weights] | tuple[Weights, ...] | list[Weights] | Vector | None"
 """A tree of weights, as of the outputs that they belong to."""
@@ -21,63 +22,38 @@ class Native:
     def value(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> fd.Run:
         return fd.run(wg.compile(f), args, kwargs)
 
-    def jvp(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        tangents: list[Vector],
-        of: tuple[int, ...],
-    ) -> tuple[list[Vector], list[Vector]]:
+    def jvp(self, at: Linearization, tangents: list[Vector]) -> tuple[list[Vector], list[Vector]]:
         rest = iter(tangents)
-        trees = [fd.with_floats(arg, [next(rest) for _ in fd.floats(arg)]) if fd.floats(arg) else None for arg in args]
-        outputs, changes = wg.jvp(f, args, trees, of=("return", *of), kwargs=kwargs)
+        floats = [fd.floats(arg) for arg in at.args]
+        trees = [
+            fd.with_floats(arg, [next(rest) for _ in leaves]) if leaves else None
+            for arg, leaves in zip(at.args, floats, strict=True)
+        ]
+        outputs, changes = wg.jvp(at.f, at.args, trees, of=("return", *at.of), kwargs=at.kwargs)
         return fd.floats(outputs), fd.floats(changes)
 
-    def vjp(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        wrt: tuple[int, ...],
-        of: tuple[int, ...],
-    ) -> tuple[list[Vector], Callable[[list[Vector]], list[Vector]]]:
-        outputs, pullback = wg.vjp(f, *args, wrt=wrt, of=("return", *of), **kwargs)
+    def vjp(self, at: Linearization) -> tuple[list[Vector], Pullback]:
+        outputs, pullback = wg.vjp(at.f, *at.args, wrt=at.wrt, of=("return", *at.of), **at.kwargs)
 
         def gradients(weights: list[Vector]) -> list[Vector]:
             return fd.floats(pullback(fd.with_floats(outputs, weights)))
 
         return fd.floats(outputs), gradients
 
-    def hvp(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        wrt: tuple[int, ...],
-        of: tuple[int, ...],
-        weights: list[Vector],
-    ) -> Callable[[list[Vector]], list[Vector]]:
-        outputs, _ = wg.vjp(f, *args, wrt=wrt, of=("return", *of), **kwargs)
-        products = wg.hvp(weighted(f, of, len(args), dict(kwargs)), wrt=wrt)
+    def hvp(self, at: Linearization, weights: list[Vector]) -> Pullback:
+        outputs, _ = wg.vjp(at.f, *at.args, wrt=at.wrt, of=("return", *at.of), **at.kwargs)
+        products = wg.hvp(weighted(at.f, at.of, len(at.args), dict(at.kwargs)), wrt=at.wrt)
         tree = weight_tree(outputs, weights)
 
         def product(tangents: list[Vector]) -> list[Vector]:
-            return fd.floats(products(*args, tree, *(fd.with_floats(v, [v]) for v in tangents)))
+            return fd.floats(products(*at.args, tree, *(fd.with_floats(v, [v]) for v in tangents)))
 
         return product
 
-    def blame(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        wrt: tuple[int, ...],
-        of: tuple[int, ...],
-    ) -> str:
+    def blame(self, at: Linearization) -> str:
         from wengert import blame
 
-        return str(blame.find(f, args, kwargs, wrt, of))
+        return str(blame.find(at))
 
 
 def weight_tree(outputs: Any, weights: list[Vector]) -> Any:

@@ -33,34 +33,36 @@ class UnknownParameter(WengertError, ValueError):
     """A name in `wrt` is not a parameter of the function."""
 
 
+@dataclass(frozen=True, slots=True)
+class Linearization:
+    """A program at a point, and what of it is differentiated: the arguments `wrt`, in the return value and in the
+    arguments `of`."""
+
+    f: Function
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    wrt: tuple[int, ...]
+    of: tuple[int, ...]
+
+
 class Engine(Protocol):
     """What is verified. Outputs and tangents are float leaves: of the return value, then of the arguments `of`."""
 
     def value(self, f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> fd.Run: ...
 
-    def jvp(
-        self, f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], tangents: list[Vector], of: tuple[int, ...]
-    ) -> tuple[list[Vector], list[Vector]]: ...
+    def jvp(self, at: Linearization, tangents: list[Vector]) -> tuple[list[Vector], list[Vector]]:
+        """Outputs and their tangents; a tangent per float leaf of all arguments."""
+        ...
 
-    def vjp(
-        self, f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], wrt: tuple[int, ...], of: tuple[int, ...]
-    ) -> tuple[list[Vector], Pullback]: ...
+    def vjp(self, at: Linearization) -> tuple[list[Vector], Pullback]:
+        """Outputs and the map from their weights to gradients, one per float leaf in `wrt`."""
+        ...
 
-    def hvp(
-        self,
-        f: Function,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        wrt: tuple[int, ...],
-        of: tuple[int, ...],
-        weights: list[Vector],
-    ) -> Pullback:
+    def hvp(self, at: Linearization, weights: list[Vector]) -> Pullback:
         """The map from directions (one per float leaf in `wrt`) to Hessian-vector products of the weighted outputs."""
         ...
 
-    def blame(
-        self, f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], wrt: tuple[int, ...], of: tuple[int, ...]
-    ) -> str:
+    def blame(self, at: Linearization) -> str:
         """The statement that makes derivatives wrong, and why; empty if that cannot be said."""
         ...
 
@@ -149,13 +151,12 @@ def verify(
     wrt = tuple(i for i, arg in enumerate(args) if fd.floats(arg)) if wrt is None else tuple(wrt)
     if not wrt or not output_floats(plain, of):
         return report
-    case = _Case.at(
-        f, args, options, of=of, wrt=wrt, plain=plain, tolerances=tolerances, reference=reference, seed=seed
-    )
+    at = Linearization(f, args, options, wrt, of)
+    case = _Case.draw(at, plain=plain, tolerances=tolerances, reference=reference, seed=seed)
     case.derivatives(engine, report)
     wrong = {finding.name for finding in report.findings if not finding.ok}
     if wrong & {"jvp", "vjp", "dot product"} and not wrong & {"value", "differences"}:
-        report.fault = engine.blame(f, args, options, wrt, of)
+        report.fault = engine.blame(at)
     return report
 
 
@@ -259,11 +260,7 @@ class _Case:
     not drowned by an array's; the tangent of the whole is the sum.
     """
 
-    f: Function
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    of: tuple[int, ...]
-    wrt: tuple[int, ...]
+    at: Linearization
     plain: fd.Run
     tolerances: Tolerances
     reference: tuple[Function, Sequence[Any]] | None
@@ -272,14 +269,10 @@ class _Case:
     inputs: list[tuple[int, int]]  # per input: position of the argument, number of the float leaf
 
     @classmethod
-    def at(
+    def draw(
         cls,
-        f: Function,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        at: Linearization,
         *,
-        of: tuple[int, ...],
-        wrt: tuple[int, ...],
         plain: fd.Run,
         tolerances: Tolerances,
         reference: tuple[Function, Sequence[Any]] | None,
@@ -287,12 +280,12 @@ class _Case:
     ) -> _Case:
         """Draw the directions and weights; outputs that are not finite have weight zero."""
         rng = np.random.default_rng(seed)
-        directions = fd.direction(fd.floats(args), rng)
-        expected = output_floats(plain, of)
+        directions = fd.direction(fd.floats(at.args), rng)
+        expected = output_floats(plain, at.of)
         weights = [finite_only(w, e) for w, e in zip(fd.random_like(expected, rng), expected, strict=True)]
-        owners = [i for i, arg in enumerate(args) for _ in fd.floats(arg)]
-        inputs = [(i, n) for n, i in enumerate(owners) if i in wrt]
-        return cls(f, args, kwargs, of, wrt, plain, tolerances, reference, directions, weights, inputs)
+        owners = [i for i, arg in enumerate(at.args) for _ in fd.floats(arg)]
+        inputs = [(i, n) for n, i in enumerate(owners) if i in at.wrt]
+        return cls(at, plain, tolerances, reference, directions, weights, inputs)
 
     def derivatives(self, engine: Engine, report: Report) -> None:
         """Append the findings about the differences themselves, JVP, VJP, dot product and the caller's arguments."""
@@ -309,14 +302,14 @@ class _Case:
         )
         report.findings.append(Finding("differences", not text, reached, self.tolerances.derivative, text))
 
-        before = fd.with_floats(self.args, fd.floats(self.args))
+        before = fd.with_floats(self.at.args, fd.floats(self.at.args))
         moved = [self.directions[n] for _, n in self.inputs]
         chosen = {n for _, n in self.inputs}
         tangents = [d if n in chosen else np.zeros_like(d) for n, d in enumerate(self.directions)]
-        outputs, found = engine.jvp(self.f, self.args, self.kwargs, tangents, self.of)
+        outputs, found = engine.jvp(self.at, tangents)
         report.findings.append(self.compare_tangents(outputs, found, sum(changes, np.zeros(flat.shape)), sum(errors)))
 
-        outputs, pullback = engine.vjp(self.f, self.args, self.kwargs, self.wrt, self.of)
+        outputs, pullback = engine.vjp(self.at)
         gradients = pullback([w.copy() for w in self.weights])
         report.findings.append(self.compare_gradients(outputs, gradients, changes, errors))
 
@@ -328,20 +321,20 @@ class _Case:
             good = bool(error <= self.tolerances.dot)
             detail = "" if good else f"{left!r} by JVP and {right!r} by VJP"
             report.findings.append(Finding("dot product", good, error, self.tolerances.dot, detail))
-        report.findings.append(compare_runs("arguments", fd.Run(None, self.args), fd.Run(None, before), 0.0))
+        report.findings.append(compare_runs("arguments", fd.Run(None, self.at.args), fd.Run(None, before), 0.0))
 
     def plain_outputs(self) -> list[Vector]:
-        return output_floats(self.plain, self.of)
+        return output_floats(self.plain, self.at.of)
 
     def estimate(self, n: int, span: slice = slice(None)) -> fd.Estimate:
         """Differences of the plain program, or of the reference, when (elements `span` of) float leaf n moves."""
         tangents = [np.zeros_like(d) for d in self.directions]
         tangents[n].reshape(-1)[span] = self.directions[n].reshape(-1)[span]
         if self.reference is None:
-            return fd.along(self.f, self.args, tangents, self.of, self.kwargs)
+            return fd.along(self.at.f, self.at.args, tangents, self.at.of, self.at.kwargs)
         f, args = self.reference
         wide = [t.astype(leaf.dtype) for t, leaf in zip(tangents, fd.floats(tuple(args)), strict=True)]
-        return fd.along(f, args, wide, self.of, self.kwargs)
+        return fd.along(f, args, wide, self.at.of, self.at.kwargs)
 
     def compare_outputs(self, name: str, outputs: list[Vector]) -> Finding | None:
         """The values a derivative transform returns beside the derivatives; None if they are good."""
@@ -384,7 +377,7 @@ class _Case:
         if wrong is not None:
             return wrong
         tolerance = self.tolerances.derivative
-        base, worst = fd.floats(self.args), 0.0
+        base, worst = fd.floats(self.at.args), 0.0
         for (position, n), gradient, change, error in zip(self.inputs, gradients, changes, errors, strict=True):
             if gradient.shape != base[n].shape or gradient.dtype != base[n].dtype:
                 text = f"{gradient.dtype}{list(gradient.shape)} for {base[n].dtype}{list(base[n].shape)}"

@@ -14,6 +14,7 @@ from wengert import differences as fd
 from wengert.cli import npbench_worker
 from wengert.cli.npbench import Result, as_json, summary, table
 from wengert.cli.npbench_programs import CheckoutError, Program, programs
+from wengert.verify import Linearization
 
 SMOOTH_INIT = """
 import numpy as np
@@ -118,9 +119,9 @@ def test_right_programs_pass(checkout: Path, monkeypatch: pytest.MonkeyPatch) ->
 class Forgetful(Differences):
     """Loses what flows through mutated arguments."""
 
-    def vjp(self, f: Any, args: Any, kwargs: Any, wrt: Any, of: Any) -> Any:
-        outputs, pullback = super().vjp(f, args, kwargs, wrt, of)
-        returned = len(fd.floats(f(*fd.with_floats(args, fd.floats(args)))))
+    def vjp(self, at: Linearization) -> Any:
+        outputs, pullback = super().vjp(at)
+        returned = len(fd.floats(at.f(*fd.with_floats(at.args, fd.floats(at.args)))))
         return outputs, lambda weights: pullback(weights[:returned] + [0 * w for w in weights[returned:]])
 
 

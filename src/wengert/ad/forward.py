@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from wengert.ad.extrema import sequentialise, took_new
-from wengert.ad.names import fresh_function, reachable
+from wengert.ad.names import reachable
 from wengert.ad.roots import smooth_roots
 from wengert.ad.rules import scalar, table
 from wengert.ad.rules.library import Operand
@@ -55,7 +55,7 @@ from wengert.ir.nodes import (
     Var,
     View,
 )
-from wengert.ir.walk import function_names, names_in, rebuild, statements, storages
+from wengert.ir.walk import function_names, names_in, rebuild, statements, storages, unused
 from wengert.optimise.flatten import flatten
 
 
@@ -78,7 +78,7 @@ def jvp(module: Module, name: str, wrt: Sequence[str]) -> Module:
     state = _Forward(flat, Flow(flat), dict(primal.functions))
     inout = [p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout" and p.name in wrt]
     activity = state.flow.activity(name, wrt, [*f.results, *inout])
-    entry = fresh_function(f"{name}_jvp", state.functions)
+    entry = unused(f"{name}_jvp", state.functions)
     state.functions[entry] = flat.root  # reserves the name
     state.functions[entry] = _Function(state, flat.root, activity, entry).root(wrt)
     while state.pending:
@@ -108,7 +108,7 @@ class _Forward:
         """The name of the derivative of `callee` for active parameters; it is made later if new."""
         key = callee, active
         if key not in self.instances:
-            derived = fresh_function(f"{callee}_jvp", self.functions)
+            derived = unused(f"{callee}_jvp", self.functions)
             self.functions[derived] = self.flat.functions[callee]  # reserves the name
             self.instances[key] = derived
             self.pending.append((callee, active, derived))

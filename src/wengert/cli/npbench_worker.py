@@ -22,7 +22,17 @@ import numpy as np
 from wengert import differences as fd
 from wengert.cli.npbench_programs import Program, programs
 from wengert.curvature import verify_hvp
-from wengert.verify import SINGLE, Engine, Tolerances, compare_runs, native, output_floats, relative, verify
+from wengert.verify import (
+    SINGLE,
+    Engine,
+    Linearization,
+    Tolerances,
+    compare_runs,
+    native,
+    output_floats,
+    relative,
+    verify,
+)
 
 SECONDS = 0.01
 FLOATS = 20_000
@@ -205,7 +215,7 @@ def compile_stage(at: Point, engine: Engine) -> dict[str, Any]:
     times: list[float] = []
     for _ in range(2):
         start = time.perf_counter()
-        _, pullback = engine.vjp(at.f, at.args, {}, wrt, at.of)
+        _, pullback = engine.vjp(Linearization(at.f, at.args, {}, wrt, at.of))
         pullback([np.ones_like(output) for output in at.outputs])
         times.append(time.perf_counter() - start)
     return {"stage": "compile", "compile_s": times[0] - times[1], "gradient_s": times[1]}

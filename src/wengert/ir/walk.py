@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -381,6 +381,15 @@ def free_names(block: Block) -> set[str]:
 def function_names(function: Function) -> set[str]:
     """All names of a function: what an `Emitter` must not reuse."""
     return {p.name for p in function.params} | definitions(function.body)
+
+
+def unused(hint: str, taken: Container[str]) -> str:
+    """`hint` if it is free, else `hint_1`, `hint_2` ..."""
+    name, n = hint, 0
+    while name in taken:
+        n += 1
+        name = f"{hint}_{n}"
+    return name
 
 
 def storages(function: Function) -> dict[str, Storage]:

@@ -41,6 +41,7 @@ from wengert.ir.walk import (
     rebuild,
     statements,
     subexpressions,
+    unused,
     used,
 )
 
@@ -160,10 +161,7 @@ class _Contraction:
     def _named(self, out: list[Stmt], hint: str, value: Expr, s: Stmt) -> Expr:
         if isinstance(value, (Const, Var)):
             return value
-        name, k = hint, 0
-        while name in self.names:
-            k += 1
-            name = f"{hint}_{k}"
+        name = unused(hint, self.names)
         self.names.add(name)
         made = Let(name, value, s.span)
         out.append(made)

@@ -18,13 +18,13 @@ from wengert.analysis.access import (
     Effects,
     accesses,
     common_axis,
-    differ,
     effects,
     folded,
     is_plain,
 )
 from wengert.analysis.affine import same
 from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
+from wengert.analysis.lanes import in_lanes
 from wengert.ir.nodes import (
     Accumulate,
     Alloc,
@@ -52,12 +52,12 @@ from wengert.ir.walk import (
     expressions,
     function_names,
     loads,
-    names_in,
     rebuild,
     rename_block,
     statements,
     subexpressions,
     substitute_block,
+    unused,
 )
 
 REACH = 12
@@ -174,13 +174,11 @@ class _Fuser:
         return replace(b, var=a.var, body=body)
 
     def _fresh(self, name: str) -> str:
-        k = 1
-        while f"{name}_{k}" in self.names:
-            k += 1
-        self.names.add(f"{name}_{k}")
+        made = unused(name, self.names)
+        self.names.add(made)
         if name in self.aliases.parent:
-            self.aliases.add(f"{name}_{k}")
-        return f"{name}_{k}"
+            self.aliases.add(made)
+        return made
 
     def _fused(self, a: Loop, b: Loop) -> Loop:
         return replace(a, body=(*a.body, *self._renamed(a, b).body))
@@ -219,23 +217,3 @@ def _is_simple(s: Stmt) -> bool:
 def _moves_alike(both: list[Access], var: str, local: set[str]) -> bool:
     one = {x.storage for x in both}
     return len(one) == 1 and common_axis([x.index for x in both], var, local) is not None
-
-
-def in_lanes(loop: Loop, aliases: Aliases) -> bool:
-    """Whether the iterations of an innermost loop can run in vector lanes: what it accumulates moves with the variable
-    and meets nothing else that it touches, or is a sum into one element."""
-    local = definitions(loop.body) | {loop.var}
-    found = [x for x in accesses(loop.body) if x.storage not in local]
-    for s in statements(loop.body):
-        if isinstance(s, Accumulate) and s.storage not in local:
-            mine = [x for x in found if aliases.of(x.storage) == aliases.of(s.storage)]
-            fixed = not any(names_in(e) & local for e in s.index)
-            if fixed and any(x.index != s.index for x in mine):
-                return False
-            if any(x.storage != s.storage for x in mine):
-                return False
-            if not fixed and not all(x.index == s.index or differ(x.index, s.index, local) for x in mine):
-                return False
-            if not fixed and common_axis([s.index], loop.var, local) is None:
-                return False
-    return True

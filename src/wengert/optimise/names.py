@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from wengert.ir.nodes import Function, Loop, Module
-from wengert.ir.walk import defined, rename_block, statements
+from wengert.ir.walk import defined, rename_block, statements, unused
 
 _NUMBERED = re.compile(r"(_\d+)+$")
 
@@ -28,10 +28,7 @@ def _function(f: Function, wanted: Mapping[str, str]) -> Function:
         if old is None or old in names:
             continue
         base = wanted.get(old) or _NUMBERED.sub("", old)
-        new, count = base, 0
-        while new in taken:
-            count += 1
-            new = f"{base}_{count}"
+        new = unused(base, taken)
         taken.add(new)
         names[old] = new
     results = tuple(names.get(r, r) for r in f.results)

@@ -15,18 +15,18 @@ from dataclasses import replace
 
 from wengert.analysis.access import accesses, common_axis, differ, folded, is_plain
 from wengert.analysis.alias import Aliases, analyse
+from wengert.analysis.lanes import in_lanes, is_fixed
 from wengert.ir.nodes import Accumulate, Block, Function, Let, Loop, Module, Op, Select, Stmt, Store
 from wengert.ir.walk import (
     definitions,
     expressions,
     function_names,
-    loads,
     names_in,
     rebuild,
     rename_block,
     subexpressions,
+    unused,
 )
-from wengert.optimise.fuse import in_lanes
 
 CHEAP = frozenset(
     {"add", "sub", "mul", "neg", "max", "min", "abs", "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge"}
@@ -76,7 +76,7 @@ class _Splitter:
             return None
         groups: list[list[Accumulate]] = []
         for s in sums:
-            if not _is_fixed(s, local) and common_axis([s.index], loop.var, local) is None:
+            if not is_fixed(s, local) and common_axis([s.index], loop.var, local) is None:
                 return None
             home = next((g for g in groups if all(self._get_along(s, o, local) for o in g)), None)
             if home is None:
@@ -115,9 +115,9 @@ class _Splitter:
         """Whether two sums can be in one loop in lanes."""
         if self.aliases.of(a.storage) != self.aliases.of(b.storage):
             return True
-        if a.storage != b.storage or _is_fixed(a, local) != _is_fixed(b, local):
+        if a.storage != b.storage or is_fixed(a, local) != is_fixed(b, local):
             return False
-        return a.index == b.index or (not _is_fixed(a, local) and differ(a.index, b.index, local))
+        return a.index == b.index or (not is_fixed(a, local) and differ(a.index, b.index, local))
 
     def _part(self, loop: Loop, sums: list[Accumulate | Store], names: set[str], first: bool) -> Loop:
         keep = {id(s) for s in sums}
@@ -131,16 +131,9 @@ class _Splitter:
         return renamed
 
     def _fresh(self, name: str) -> str:
-        k = 1
-        while f"{name}_{k}" in self.names:
-            k += 1
-        self.names.add(f"{name}_{k}")
-        return f"{name}_{k}"
-
-
-def _is_fixed(s: Accumulate, local: set[str]) -> bool:
-    """Whether all iterations add to one element: a reduction."""
-    return not any(names_in(e) & local or any(loads(e)) for e in s.index)
+        made = unused(name, self.names)
+        self.names.add(made)
+        return made
 
 
 def _needed(sums: list[Accumulate | Store], lets: dict[str, Let]) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wengert.ad.loops import each
-from wengert.ad.names import fresh_function, reachable
+from wengert.ad.names import reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
@@ -28,7 +28,7 @@ from wengert.ir.build import Emitter
 from wengert.ir.depth import deep
 from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, Module, Param, Scalar, Var
 from wengert.ir.types import I64
-from wengert.ir.walk import free_names, names_in
+from wengert.ir.walk import free_names, names_in, unused
 from wengert.optimise.flatten import flatten
 
 Pattern = tuple[bool, ...]
@@ -67,7 +67,7 @@ def vjp(
     state.plan_all()
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
-    entry = fresh_function(f"{name}_vjp", state.functions)
+    entry = unused(f"{name}_vjp", state.functions)
     state.functions[entry] = root.root(entry, wrt, of, record)
     for key, planned in state.planned.items():
         if record is not None:
@@ -93,9 +93,9 @@ class _Reverse:
         if key not in self.callees:
             params = self.flat.functions[function].params
             aliases = self.flow.aliases.aliases[function]
-            augmented = fresh_function(f"{function}_aug", self.functions)
+            augmented = unused(f"{function}_aug", self.functions)
             self.functions[augmented] = self.flat.functions[function]  # reserves the name
-            reverse = fresh_function(f"{function}_rev", self.functions)
+            reverse = unused(f"{function}_rev", self.functions)
             self.functions[reverse] = self.flat.functions[function]
             extents = {
                 n

@@ -49,7 +49,7 @@ from wengert.ir.nodes import (
     View,
 )
 from wengert.ir.types import I64, DType
-from wengert.ir.walk import declared, defined, function_names, statements, storages, used
+from wengert.ir.walk import declared, defined, function_names, statements, storages, unused, used
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,7 @@ class Prepared:
 
     def fresh(self, hint: str) -> str:
         """A name that is not in use."""
-        e = Emitter(self.names)
-        name = e.fresh(hint)
+        name = unused(hint, self.names)
         self.names.add(name)
         return name
 

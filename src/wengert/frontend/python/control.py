@@ -66,6 +66,25 @@ class Path:
     exits: frozenset[Target]
 
 
+@dataclass(frozen=True)
+class Turns:
+    """A loop at run time: the values its index takes, how an iteration begins and what it runs, and which locals are
+    read at its head, after it, and assigned in it."""
+
+    node: ast.AST
+    start: Expr
+    stop: Expr | None
+    step: int
+    enter: Callable[[Expr], None]
+    """Binds the target to the element at an index."""
+    test: Callable[[], Expr | None] | None
+    """Stages the condition of a while."""
+    run: Callable[[], bool]
+    live_head: set[str]
+    live_after: set[str]
+    assigned: frozenset[str]
+
+
 @dataclass
 class Region:
     cond: Expr

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wengert.errors import Unsupported
     from wengert.ir.nodes import Expr
 
-    from .control import Body, Mark, Path, Target
+    from .control import Body, Mark, Path, Target, Turns
     from .exceptions import Handler
     from .externals import Externals
     from .frame import Frame, PyRaise
@@ -169,16 +169,4 @@ class Interp(Protocol):
     def conditional(self, cond: Expr, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any: ...
     def mark(self) -> Mark: ...
     def rollback(self, mark: Mark) -> None: ...
-    def loop(
-        self,
-        node: ast.AST,
-        start: Expr,
-        stop: Expr | None,
-        step: int,
-        enter: Callable[[Expr], None],
-        test: Callable[[], Expr] | None,
-        run: Callable[[], bool],
-        live_head: set[str],
-        live_after: set[str],
-        assigned: frozenset[str],
-    ) -> Path: ...
+    def loop(self, turns: Turns) -> Path: ...

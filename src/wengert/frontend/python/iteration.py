@@ -15,7 +15,7 @@ from wengert.ir.nodes import ONE, ZERO, Const, Expr, Load, Var
 from wengert.ir.types import BOOL, F64, I64
 
 from . import arrays, index
-from .control import ExitNow, Path, PreferUnroll, Target
+from .control import ExitNow, Path, PreferUnroll, Target, Turns
 from .frame import PyRaise
 from .interp import Interp
 from .lists import sure_keys
@@ -154,7 +154,7 @@ class Iteration(Interp):
                 self.iterated.pop()
 
         try:
-            path = self.loop(node, start, stop, step, enter, None, body, live_head, live_after, names)
+            path = self.loop(Turns(node, start, stop, step, enter, None, body, live_head, live_after, names))
         except PreferUnroll as wish:
             if wish.node is not node:
                 raise
@@ -218,7 +218,7 @@ class Iteration(Interp):
 
         always = isinstance(node.test, ast.Constant) and bool(node.test.value)
         tested = None if always else test
-        path = self.loop(node, ZERO, None, 1, enter, tested, body, live_head, live_after, names)
+        path = self.loop(Turns(node, ZERO, None, 1, enter, tested, body, live_head, live_after, names))
         return self.loop_end(node, path)
 
     def positions(self, it: RRange | RIter) -> tuple[Expr, Callable[[Expr], Any]]:

@@ -6,7 +6,6 @@ found (a fixpoint). Arrays are handed on by value where nobody can tell, else by
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from wengert.ir.nodes import Cast, Expr, Let, Load, Loop, Op, Select, Stmt, Var
 from wengert.ir.types import BOOL, I64
 
 from . import arrays, structs
-from .control import Control, Path, PreferUnroll, Target, hint_of, same_value, total
+from .control import Control, Path, PreferUnroll, Target, Turns, hint_of, same_value, total
 from .python_values import is_sequence
 from .slots import (
     ArraySlot,
@@ -40,26 +39,14 @@ from .values import MISSING, Poison, RArray, Root
 class Loops(Control):
     """Stages loops that run at run time. A part of the interpreter."""
 
-    def loop(
-        self,
-        node: ast.AST,
-        start: Expr,
-        stop: Expr | None,
-        step: int,
-        enter: Callable[[Expr], None],
-        test: Callable[[], Expr | None] | None,
-        run: Callable[[], bool],
-        live_head: set[str],
-        live_after: set[str],
-        assigned: frozenset[str],
-    ) -> Path:
-        """A loop at run time. `enter(index)` binds the target, `test` stages the condition of a while."""
+    def loop(self, turns: Turns) -> Path:
+        """A loop at run time."""
         self.flush()
         stage, short = self.stage, self.short
         for _ in range(24):
             mark = self.mark()
             try:
-                done = self._try_loop(node, start, stop, step, enter, test, run, live_head, live_after, assigned)
+                done = self._try_loop(turns)
                 self.short = short
             except BaseException:
                 self.short = short
@@ -71,20 +58,10 @@ class Loops(Control):
         reason = "the variables of this loop do not settle"
         raise stage.refuse(reason, "keep each variable's type the same in every iteration")
 
-    def _try_loop(
-        self,
-        node: ast.AST,
-        start: Expr,
-        stop: Expr | None,
-        step: int,
-        enter: Callable[[Expr], None],
-        test: Callable[[], Expr | None] | None,
-        run: Callable[[], bool],
-        live_head: set[str],
-        live_after: set[str],
-        assigned: frozenset[str],
-    ) -> Path | None:
-        stage = self.stage
+    def _try_loop(self, turns: Turns) -> Path | None:
+        stage, node = self.stage, turns.node
+        start, stop, step = turns.start, turns.stop, turns.step
+        live_head, live_after, assigned = turns.live_head, turns.live_after, turns.assigned
         locals_ = self.frame.locals
         hints: dict[tuple[Any, Any], Spec] = self.carried.setdefault(node, {})
         serial = stage.serial
@@ -134,8 +111,9 @@ class Loops(Control):
         else:
             stage.facts.assume(index, start)
         stage.loop_vars[index_name] = node
-        turns = None if stop is None else constant(build.sub(stop, start))
-        self.short = node if turns is not None and abs(turns) <= 64 else None
+        count = None if stop is None else constant(build.sub(stop, start))
+        short = count is not None and abs(count) <= 64
+        self.short = node if short else None
         retry: list[tuple[Any, Any, Spec]] = []
         condition: list[Expr] = []
 
@@ -147,17 +125,17 @@ class Loops(Control):
                 if (id(locals_), name) not in slots and name in locals_ and name not in live_head:
                     stage.write(locals_, name, MISSING)
                     stage.delete(locals_, name)
-            if test is not None:
-                condition.extend(self._loop_condition(test))
+            if turns.test is not None:
+                condition.extend(self._loop_condition(turns.test))
                 if not condition:
-                    return self._tested_body(test, ending, lambda: self._iteration(leaving, enter, index, run))
-            return self._iteration(leaving, enter, index, run)
+                    return self._tested_body(turns.test, ending, lambda: self._iteration(leaving, turns, index))
+            return self._iteration(leaving, turns, index)
 
         with stage.log_stores() as stored, stage.log_copies() as copied:
             body = stage.trial(lambda: self.body_path(iteration))
         if any(root in stored and (root.is_ref or stage.in_scope(root.name)) for root in copied):
             raise stage.refuse_copied()
-        self.short = node if turns is not None and abs(turns) <= 64 else None
+        self.short = node if short else None
         path: Path = body.result
         parts = self._parts_after(body)
         exits = path.exits
@@ -194,7 +172,7 @@ class Loops(Control):
                 if spec is not None:
                     retry.append((container, key, spec))
         if retry:
-            if turns is not None and abs(turns) <= 64 and any(isinstance(spec, ChoiceSpec) for _, _, spec in retry):
+            if short and any(isinstance(spec, ChoiceSpec) for _, _, spec in retry):
                 raise PreferUnroll(node)
             if any(self._made_inside(spec, serial) for _, _, spec in retry):
                 if self.short is not None:
@@ -267,14 +245,14 @@ class Loops(Control):
         path = self.body(staged)
         return Path(path.falls, path.exits | result[0].exits)
 
-    def _iteration(self, leaving: Target, enter: Callable[[Expr], None], index: Expr, run: Callable[[], bool]) -> Path:
+    def _iteration(self, leaving: Target, turns: Turns, index: Expr) -> Path:
         turn = self.target("continue")
 
         def staged() -> bool:
-            enter(index)
+            turns.enter(index)
             self.loops.append((leaving, turn))
             try:
-                return run()
+                return turns.run()
             finally:
                 self.loops.pop()
 

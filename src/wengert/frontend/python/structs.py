@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .python_values import class_of, is_dict, is_list, is_sequence, is_tuple, tuple_like
+from .python_values import class_of, is_dict, is_list, is_tuple, tuple_like
 from .stage import WHOLE, Stage
 from .values import Choice, Closure, MaybeUnbound, RArray
 
@@ -126,71 +126,63 @@ def containers_of(interp: Interp, value: Any, young: Callable[[Any], bool]) -> I
     ones aside: what those hold is kept for them."""
     todo, seen = [value], set[int]()
     while todo:
-        item = todo.pop()
-        places: list[Any] = []
-        match item:
-            case RArray():
-                pass
-            case _ if is_list(item) or is_dict(item):
-                places = [item]
-            case _ if is_tuple(item):
-                todo.extend(item)
-            case Choice(alternatives=alternatives):
-                todo.extend(alternatives)
-            case MaybeUnbound(value=inner):
-                todo.append(inner)
-            case Closure():
-                todo.extend([*item.defaults, *item.kw_defaults.values()])
-                frame = item.frame
-                while frame is not None:
-                    places.append(frame.locals)
-                    frame = frame.parent
-            case types.MethodType():
-                todo.append(item.__self__)
-            case functools.partial():
-                todo.extend([*item.args, *item.keywords.values()])
-            case _ if is_struct(interp.stage, item):
-                places = [item.__dict__]
-            case _:
-                pass
+        values, places = _inside(interp, todo.pop())
+        todo.extend(values)
         for place in places:
             if young(place) and id(place) not in seen:
                 seen.add(id(place))
                 yield place
-                todo.extend(place.values() if is_dict(place) else place)
+                todo.extend(_contents(place))
 
 
 def _walk(interp: Interp, todo: list[Any], seen: set[int]) -> Iterator[Any]:
     while todo:
         item = todo.pop()
         yield item
-        if isinstance(item, RArray) or id(item) in seen:
+        if id(item) in seen:
             continue
         seen.add(id(item))
-        match item:
-            case _ if is_dict(item):
-                todo.extend(item.values())
-            case _ if is_sequence(item):
-                todo.extend(item)
-            case Choice(alternatives=alternatives):
-                todo.extend(alternatives)
-            case MaybeUnbound(value=inner):
-                todo.append(inner)
-            case Closure():
-                todo.extend([*item.defaults, *item.kw_defaults.values()])
-                frame = item.frame
-                while frame is not None and id(frame.locals) not in seen:
-                    seen.add(id(frame.locals))
-                    todo.extend(frame.locals.values())
-                    frame = frame.parent
-            case types.MethodType():
-                todo.append(item.__self__)
-            case functools.partial():
-                todo.extend([*item.args, *item.keywords.values()])
-            case _ if hasattr(item, "__dict__") and is_struct(interp.stage, item):
-                todo.extend(item.__dict__.values())
-            case _:
-                pass
+        values, places = _inside(interp, item)
+        todo.extend(values)
+        for place in places:
+            if place is item or id(place) not in seen:
+                seen.add(id(place))
+                todo.extend(_contents(place))
+
+
+def _inside(interp: Interp, item: Any) -> tuple[Iterable[Any], list[Any]]:
+    """The values that a value holds for good, and the containers whose contents may change: itself, attributes of an
+    instance, captured locals."""
+    match item:
+        case RArray():
+            return (), []
+        case _ if is_list(item) or is_dict(item):
+            return (), [item]
+        case _ if is_tuple(item):
+            return item, []
+        case Choice(alternatives=alternatives):
+            return alternatives, []
+        case MaybeUnbound(value=inner):
+            return (inner,), []
+        case Closure():
+            frames: list[Any] = []
+            frame = item.frame
+            while frame is not None:
+                frames.append(frame.locals)
+                frame = frame.parent
+            return (*item.defaults, *item.kw_defaults.values()), frames
+        case types.MethodType():
+            return (item.__self__,), []
+        case functools.partial():
+            return (*item.args, *item.keywords.values()), []
+        case _ if hasattr(item, "__dict__") and is_struct(interp.stage, item):
+            return (), [item.__dict__]
+        case _:
+            return (), []
+
+
+def _contents(place: Any) -> Iterable[Any]:
+    return place.values() if is_dict(place) else place
 
 
 def any_shared(value: Any) -> bool:
