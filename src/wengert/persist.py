@@ -56,7 +56,7 @@ def signature(value: Any, depth: int = 4) -> Any:
 def _own_version() -> str:
     """Changes whenever wengert itself does."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".c", ".h")):
         status = path.stat()
         digest.update(f"{path.name}:{status.st_size}:{status.st_mtime_ns};".encode())
     return digest.hexdigest()

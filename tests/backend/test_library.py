@@ -51,7 +51,9 @@ def laid_out(e: Emitter, hint: str, dtype: DType, layout: str, m: int, n: int, s
 
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
 @pytest.mark.parametrize(
-    "shape", [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2)], ids=str
+    "shape",
+    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2), (8, 600, 270), (2, 64, 9)],
+    ids=str,
 )
 def test_matmul(dtype: DType, shape: tuple[int, int, int]) -> None:
     m, n, k = shape

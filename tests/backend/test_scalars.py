@@ -136,3 +136,37 @@ def test_complex_arithmetic_of_both_precisions() -> None:
             e.accumulate(total, [], b.mul(b.load(x, [i]), b.op("conj", b.load(x, [i]))))
         values = (np.arange(100) * (1 - 0.3j)).astype(dtype.numpy)
         agree_uncut(module((x, SIZE), e, ("total",)), [values, values.size], 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [C64, C128], ids=lambda d: d.value)
+def test_modulus(dtype: DType) -> None:
+    """Without overflow or underflow on the way, infinite where a part is, in lanes and one by one."""
+    real = dtype.real.numpy
+    info = np.finfo(real)
+    tiny, huge = info.smallest_subnormal, info.max
+    parts = [
+        0.0,
+        -0.0,
+        tiny,
+        3 * tiny,
+        info.tiny,
+        np.sqrt(info.tiny),
+        3.0,
+        -4.0,
+        np.sqrt(huge),
+        huge / 2,
+        np.inf,
+        np.nan,
+    ]
+    left, right = np.meshgrid(np.array(parts, real), np.array(parts, real))
+    z = (left + 0j).astype(dtype.numpy).ravel()
+    z.imag = right.ravel()
+    z.real = left.ravel()
+    x, e = vector("x", dtype=dtype), Emitter({"x", "n"})
+    results: list[str] = []
+    for order in ("any", "sequential"):
+        out = e.alloc(f"out_{order}", dtype.real, [N])
+        results.append(out.name)
+        with e.loop(f"i_{order}", 0, N, order=order) as i:
+            e.store(out, [i], b.op("abs", b.load(x, [i])))
+    agree_uncut(module((x, SIZE), e, tuple(results)), [z, z.size], rtol=4 * float(info.eps))

@@ -288,8 +288,10 @@ def _sign_c(dtype: DType, x: Sequence[str]) -> str:
 
 
 def _abs_c(dtype: DType, x: Sequence[str]) -> str:
+    if dtype.is_complex:
+        return f"wg_abs_{dtype.value}({x[0]})"
     if dtype.is_inexact:
-        return _libm("abs" if dtype.is_complex else "fabs")(dtype, x)
+        return _libm("fabs")(dtype, x)
     return x[0] if dtype.numpy.kind == "u" else _narrow(dtype, f"({x[0]} < 0 ? -{x[0]} : {x[0]})")
 
 

@@ -1,11 +1,13 @@
 """Loops: bounds, looks at signals, and marks for the vectoriser.
 
-Loops that contain loops or calls, or run on a condition, tick at their back edge. Other loops whose length no array
-bounds run in strips of about a million iterations, with a look at signals in between.
+Loops that contain loops or calls, or run on a condition, tick at their back edge, but for short nests of constant
+bounds. Other loops whose length no array bounds run in strips of about a million iterations, with a look at signals in
+between.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ...ir import walk
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from .statements import BlockWriter
 
 STRIP = 1 << 20
+BRIEF = 1024
+"""Iterations of a nest that need no look at signals."""
 
 
 def loop(b: BlockWriter, stmt: Loop) -> None:
@@ -27,7 +31,7 @@ def loop(b: BlockWriter, stmt: Loop) -> None:
     stop = None if stmt.stop is None else _bound(w, stmt.stop, stmt.var)
     var = w.known(stmt.var, w.name_of(stmt.var), "int64_t")
     inner = [s for s in walk.statements(stmt.body) if isinstance(s, (Loop, Call, LibCall))]
-    ticks = bool(inner) or stmt.cond is not None or stop is None
+    ticks = (bool(inner) or stmt.cond is not None or stop is None) and not _is_brief(stmt)
     if ticks or stop is None:
         _open_plain(w, stmt, var, start, stop)
         _body(b, stmt, var)
@@ -93,6 +97,25 @@ def _body(b: BlockWriter, stmt: Loop, var: str) -> None:
     b.block(stmt.body)
 
 
+def _is_brief(stmt: Loop) -> bool:
+    """Whether a nest surely ends soon: constant bounds, few iterations in all, no calls."""
+    return 0 <= _turns(stmt) <= BRIEF
+
+
+def _turns(stmt: Stmt) -> float:
+    """The iterations of the nests in a statement at the most; infinite if that is not known."""
+    match stmt:
+        case Loop(start=Const(low), stop=Const(high)):
+            own = max(0, (high.real - low.real) // stmt.step)
+            return own * max(1, sum(map(_turns, stmt.body)))
+        case If(then=then, orelse=orelse):
+            return sum(map(_turns, (*then, *orelse)))
+        case Loop() | Call() | LibCall():
+            return math.inf
+        case _:
+            return 0
+
+
 def _is_bounded(stmt: Loop) -> bool:
     """Whether the loop is short, or an `any` loop over an array, whose size bounds its length."""
     if isinstance(stmt.start, Const) and isinstance(stmt.stop, Const):
@@ -113,7 +136,8 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
     """A loop marked `omp simd`, its sums reductions into local variables."""
     w = b.w
     names = {s.storage: w.names.fresh(f"{w.name_of(s.storage)}_sum") for s in sums}
-    if sums:
+    guarded = bool(sums) and not 0 < _turns(stmt) < math.inf
+    if guarded:
         w.open(f"if ({start} {'<' if stmt.step > 0 else '>'} {stop})")
     targets = {s.storage: element(w, w.place(s.storage), s.index) for s in sums}
     for s in sums:
@@ -135,7 +159,7 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
         _close_strips(w, var, stop)
     for s in sums:
         w.line(f"{targets[s.storage]} = {names[s.storage]};")
-    if sums:
+    if guarded:
         w.close()
 
 

@@ -77,6 +77,10 @@ class Trial:
     made: set[int] = field(default_factory=set[int])  # ids of the containers made in it
 
 
+Positions = tuple[list[Stmt], int, list[RArray]]
+"""Where a mask holds: the block that the index arrays were made in, the mask's number of stores then, the arrays."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     blocks: int
@@ -87,6 +91,7 @@ class Snapshot:
     pending: dict[int, RArray]
     copied: set[Root]
     lent: dict[Root, tuple[Any, ...]]
+    positions: dict[Any, Positions]
 
 
 Written = dict[tuple[int, Any], tuple[Any, Any, Any]]  # (id of a container, key): (container, key, old value)
@@ -112,6 +117,7 @@ class Stage:
         self.functions: dict[str, Function] = {}
         self.pending: dict[int, RArray] = {}
         self.stored_as: dict[int, RArray] = {}
+        self.positions: dict[Any, Positions] = {}
         self.reshaped: set[str] = set()
         self.serial = 0
         self.user_names: dict[str, str] = {}
@@ -314,6 +320,7 @@ class Stage:
             pending=dict(self.pending),
             copied=set(self.copied),
             lent=dict(self.lent),
+            positions=dict(self.positions),
         )
 
     def restore(self, snap: Snapshot) -> None:
@@ -326,6 +333,7 @@ class Stage:
         del self.escapes[snap.escapes :]
         self.stored_as, self.pending = dict(snap.stored_as), dict(snap.pending)
         self.copied, self.lent = set(snap.copied), dict(snap.lent)
+        self.positions = dict(snap.positions)
 
     @contextmanager
     def function_body(self) -> Generator[tuple[list[Stmt], Written], None, None]:

@@ -8,6 +8,13 @@ void *wg_routine[4 * WG_ROUTINE_COUNT];
 /* Up to this many multiplications, loops beat a call of BLAS. */
 #define WG_SMALL_PRODUCT 512
 
+/* Products of few long rows of real numbers are bound by reading the other factor, which loops do at least as well as
+   BLAS. The contracted axis is cut into blocks of WG_THIN_DEPTH, the rows so that their sums fill WG_THIN_BYTES. */
+#define WG_IS_THIN(rows, columns) (TYPE < 2 && (rows) <= 8 && (columns) >= 64)
+#define WG_THIN_DEPTH 256
+#define WG_THIN_BYTES 16384
+#define WG_LANES _Pragma("omp simd")
+
 static wg_matrix wg_transposed(wg_matrix a) {
     const wg_matrix t = {a.data, {a.n[1], a.n[0]}, {a.s[1], a.s[0]}};
     return t;

@@ -31,12 +31,53 @@ static void WG_NAME(small_product)(wg_matrix c, wg_matrix a, wg_matrix b) {
         }
 }
 
+/* c = a b of few rows, c and b of unit rows: b, which is most of the data, is read once, in its own order, for all rows
+   together. Sums are gathered by blocks of the contracted axis, so that they are as exact as those of BLAS. */
+static void WG_NAME(thin_product)(wg_matrix c, int64_t ldc, wg_matrix a, wg_matrix b, int64_t ldb) {
+    T sums[WG_THIN_BYTES / sizeof(T)];
+    const int64_t m = c.n[0], n = c.n[1], k = a.n[1], most = (int64_t)(WG_THIN_BYTES / sizeof(T)) / m;
+    T *const to = c.data;
+    const T *const from = b.data;
+    for (int64_t left = 0; left < n; left += most) {
+        const int64_t width = n - left < most ? n - left : most;
+        for (int64_t i = 0; i < m; i++)
+            WG_LANES
+            for (int64_t j = 0; j < width; j++) to[i * ldc + left + j] = 0;
+        for (int64_t top = 0; top < k; top += WG_THIN_DEPTH) {
+            const int64_t end = k - top < WG_THIN_DEPTH ? k : top + WG_THIN_DEPTH;
+            int64_t q = top;
+            WG_LANES
+            for (int64_t j = 0; j < m * width; j++) sums[j] = 0;
+            for (; q + 4 <= end; q += 4) {
+                const T *const b0 = from + q * ldb + left, *const b1 = b0 + ldb, *const b2 = b1 + ldb, *const b3 = b2 + ldb;
+                for (int64_t i = 0; i < m; i++) {
+                    const T a0 = AT(a, i, q), a1 = AT(a, i, q + 1), a2 = AT(a, i, q + 2), a3 = AT(a, i, q + 3);
+                    T *const sum = sums + i * width;
+                    WG_LANES
+                    for (int64_t j = 0; j < width; j++) sum[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j];
+                }
+            }
+            for (; q < end; q++)
+                for (int64_t i = 0; i < m; i++)
+                    WG_LANES
+                    for (int64_t j = 0; j < width; j++) sums[i * width + j] += AT(a, i, q) * from[q * ldb + left + j];
+            for (int64_t i = 0; i < m; i++)
+                WG_LANES
+                for (int64_t j = 0; j < width; j++) to[i * ldc + left + j] += sums[i * width + j];
+        }
+    }
+}
+
 /* c = a b with c of unit rows. BLAS works by columns, so it is told c^T = b^T a^T. */
 static int WG_NAME(product)(wg *wg, wg_matrix c, int32_t ldc, wg_matrix a, wg_matrix b) {
     const int32_t m = (int32_t)c.n[0], n = (int32_t)c.n[1], k = (int32_t)a.n[1];
     const T one = 1, zero = 0;
     wg_matrix operand[2] = {a, b};
     int32_t ld[2];
+    if (WG_IS_THIN(m, n) && wg_has_unit_rows(b, &ld[1])) {
+        WG_NAME(thin_product)(c, ldc, a, b, ld[1]);
+        return 0;
+    }
     char transposed[2];
     void *copy[2] = {NULL, NULL};
     for (int q = 0; q < 2; q++) {

@@ -101,7 +101,7 @@ def matrix_product(interp: Interp, a: RArray, b: RArray, dtype: DType, target: R
     stage = interp.stage
     float_errors.unchecked(stage, "a product of arrays")
     m, k, n = a.shape[0], a.shape[1], b.shape[1]
-    if dtype.is_inexact:
+    if dtype.is_inexact and not _is_small(m, k, n):
         target = stage.alloc(dtype, (m, n), hint_of(interp, "product")) if target is None else target
         names = [arrays.as_storage(stage, cast(stage, x, dtype), h) for x, h in ((a, "a"), (b, "b"))]
         stage.emit(LibCall("matmul", (arrays.as_storage(stage, target),), tuple(names), (), stage.span))
@@ -113,6 +113,11 @@ def matrix_product(interp: Interp, a: RArray, b: RArray, dtype: DType, target: R
     a, b = (arrays.stored(stage, x) for x in (a, b))
     contract(interp, target, a, b, (m, k, n), 1, 1)
     return target
+
+
+def _is_small(*extents: Expr) -> bool:
+    """Whether loops, which are optimised together with what is around them, beat a call of the library."""
+    return all(n is not None and n <= 8 for n in map(constant, extents))
 
 
 def _matrix_vector(interp: Interp, a: RArray, x: RArray, dtype: DType) -> RArray:
@@ -146,9 +151,7 @@ def _stacked(interp: Interp, a: RArray, b: RArray, dtype: DType) -> RArray:
     wide_a = arrays.broadcast(stage, a, (*batch, *a.shape[-2:]))
     wide_b = arrays.broadcast(stage, b, (*batch, *b.shape[-2:]))
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    sizes = [constant(e) for e in (m, k, n)]
-    small = all(s is not None and s <= 8 for s in sizes)
-    library = dtype.is_inexact and not small
+    library = dtype.is_inexact and not _is_small(m, k, n)
     target = stage.alloc(dtype, (*batch, m, n), hint_of(interp, "product"), zero=not library)
 
     def one(at: tuple[Expr, ...]) -> None:
