@@ -10,6 +10,44 @@ from wengert.ir.text import parse
 from wengert.optimise.fuse import fuse
 
 FUSED = {
+    "sums into one cell": (
+        """alloc s: f64[] zero
+        for i in 0:n any { s[] += u[i] }
+        for j in 0:n any { s[] += u[j] * u[j] }
+        v[0] = s[]""",
+        """alloc s: f64[] zero
+        for i in 0:n any {
+          s[] += u[i]
+          s[] += u[i] * u[i]
+        }
+        v[0] = s[]""",
+    ),
+    "sums into one row": (
+        """for i in 0:n any { for j in 0:m any { v[j] += a[i, j] } }
+        for l in 0:n any { for o in 0:m any { v[o] += a[l, o] * x } }""",
+        """for i in 0:n any {
+          for j in 0:m any {
+            v[j] += a[i, j]
+            v[j] += a[i, j] * x
+          }
+        }""",
+    ),
+    "three nests, each pair of which shares something": (
+        """alloc s: f64[n, m]
+        alloc t: f64[n, m]
+        for i in 0:n any { for j in 0:m any { s[i, j] = a[i, j] * x } }
+        for i2 in 0:n any { for j2 in 0:m any { t[i2, j2] = s[i2, j2] + x } }
+        for i3 in 0:n any { for j3 in 0:m any { a[i3, j3] = t[i3, j3] * s[i3, j3] } }""",
+        """alloc s: f64[n, m]
+        alloc t: f64[n, m]
+        for i in 0:n any {
+          for j in 0:m any {
+            s[i, j] = a[i, j] * x
+            t[i, j] = s[i, j] + x
+            a[i, j] = t[i, j] * s[i, j]
+          }
+        }""",
+    ),
     "one writes what the other reads": (
         """for i in 0:n any { u[i] = v[i] * 2.0 }
         for j in 0:n any { v[j] = u[j] + 1.0 }""",
@@ -168,10 +206,10 @@ APART = {
         alloc s: f64[] zero
         for i in 0:n any { s[] += u[i] }
         for j in 0:n any { v[j] = u[j] / s[] }""",
-    "sums into one cell": """
+    "sums into one cell that is read": """
         alloc s: f64[] zero
         for i in 0:n any { s[] += u[i] }
-        for j in 0:n any { s[] += u[j] * u[j] }
+        for j in 0:n any { v[j] = s[] }
         v[0] = s[]""",
     "a view of what the first writes": """
         view w: f64[n] = u[n - 1] along (0: -1)
@@ -195,9 +233,9 @@ APART = {
         alloc t: f64[n, n]
         for i in 0:n any { for j in 0:n any { t[i, j] = u[i] + v[j] } }
         for l in 0:n any { for o in 0:n any { u[l] += t[o, l] } }""",
-    "sums of one element that would be reordered": """
-        for i in 0:n any { for j in 0:m any { v[j] += a[i, j] } }
-        for l in 0:n any { for o in 0:m any { v[o] += a[l, o] * x } }""",
+    "sums that meet in lanes only when fused": """
+        for i in 1:n any { u[i] += v[i] }
+        for j in 1:n any { u[j - 1] += v[j] }""",
     "a scatter before, a sum after": """
         for i in 0:n any { u[k[i]] += v[i] }
         for j in 0:n any { v[j] = u[j] }""",

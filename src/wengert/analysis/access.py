@@ -24,11 +24,12 @@ from wengert.ir.walk import (
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An element that a statement loads or writes."""
+    """An element that a statement loads or writes; `adds`: it only adds to it."""
 
     storage: str
     index: tuple[Expr, ...]
     writes: bool
+    adds: bool = False
 
 
 def accesses(block: Block) -> Iterator[Access]:
@@ -38,7 +39,7 @@ def accesses(block: Block) -> Iterator[Access]:
             for load in loads(e):
                 yield Access(load.storage, load.index, False)
         if isinstance(stmt, (Store, Accumulate)):
-            yield Access(stmt.storage, stmt.index, True)
+            yield Access(stmt.storage, stmt.index, True, isinstance(stmt, Accumulate) and stmt.op == "add")
 
 
 def is_plain(loop: Loop) -> bool:

@@ -1,9 +1,10 @@
 """Fusion: loops over the same range that share data become one, so that what one writes the other reads from registers.
 
 Contract: two `any` loops with the same bounds are fused if whatever one of them writes and the other touches is, in
-both, an element that moves with the loop variable in the same way, so that iterations stay independent; statements
-between them move out of the way only if nothing depends on their order. Results are the same to the last bit: no
-sum is reordered. Loops that can run in vector lanes are not fused with ones that cannot.
+both, an element that moves with the loop variable in the same way, so that iterations stay independent; or is
+only added to by both; statements between them move out of the way only if nothing depends on their order. Results are
+the same to the last bit, but for the order in which contributions to one element are added. Loops that can run in
+vector lanes are not fused with ones that cannot, or if the fused one cannot.
 
 Source: K. Kennedy, K. McKinley, "Maximizing loop parallelism and improving data locality via loop fusion and
 distribution", LCPC 1993.
@@ -134,7 +135,7 @@ class _Fuser:
         if a.stop is None or b.stop is None or not same(a.stop, b.stop):
             return False
         inside = [*statements(a.body), *statements(b.body)]
-        if len(inside) > SIZE or not all(_is_simple(s) for s in inside):
+        if len(inside) > SIZE or not all(is_simple(s) for s in inside):
             return False
         b = self._renamed(a, b)
         local = definitions(a.body) | definitions(b.body) | {a.var}
@@ -144,14 +145,17 @@ class _Fuser:
             return False
         for c in shared:
             both = [x for x in (*first, *second) if self.aliases.of(x.storage) == c]
-            if any(x.writes for x in both) and (c in self.folded or not _moves_alike(both, a.var, local)):
+            if not any(x.writes for x in both) or all(x.adds for x in both):
+                continue
+            if c in self.folded or not _moves_alike(both, a.var, local):
                 return False
         deep = [any(isinstance(s, Loop) for s in statements(x.body)) for x in (a, b)]
         if deep[0] != deep[1]:
             return False
         if deep[0]:
             return self._inner_fuse(a.body, b.body)
-        return in_lanes(a, self.aliases) == in_lanes(b, self.aliases)
+        lanes = [in_lanes(x, self.aliases) for x in (a, b, replace(a, body=(*a.body, *b.body)))]
+        return len(set(lanes)) == 1
 
     def _changes_bounds(self, first: list[Access], b: Loop) -> bool:
         """Whether the first loop may write what the second one's bounds read."""
@@ -181,7 +185,8 @@ class _Fuser:
         return made
 
     def _fused(self, a: Loop, b: Loop) -> Loop:
-        return replace(a, body=(*a.body, *self._renamed(a, b).body))
+        """Both in one, inner loops too, so that a third one finds a single nest."""
+        return replace(a, body=self.block((*a.body, *self._renamed(a, b).body)))
 
 
 def _cannot_fail(stmt: Stmt) -> bool:
@@ -201,7 +206,7 @@ def _is_silent(s: Stmt) -> bool:
             return _cannot_fail(s)
 
 
-def _is_simple(s: Stmt) -> bool:
+def is_simple(s: Stmt) -> bool:
     """Whether a statement neither fails nor touches anything but elements of buffers."""
     match s:
         case Let() | Store() | Alloc() | If():

@@ -86,8 +86,8 @@ class _Splitter:
         parts: list[list[Accumulate | Store]] = [list(g) for g in groups]
         parts[-1] += stores
         needs = [_needed(part, lets) for part in parts]
-        work = [sum(_work(lets[n]) for n in names) for names in needs]
-        if len(parts) > PARTS or sum(work) - max(work) > WORK:
+        again = [sum(work(lets[n]) for n in names) for names in needs]
+        if len(parts) > PARTS or sum(again) - max(again) > WORK:
             return None
         return [self._part(loop, part, names, k == 0) for k, (part, names) in enumerate(zip(parts, needs, strict=True))]
 
@@ -148,8 +148,8 @@ def _needed(sums: list[Accumulate | Store], lets: dict[str, Let]) -> set[str]:
     return found
 
 
-def _work(let: Let) -> int:
-    """Operations, with what is dear counted so that it is never computed twice."""
+def work(let: Let) -> int:
+    """The operations of a let, with what is dear counted so that it is never computed twice."""
     total = 0
     for x in subexpressions(let.value):
         if isinstance(x, Op):

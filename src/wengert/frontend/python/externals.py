@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.analysis.affine import iadd
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
@@ -212,7 +213,8 @@ class Externals:
                 self.stage.facts.assume(var, 1)
             else:
                 self.stage.facts.assume(var, None, -1)
-            var = self._representative(var, unique)
+            chosen, more = self._representative(var, unique)
+            var = iadd(chosen, Const(more, I64))
         leaf.runtime = RScalar(var, python)
         return leaf.runtime
 
@@ -242,9 +244,10 @@ class Externals:
             var = Var(symbol, I64)
             self.stage.concrete[symbol] = n
             self.stage.facts.assume(var, SMALL + 1)
-            chosen = self._representative(var, symbol)
-            self.stage.facts.assume(chosen, SMALL + 1)
-            shape.append(chosen)
+            chosen, more = self._representative(var, symbol)
+            if more < 0 or chosen is var:
+                self.stage.facts.assume(chosen, SMALL + 1 - more)
+            shape.append(iadd(chosen, Const(more, I64)))
         root = Root(unique, dtype, tuple(shape), fresh=False)
         key = (value.dtype.str, *[n if isinstance(e, Const) else -1 for n, e in zip(value.shape, shape, strict=True)])
         buffer = Buffer(unique, dtype, tuple(shape))
@@ -256,16 +259,17 @@ class Externals:
         self.arrays[id(value)] = leaf
         return leaf.runtime
 
-    def _representative(self, var: Var, name: str) -> Expr:
-        """The size that stands for all sizes unified with this one."""
-        for a, b in sorted(self.stage.decisions.unified):
-            other = a if b == name else b if a == name else None
-            if other is not None and other in self.stage.representatives:
-                rep = self.stage.representatives[other]
-                self.stage.representatives[name] = rep
-                return rep
-        self.stage.representatives[name] = var
-        return var
+    def _representative(self, var: Var, name: str) -> tuple[Var, int]:
+        """The size that stands for all sizes unified with this one, and what this one is more."""
+        known = self.stage.representatives
+        for a, b, more in sorted(self.stage.decisions.unified):
+            for mine, other, gap in ((a, b, more), (b, a, -more)):
+                if mine == name and other in known:
+                    representative, rest = known[other]
+                    known[name] = representative, rest + gap
+                    return known[name]
+        known[name] = var, 0
+        return known[name]
 
     def params(self) -> tuple[Param, ...]:
         """The IR parameters, leaf by leaf: a scalar, or the extents then the buffer."""

@@ -47,7 +47,10 @@ class Iteration(Interp):
     def exec_for(self, node: ast.For) -> bool:
         source = self.resolve(self.eval(node.iter))
         iterable = source if is_list(source) else self.iterable(source)
-        if isinstance(iterable, RRange) and (node in self.stage.unrolled or self._tiny(iterable)):
+        if isinstance(iterable, RRange) and self._tiny(iterable):
+            count = constant(self.range_length(iterable)) or 0
+            iterable = [RScalar(iterable.start, True, iterable.wild)] * count
+        elif isinstance(iterable, RRange) and node in self.stage.unrolled:
             step = self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
             start = self.stage.static_int(iterable.start, "a bound of an unrolled range")
             stop = self.stage.static_int(iterable.stop, "a bound of an unrolled range")

@@ -21,7 +21,7 @@ from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
 from .interpreter import Interpreter
 from .python_values import class_of, instance_like, is_dict, is_list, is_ndarray, is_tuple, tuple_like
-from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage
+from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage, Unified
 from .subclasses import ARRAY, SubArray, check_sure
 from .values import Choice, Closure, MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
 
@@ -61,7 +61,7 @@ class Staged:
     module: Module
     leaves: list[Leaf]
     guards: list[Guard]
-    equal: list[tuple[str, str]]
+    equal: list[Unified]
     output: Any
     names: dict[str, str] = field(default_factory=dict[str, str])  # the user's names of lets and storages
     # IR name -> (leaf, axis or -1)
@@ -189,7 +189,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
             sizes[leaf.scalar.name] = (k, -1)
         for axis, symbol in leaf.extents:
             sizes[symbol] = (k, axis)
-    equal = [(a, b) for a, b in sorted(stage.decisions.unified) if a in sizes and b in sizes]
+    equal = [(a, b, more) for a, b, more in sorted(stage.decisions.unified) if a in sizes and b in sizes]
     if interp.changed_outside:
         owner, attribute = interp.changed_outside[0]
         raise Unsupported(

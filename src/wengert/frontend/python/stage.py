@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, isub, same
+from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, isub, polynomial, same
 from wengert.errors import Problem, Unsupported
 from wengert.ir.nodes import (
     Alloc,
@@ -57,7 +57,7 @@ class Decisions:
     """What earlier attempts at staging the same call have found out."""
 
     static_leaves: set[int] = field(default_factory=set[int])
-    unified: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    unified: set[Unified] = field(default_factory=set["Unified"])
     unrolled: set[Any] = field(default_factory=set[Any])
     growable: dict[Any, Any] = field(default_factory=dict[Any, Any])
     static_extents: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
@@ -76,6 +76,9 @@ class Trial:
     result: Any = None
     made: set[int] = field(default_factory=set[int])  # ids of the containers made in it
 
+
+Unified = tuple[str, str, int]
+"""Two sizes, and what the first is more than the second."""
 
 Positions = tuple[list[Stmt], int, list[RArray]]
 """Where a mask holds: the block that the index arrays were made in, the mask's number of stores then, the arrays."""
@@ -112,7 +115,7 @@ class Stage:
         self.names: dict[str, int] = {}
         self.span: Span | None = None
         self.concrete: dict[str, int] = {}
-        self.wishes: set[tuple[str, str]] = set()
+        self.wishes: set[Unified] = set()
         self.problems: list[Problem] = []
         self.functions: dict[str, Function] = {}
         self.pending: dict[int, RArray] = {}
@@ -128,7 +131,7 @@ class Stage:
         self.unrolled = decisions.unrolled
         self.grow_nodes: dict[str, Any] = {}
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
-        self.representatives: dict[str, Expr] = {}
+        self.representatives: dict[str, tuple[Var, int]] = {}
         self.created: dict[int, int] = {}
         self.made: list[set[int]] = []
         self.changed_outside: Written = {}  # what locations that the program did not make held before it changed them
@@ -423,7 +426,9 @@ class Stage:
         """Whether two integers are equal: proved, or equal in this call and from now on guarded."""
         if same(a, b):
             return True
-        self._wish(isub(a, b), lambda v: v == 0)
+        difference = isub(a, b)
+        self._wish(difference, lambda v: v == 0)
+        self._wish_apart(difference)
         return False
 
     def same_shape(self, a: Sequence[Expr], b: Sequence[Expr]) -> bool:
@@ -445,7 +450,20 @@ class Stage:
         for i, a in enumerate(named):
             for b in named[i + 1 :]:
                 if a != b and self.concrete[a] == self.concrete[b] > 8:
-                    self.wishes.add((min(a, b), max(a, b)))
+                    self.wishes.add((min(a, b), max(a, b), 0))
+
+    def _wish_apart(self, difference: Expr) -> None:
+        """If this is 0 because one size is another one and a constant in this call, note it for the next attempt."""
+        terms = dict(polynomial(difference))
+        offset = terms.pop((), 0)
+        plus = [m[0] for m, k in terms.items() if len(m) == 1 and k == 1]
+        minus = [m[0] for m, k in terms.items() if len(m) == 1 and k == -1]
+        match plus, minus, len(terms):
+            case [Var(a)], [Var(b)], 2 if offset and a in self.concrete and b in self.concrete:
+                if self.concrete[a] - self.concrete[b] + offset == 0:
+                    self.wishes.add((a, b, -offset) if a < b else (b, a, offset))
+            case _:
+                pass
 
     def _reachable(self, expr: Expr) -> list[Expr]:
         """The atoms of an expression and, in turn, of their bounds."""
