@@ -58,6 +58,37 @@ def test_matrices_of_ten_shapes(cache: Any) -> None:
     assert counts == [counts[0]] * 10
 
 
+def staggered(flux, cell, k, m):
+    for _ in range(k):
+        cell += 0.1 * (flux[1:] - flux[:-1])
+        for last in range(m - 1, m):
+            cell[last] = 2 * cell[last] + flux[last + 1]
+    return np.sum(cell * cell)
+
+
+def test_sizes_a_constant_apart(cache: Any) -> None:
+    """A staggered grid has one point more, and a number counts its cells: known from the first call, checked at all."""
+    gradient = wg.grad(staggered, wrt=(0, 1))
+    counts = []
+    rng = np.random.default_rng(0)
+    for n in range(10, 20):
+        flux, cell = rng.random(n + 1), rng.random(n)
+        found = gradient(flux, cell.copy(), 3, n)
+        d_flux, d_cell = rng.random(n + 1), rng.random(n)
+        ahead, behind = (staggered(flux + t * d_flux, cell + t * d_cell, 3, n) for t in (1e-6, -1e-6))
+        assert found[0] @ d_flux + found[1] @ d_cell == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+        counts.append(cache.programs)
+    assert counts == [counts[0]] * 10
+    with pytest.raises(ValueError, match="broadcast"):
+        gradient(np.ones(14), np.ones(14), 1, 14)
+    with pytest.raises(ValueError, match="broadcast"):
+        gradient(np.ones(16), np.ones(14), 1, 14)
+    # one cell more than the number says: another program
+    found = gradient(np.arange(13.0), np.ones(12), 1, 11)
+    ahead, behind = (staggered(np.arange(13.0) + t, np.ones(12), 1, 11) for t in (1e-6, -1e-6))
+    assert np.sum(found[0]) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+
+
 def test_numbers_do_not_recompile(cache: Any) -> None:
     def f(x, a, n):
         for _ in range(n):
