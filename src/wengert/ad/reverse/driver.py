@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wengert.ad.extrema import name_choices
 from wengert.ad.loops import each
 from wengert.ad.names import reachable
 from wengert.ad.reverse.augment import Augment
@@ -61,7 +62,7 @@ def vjp(
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    flat = smooth_roots(flatten(capture(primal)))
+    flat = smooth_roots(name_choices(flatten(capture(primal))))
     state = _Reverse(flat, Flow(flat), dict(primal.functions), planner)
     root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
     state.plan_all()
