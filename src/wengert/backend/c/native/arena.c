@@ -1,10 +1,12 @@
 /* The run-time context: storage, errors, and the look at Python's signals. One context serves one call at a time. */
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
 #define WG_HEADER 64
 #define WG_LARGE (1 << 20)
+#define WG_HUGE ((size_t)4 << 20)
 #define WG_CACHE_LEAST ((int64_t)1 << 20)
 #define WG_CACHE_MOST ((int64_t)64 << 20)
 
@@ -91,6 +93,18 @@ static void wg_drop_spares(wg *wg, int64_t keep) {
     }
 }
 
+/* Memory from the system, in huge pages where it is large: otherwise page faults can cost more than the work on it. */
+static void *wg_obtain(size_t bytes, bool cleared) {
+    void *raw = cleared ? calloc(1, bytes) : malloc(bytes);
+#ifdef MADV_HUGEPAGE
+    if (raw && bytes >= WG_HUGE) {
+        const uintptr_t from = ((uintptr_t)raw + 4095) & ~(uintptr_t)4095;
+        madvise((void *)from, ((uintptr_t)raw + bytes - from) & ~(size_t)4095, MADV_HUGEPAGE);
+    }
+#endif
+    return raw;
+}
+
 void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
     if (bytes > INT64_MAX - (1 << 20)) {
         wg_out_of_memory(wg, bytes, "the array is too large");
@@ -115,10 +129,10 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
         if (wg->cached > (most < WG_CACHE_LEAST ? WG_CACHE_LEAST : most) / 2) wg_drop_spares(wg, 0);
         const size_t total = (size_t)capacity + WG_HEADER + 64;
         const bool cleared = zero && capacity >= WG_LARGE;
-        void *raw = cleared ? calloc(1, total) : malloc(total);
+        void *raw = wg_obtain(total, cleared);
         if (!raw) {
             wg_drop_spares(wg, 0);
-            raw = cleared ? calloc(1, total) : malloc(total);
+            raw = wg_obtain(total, cleared);
         }
         if (!raw) {
             wg_out_of_memory(wg, bytes, "cannot allocate {} bytes");
