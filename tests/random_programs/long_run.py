@@ -2,6 +2,9 @@
 
 Program k of a run has the seed SEED + k. A failure prints its seed, the finding and the command that shows it again:
 `--show SEED` prints a program, `--count 1 --seed SEED` checks it. Exit code 1 if anything failed.
+
+`--vary-passes` compiles a third of the programs with every optimisation pass, a third with none, and a third with some
+drawn at random; `--first-order` leaves out second derivatives, which take two thirds of the time.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import random
 import sys
 import tempfile
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from random_programs.checks import Untamed, arguments, check, text_of, write  # noqa: E402
+from wengert.pipeline import LAST  # noqa: E402
 
 OPTIMISED = 4
 """Every how many programs the C compiler optimises: it takes most of the time, and is not what is tested."""
@@ -30,14 +36,33 @@ def use_cache(folder: str) -> None:
     os.environ["WENGERT_CACHE_DIR"] = folder
 
 
-def one(job: tuple[int, int]) -> tuple[int, str, str]:
+@dataclass(frozen=True)
+class Job:
+    """A program to check, and how."""
+
+    seed: int
+    statements: int
+    second_order: bool
+    vary_passes: bool
+
+    @property
+    def without(self) -> list[str]:
+        """The passes that are left out."""
+        names = [p.__name__ for p in LAST]
+        draw = random.Random(self.seed)
+        some = [n for n in names if draw.random() < 0.5]
+        return ([], names, some)[self.seed % 3] if self.vary_passes else []
+
+
+def one(job: Job) -> tuple[int, str, str]:
     """Check the program of a seed: (seed, verdict, details)."""
-    seed, statements = job
+    seed, statements = job.seed, job.statements
     np.seterr(all="ignore")
+    os.environ["WENGERT_WITHOUT"] = ",".join(job.without)
     with tempfile.TemporaryDirectory(prefix="wengert-random-") as scratch:
         os.environ["WENGERT_CFLAGS"] = "" if seed % OPTIMISED == 0 else "-O0"
         try:
-            check(write(text_of(seed, statements), Path(scratch)), arguments(seed))
+            check(write(text_of(seed, statements), Path(scratch)), arguments(seed), job.second_order)
         except Untamed as reason:
             return seed, "untamed", str(reason)
         except AssertionError as error:
@@ -54,13 +79,20 @@ def main() -> int:
     parser.add_argument("--statements", type=int, default=9, help="statements per program")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, metavar="SEED", help="print the program of a seed and stop")
+    parser.add_argument("--first-order", action="store_true", help="leave out second derivatives")
+    parser.add_argument(
+        "--vary-passes", action="store_true", help="with all, without and with some optimisation passes"
+    )
     options = parser.parse_args()
     if options.show is not None:
         print(text_of(options.show, options.statements))
         return 0
     start = time.perf_counter()
     counts: dict[str, int] = {}
-    jobs = [(options.seed + k, options.statements) for k in range(options.count)]
+    jobs = [
+        Job(options.seed + k, options.statements, not options.first_order, options.vary_passes)
+        for k in range(options.count)
+    ]
     with (
         tempfile.TemporaryDirectory(prefix="wengert-random-cache-") as cache,
         multiprocessing.get_context("spawn").Pool(options.jobs, use_cache, (cache,), maxtasksperchild=50) as pool,
