@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.analysis.affine import iadd
+from wengert.analysis.affine import constant, iadd
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
@@ -245,7 +245,8 @@ class Externals:
             self.stage.concrete[symbol] = n
             self.stage.facts.assume(var, SMALL + 1)
             chosen, more = self._representative(var, symbol)
-            if more < 0 or chosen is var:
+            low, _ = self.stage.facts.bounds.get(chosen, (None, None))
+            if low is None or (constant(low) or 0) <= SMALL - more:
                 self.stage.facts.assume(chosen, SMALL + 1 - more)
             shape.append(iadd(chosen, Const(more, I64)))
         root = Root(unique, dtype, tuple(shape), fresh=False)
