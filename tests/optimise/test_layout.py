@@ -44,10 +44,12 @@ LEFT = {
         for i2 in 0:n any { for j2 in 0:m any { a[i2, j2] = t[i2, j2] + x } }""",
     "an array of the caller": """
         for j in 0:m { for i in 0:n any { a[i, j] = a[i, j] * x } }""",
-    "rows as often as columns": """
+    "columns a little more often than rows": """
         alloc t: f64[n, m]
         for i in 0:n { for j in 0:m any { t[i, j] = a[i, j] } }
-        for j2 in 0:m { for i2 in 0:n any { u[i2] += t[i2, j2] } }""",
+        for j2 in 0:m { for i2 in 0:n any { u[i2] += t[i2, j2] } }
+        for i3 in 0:n { for j3 in 0:m any { a[i3, j3] = t[i3, j3] } }
+        for j4 in 0:m { for i4 in 0:n any { v[i4] += t[i4, j4] * t[i4, j4] } }""",
     "a view of it": """
         alloc t: f64[n, m]
         for j in 0:m { for i in 0:n any { t[i, j] = a[i, j] } }
