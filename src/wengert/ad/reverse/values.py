@@ -2,8 +2,8 @@
 
 A scalar (a let) is a node. It can be stored, once per iteration of the loops around it, or had again:
 
-- an operation, from its operands. *Decisions*, discrete values made from computed floats, are not: other code might
-  round differently and take another branch;
+- an operation, from its operands. *Decisions*, discrete values made from floats, are not unless these floats have the
+  same bits in any code (see `exact`): other code might round differently and take another branch;
 - a load of an element that is final in memory that lives on;
 - a load of an element that is final in an array that does not, if that array is available (a node of its own: stored by
   *hoisting* it, which makes it a part of a buffer at the top level, or by copying it; or rebuilt, see `slices`);
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
+from wengert.ad.reverse.exact import Exactness
 from wengert.ad.reverse.kept import Index, Kept
 from wengert.ad.reverse.plan import Box, box_of
 from wengert.ad.reverse.problem import Node, Problem
@@ -67,6 +68,7 @@ class Values:
         self.places: dict[Place, Snapshot] = {}
         self.ends: dict[str, Snapshot] = {}
         """Arrays that are copied at the end of their life if they are stored."""
+        self.exact = Exactness(self)
         self._ways: dict[str, Way | None] = {}
         self._copies: set[str] = set()
         self._trips: dict[Region, float] = {}
@@ -180,19 +182,8 @@ class Values:
         return {n for e in exprs for n in names_in(e) if n in self.p.definitions}
 
     def _is_decision(self, value: Expr) -> bool:
-        """Whether a discrete value is made from computed floats."""
-        return not value.dtype.is_inexact and any(x.dtype.is_inexact and not self._is_exact(x) for x in operands(value))
-
-    def _is_exact(self, e: Expr) -> bool:
-        """Whether a float is read from memory that was not rebuilt, constant or visible: the same in any code."""
-        if not isinstance(e, Var):
-            return isinstance(e, Const)
-        way = self.way(e.name) if e.name in self.p.definitions else None
-        if e.name in self.visible:
-            return True
-        if way is None or not isinstance(self.p.definitions[e.name].value, Load):
-            return False
-        return way.source is None or way.source in self.p.snapshots
+        """Whether a discrete value is made from floats that other code might compute differently."""
+        return not value.dtype.is_inexact and not all(map(self.exact.atom, operands(value)))
 
     def way(self, name: str) -> Way | None:
         """The load that gives a value again, if that is how it is had."""
