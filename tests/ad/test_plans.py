@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from math import inf
+from typing import Any
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from ad import generator
 from ad.checks import active_params, outputs, random_like, run_with, unique, values, vjp_of
 from ad.programs import PROGRAMS
+from ad.test_random import arguments
 from wengert.ad.reverse.planners import minimum_cut, store_all
 from wengert.ad.reverse.problem import Node, PlanError, Problem, Schedule, replay
+from wengert.ir.nodes import Module
 from wengert.ir.text import parse
+from wengert.ir.types import F64
 
 
 def random_problem(rng: random.Random) -> Problem:
@@ -64,18 +70,33 @@ def test_the_replay_rejects_what_is_impossible() -> None:
         replay(Problem(problem.nodes, frozenset({"c"})), {"c": "again", "a": "stored"})
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_planners_agree(name: str) -> None:
-    text, args = PROGRAMS[name]
-    module = unique(parse(text))
+def store_little(problem: Problem) -> Schedule:
+    """Whatever can be had again is: calls run again, arrays are rebuilt."""
+    nodes = {n: replace(node, store=node.store * 1e6) for n, node in problem.nodes.items()}
+    return minimum_cut(Problem(nodes, problem.demands))
+
+
+def planners_agree(module: Module, args: dict[str, Any]) -> None:
     wrt = active_params(module)
     of = outputs(module, wrt)
     results, after = run_with(module, args)
     rng = np.random.default_rng(3)
     seeds = [random_like(rng, v) for v in values(module, results, after, of)]
-    found = [vjp_of(module, args, wrt, of, planner)[1](seeds)[2] for planner in (minimum_cut, store_all)]
-    for x, y in zip(*found, strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12)
+    found = [vjp_of(module, args, wrt, of, planner)[1](seeds)[2] for planner in (store_all, minimum_cut, store_little)]
+    for other in found[1:]:
+        for x, y in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_planners_agree(name: str) -> None:
+    text, args = PROGRAMS[name]
+    planners_agree(unique(parse(text)), args)
+
+
+@pytest.mark.parametrize("seed", range(400, 440))
+def test_planners_agree_on_random_programs(seed: int) -> None:
+    planners_agree(generator.program(seed), arguments(seed, F64))
 
 
 # -- what is stored ------------------------------------------------------------------------------------------------
@@ -130,6 +151,33 @@ def factor(a):
     return np.sum(np.tril(a) ** 2)
 
 
+def rings(data, radius, n):
+    """The masks are decided by correctly rounded operations: they are made again, only their counts are stored."""
+    s = 0.0
+    largest = radius.max()
+    for i in range(n):
+        low, high = largest * i / n, largest * (i + 1) / n
+        s += np.mean(data[np.logical_and(low <= radius, radius < high)]) ** 2
+    return s
+
+
+def forces(x, softening):
+    d = x[:, None] - x[None, :]
+    r = d * d + softening
+    r[r > 0.01] = r[r > 0.01] ** -1.5
+    return np.sum(d * r, axis=1)
+
+
+def orbits(x, v, steps):
+    """A function called twice a step: it runs again, with one state per call stored."""
+    f = forces(x, 1e-3)
+    for _ in range(steps):
+        v += 0.01 * f
+        x += 0.01 * v
+        f = forces(x, 1e-3)
+    return np.sum(forces(x * v, 1e-3))
+
+
 RNG = np.random.default_rng(0)
 SPD = np.eye(40) * 40 + RNG.random((40, 40))
 TAPED = [
@@ -137,6 +185,8 @@ TAPED = [
     pytest.param(smoother, (RNG.random(100), RNG.random(100), 30), 8 * 100 * 30, id="smoother"),
     pytest.param(small_products, (RNG.random((50, 3, 3)), RNG.random((3, 3)), 50), 0, id="small products"),
     pytest.param(overwritten_twice, (RNG.random(60), 20), 2 * 8 * 60 * 20, id="passing states"),
+    pytest.param(rings, (RNG.random(400), RNG.random(400), 5), 2 * 8 * 5, id="exact decisions"),
+    pytest.param(orbits, (RNG.random(30), RNG.random(30), 20), 6 * 8 * 30 * 20, id="calls"),
     pytest.param(factor, (SPD @ SPD.T,), 0, id="factor"),
 ]
 
@@ -148,3 +198,16 @@ def test_tape_bytes(f: object, args: tuple[object, ...], bound: int) -> None:
     assert found.tape_bytes <= bound
     assert found.tape_bytes <= found.peak_bytes
     assert found.tape_bytes - found.shared_bytes == sum(v.bytes or 0 for v in found.values if v.how == "stored")
+
+
+def far_rings(data, radius, n):
+    s = 0.0
+    for i in range(n):
+        distance = np.exp(radius) * (i + 1)
+        s += np.mean(data[distance > 2.0]) ** 2
+    return s
+
+
+def test_decisions_that_might_be_rounded_otherwise_are_recorded() -> None:
+    found = wg.explain(far_rings, RNG.random(50), RNG.random(50), 3)
+    assert [(v.dtype, v.bytes) for v in found.values if v.how == "stored" and v.dtype == "bool"] == [("bool", 50 * 3)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wengert.ir.nodes import Accumulate, Cast, Const, Expr, LibCall, Load, Op, Select, Store, Var
+from wengert.ir.nodes import Accumulate, Cast, Const, Expr, LibCall, Load, Op, Select, Var
 from wengert.ir.walk import operands
 
 if TYPE_CHECKING:
@@ -74,8 +74,6 @@ class Exactness:
         for region, position in made.statements:
             match region.stmts[position]:
                 case Accumulate(value=value) if value.dtype.is_inexact:
-                    return False
-                case Store(value=value) if not isinstance(value, Const | Var):
                     return False
                 case LibCall():
                     return False
