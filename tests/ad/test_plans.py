@@ -175,7 +175,7 @@ def orbits(x, v, steps):
         v += 0.01 * f
         x += 0.01 * v
         f = forces(x, 1e-3)
-    return np.sum(forces(x * v, 1e-3))
+    return np.sum(forces(x * v, 1e-3) ** 2)
 
 
 RNG = np.random.default_rng(0)
