@@ -161,6 +161,20 @@ def rings(data, radius, n):
     return s
 
 
+def overwritten_later(x, a):
+    """The recurrence's values are final until after its loop: one copy, taken there, serves all its loads."""
+    y = np.empty_like(x)
+    y[:, 0] = x[:, 0]
+    y[:, 1] = x[:, 1]
+    for j in range(2, x.shape[1]):
+        y[:, j] = x[:, j] + a * y[:, j - 1] + a * a * y[:, j - 2]
+    total = np.sum(y * y)
+    y[0, :] = 1.0
+    for i in range(1, x.shape[0]):
+        y[i, :] = np.sin(x[i, :]) + y[i - 1, :]
+    return total + np.sum(y)
+
+
 def forces(x, softening):
     d = x[:, None] - x[None, :]
     r = d * d + softening
@@ -186,6 +200,7 @@ TAPED = [
     pytest.param(small_products, (RNG.random((50, 3, 3)), RNG.random((3, 3)), 50), 0, id="small products"),
     pytest.param(overwritten_twice, (RNG.random(60), 20), 2 * 8 * 60 * 20, id="passing states"),
     pytest.param(rings, (RNG.random(400), RNG.random(400), 5), 2 * 8 * 5, id="exact decisions"),
+    pytest.param(overwritten_later, (RNG.random((20, 30)), 0.4), 8 * 20 * 30, id="later copy"),
     pytest.param(orbits, (RNG.random(30), RNG.random(30), 20), 6 * 8 * 30 * 20, id="calls"),
     pytest.param(factor, (SPD @ SPD.T,), 0, id="factor"),
 ]

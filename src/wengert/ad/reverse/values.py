@@ -7,8 +7,8 @@ A scalar (a let) is a node. It can be stored, once per iteration of the loops ar
 - a load of an element that is final in memory that lives on;
 - a load of an element that is final in an array that does not, if that array is available (a node of its own: stored by
   *hoisting* it, which makes it a part of a buffer at the top level, or by copying it; or rebuilt, see `slices`);
-- a load of an element that was not yet changed at some earlier point outside the loops around it, if a copy of the
-  buffer as it was there is stored (a node of its own: a *snapshot*).
+- a load of an element that was not yet changed at some earlier point outside the loops around it, or is not changed
+  until some later one, if a copy of the buffer as it was there is stored (a node of its own: a *snapshot*).
 
 A call of an active function is a node, too. It is *stored* if the forward sweep leaves what the callee's reverse needs
 on stacks (split reversal), or *again* if the callee runs again in the reverse sweep, followed at once by its reverse
@@ -24,7 +24,7 @@ from typing import TypeAlias
 
 from wengert.ad.reverse.costs import STORED, Counts, cost, itemsize
 from wengert.ad.reverse.exact import Exactness
-from wengert.ad.reverse.kept import Index, Kept
+from wengert.ad.reverse.kept import AFTER, BEFORE, Direction, Index, Kept
 from wengert.ad.reverse.plan import Arguments, Box, box_of
 from wengert.ad.reverse.problem import Cost, Node, Problem
 from wengert.ad.reverse.regions import CallSite, Definition, Prepared, Region, Snapshot
@@ -295,8 +295,9 @@ class Values:
         return self.places[place]
 
     def _place(self, definition: Definition) -> Place | None:
-        """The earliest point from which on the element of a load is not written until the load, outside all loops that
-        allow it; None if there is none outside the load's own block."""
+        """A point outside the load's own block, and outside as many loops as possible, at which a buffer holds the
+        element that it loads: the earliest one from which on the element is not written until the load, or the last one
+        until which it is not written after the load. None if there is none."""
         if not isinstance(definition.value, Load):
             return None
         storage, index = self.kept.resolve_fully(definition.value.storage, definition.value.index)
@@ -304,17 +305,25 @@ class Values:
             return None
         if self.p.aliases.is_rebindable(storage):
             return None
-        region, position = definition.region, definition.position
+        before, after = (self._reach(storage, index, definition, way) for way in (BEFORE, AFTER))
+        is_earlier = self.trips(before[0]) <= self.trips(after[0])
+        region, position = before if is_earlier else after
+        if region is definition.region:
+            return None
+        near = self.kept.after_last_write if is_earlier else self.kept.before_next_write
+        return storage, region, near(storage, region, position)
+
+    def _reach(self, storage: str, index: Index, load: Definition, direction: Direction) -> tuple[Region, int]:
+        """The outermost place whose statement does not write the element before (or after) a load inside it."""
+        region, position = load.region, load.position
         while region is not self.p.home[storage] and region.parent is not None:
             outer, at = region.parent, region.position
-            if self.kept.is_written_in(storage, outer, at) and not self.kept.untouched_since(
-                storage, index, definition.region, definition.position, outer, at
+            if self.kept.is_written_in(storage, outer, at) and not self.kept.untouched_within(
+                storage, index, load.region, load.position, outer, at, direction
             ):
                 break
             region, position = outer, at
-        if region is definition.region:
-            return None
-        return storage, region, self.kept.after_last_write(storage, region, position)
+        return region, position
 
     # -- nominal costs
 
