@@ -310,8 +310,9 @@ class Values:
         region, position = before if is_earlier else after
         if region is definition.region:
             return None
-        near = self.kept.after_last_write if is_earlier else self.kept.before_next_write
-        return storage, region, near(storage, region, position)
+        if not is_earlier:
+            position = self.kept.before_next_write(storage, region, position)
+        return storage, region, self.kept.after_last_write(storage, region, position)
 
     def _reach(self, storage: str, index: Index, load: Definition, direction: Direction) -> tuple[Region, int]:
         """The outermost place whose statement does not write the element before (or after) a load inside it."""
