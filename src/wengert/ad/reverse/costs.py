@@ -81,6 +81,10 @@ class Counts:
             return float(max(known, 1))
         return self._counted.get(e.name, MANY) if isinstance(e, Var) else MANY
 
+    def size(self, buffer: Buffer) -> float:
+        """Bytes."""
+        return itemsize(buffer.dtype) * prod(map(self.extent, buffer.shape))
+
     def trips(self, loop: Loop) -> float:
         if loop.stop is None or loop.cond is not None:
             return MANY

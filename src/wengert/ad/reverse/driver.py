@@ -14,6 +14,7 @@ from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
 from wengert.ad.reverse.costs import Work
 from wengert.ad.reverse.kept import Kept
+from wengert.ad.reverse.outline import outlinings
 from wengert.ad.reverse.plan import Plan
 from wengert.ad.reverse.planners import minimum_cut
 from wengert.ad.reverse.problem import Planner
@@ -40,6 +41,8 @@ from wengert.optimise.flatten import flatten
 Pattern: TypeAlias = tuple[bool, ...]
 Key: TypeAlias = tuple[str, Pattern]
 """A function and the set of its active parameters."""
+MAX_OUTLININGS = 4
+"""How many plans with the body of a loop as a function are made at most."""
 
 
 @deep()
@@ -69,9 +72,7 @@ def vjp(
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    flat = smooth_roots(name_choices(flatten(capture(primal))))
-    state = _Reverse(flat, Flow(flat), dict(primal.functions), planner)
-    root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
+    state, root = _planned(primal, smooth_roots(name_choices(flatten(capture(primal)))), wrt, of, planner)
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
     entry = unused(f"{name}_vjp", state.functions)
@@ -85,6 +86,28 @@ def vjp(
         for planned in (*(state.split[k] for k in split), *(state.joint[k] for k in joint)):
             record.decisions += decisions(planned.p, planned.plan, {})
     return reachable(state.functions, entry)
+
+
+def _planned(
+    primal: Module, flat: Module, wrt: Sequence[str], of: Sequence[str], planner: Planner
+) -> tuple[_Reverse, _Planned]:
+    """The root, planned; the bodies of loops are functions where that makes it cheaper."""
+
+    def planned(flat: Module) -> tuple[_Reverse, _Planned]:
+        state = _Reverse(flat, Flow(flat), {**flat.functions, **primal.functions}, planner)
+        activity = state.flow.activity(flat.entry, wrt, of)
+        return state, _Planned(state, flat.root, wrt, activity, frozenset(), shared_top=True)
+
+    state, root = planned(flat)
+    trials = 0
+    todo = outlinings(root.p, root.plan, state.flow)
+    while trials < MAX_OUTLININGS and (other := next(todo, None)) is not None:
+        trials += 1
+        found = planned(other)
+        if found[1].plan.cost.total < root.plan.cost.total:
+            state, root = found
+            todo = outlinings(root.p, root.plan, state.flow)
+    return state, root
 
 
 @dataclass

@@ -89,6 +89,8 @@ class Plan:
     """The bodies of `any` loops that must run in sequence so that they can push."""
     reruns: dict[str, Arguments]
     """Calls that run again in the reverse sweep, and what they are given then."""
+    stored: dict[str, float]
+    """What storing each node costs that is stored."""
     cost: Cost
 
 

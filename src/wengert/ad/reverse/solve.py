@@ -19,22 +19,23 @@ def make_plan(values: Values, demands: frozenset[str], shared_top: bool, planner
         problem = values.problem(demands)
         schedule = planner(problem)
         cost = replay(problem, schedule)
-        made = _Decided(values, schedule, shared_top, cost)
+        made = _Decided(values, schedule, shared_top)
         more = made.own_demands() - demands
         if more:
             demands |= more
             continue
         unreadable = made.unreadable()
         if not unreadable:
-            return made.plan()
+            stored = {n: problem.nodes[n].store for n, answer in schedule.items() if answer == "stored"}
+            return made.plan(stored, cost)
         values.banned |= unreadable
 
 
 class _Decided:
     """A schedule in terms of the program."""
 
-    def __init__(self, values: Values, schedule: Schedule, shared_top: bool, cost: Cost) -> None:
-        self.values, self.schedule, self.p, self.cost = values, schedule, values.p, cost
+    def __init__(self, values: Values, schedule: Schedule, shared_top: bool) -> None:
+        self.values, self.schedule, self.p = values, schedule, values.p
         self.answers: Answers = {}
         self.kept: dict[str, str] = {}
         self.hoisted: dict[str, Box] = {}
@@ -157,7 +158,7 @@ class _Decided:
         array_needed(array)
         return made
 
-    def plan(self) -> Plan:
+    def plan(self, stored: dict[str, float], cost: Cost) -> Plan:
         rebuilt: dict[Region, Replay] = {}
         for array, made in self.replays.items():
             rebuilt.setdefault(self.p.home[array], Replay()).merge(made)
@@ -182,5 +183,6 @@ class _Decided:
             places,
             self.sequential,
             self.reruns,
-            self.cost,
+            stored,
+            cost,
         )
