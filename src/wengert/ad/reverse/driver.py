@@ -84,7 +84,7 @@ def vjp(
         state.joint[key].joint(state.callees[key])
     if record is not None:
         for planned in (*(state.split[k] for k in split), *(state.joint[k] for k in joint)):
-            record.decisions += decisions(planned.p, planned.plan, {})
+            record.decisions += decisions(planned.p, planned.plan, {}, planned.shared_top)
     return reachable(state.functions, entry)
 
 
