@@ -29,8 +29,8 @@ class Value:
 
     `how`: "kept" (the program's own memory still holds it), "stored" (on a tape) or "recomputed". `bytes` is what its
     tape holds in this call; None if several values share a stack (see `Explanation.shared_bytes`), if nothing is
-    stored, or if it is `transient`: stored in the reverse sweep only, by a part of the program that runs again, until that is
-    reversed.
+    stored, or if it is `transient`: stored in the reverse sweep only, by a part of the program that runs again, until
+    that is reversed.
     """
 
     name: str
