@@ -66,6 +66,12 @@ def test_stacks_are_counted_after_the_forward_sweep() -> None:
     assert found.tape_bytes <= found.peak_bytes
 
 
+def test_large_stacks_hardly_exceed_what_they_hold() -> None:
+    found = wg.explain(unknown_trips, np.full(3000, 0.3), 2e6)
+    assert found.tape_bytes > 4_000_000
+    assert found.peak_bytes <= 1.2 * found.tape_bytes
+
+
 def test_called_functions_share_stacks() -> None:
     found = wg.explain(several_calls, np.linspace(0.1, 0.5, 20))
     assert found.tape_bytes >= found.shared_bytes >= 0

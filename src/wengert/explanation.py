@@ -28,7 +28,9 @@ class Value:
     """One value that the reverse sweep needs, and how it gets it.
 
     `how`: "kept" (the program's own memory still holds it), "stored" (on a tape) or "recomputed". `bytes` is what its
-    tape holds in this call; None if several values share a stack (see `Explanation.shared_bytes`) or nothing is stored.
+    tape holds in this call; None if several values share a stack (see `Explanation.shared_bytes`), if nothing is
+    stored, or if it is `transient`: stored in the reverse sweep only, by a part of the program that runs again, until
+    that is reversed.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Value:
     line: int
     function: str
     source: str
+    transient: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,14 @@ class Explanation:
         width = max(len(v.name) for v in shown)
         place = max(len(_place(v)) for v in shown)
         for v in shown:
-            much = "" if v.how != "stored" else "shared" if v.bytes is None else size_text(v.bytes)
+            much = "" if v.how != "stored" else _size(v)
             yield f"  {v.how:<10}  {v.name:<{width}}  {v.kind:<6}  {much:>9}  {_place(v):<{place}}  {v.source}".rstrip()
         if self.shared_bytes:
             yield f"  on stacks that values of called functions share: {size_text(self.shared_bytes)}"
+
+
+def _size(v: Value) -> str:
+    return size_text(v.bytes) if v.bytes is not None else "transient" if v.transient else "shared"
 
 
 def _place(v: Value) -> str:
@@ -154,7 +161,7 @@ def _value(d: ad.Decision, counts: Any) -> Value:
     span = d.span or Span("", 0)
     size = int(counts[d.place]) * _itemsize(d.dtype) if d.place is not None else None
     kind = "array" if d.array else "number"
-    return Value(d.name, d.how, kind, d.dtype.value, size, span.file, span.line, d.function, span.text)
+    return Value(d.name, d.how, kind, d.dtype.value, size, span.file, span.line, d.function, span.text, d.transient)
 
 
 def _itemsize(dtype: DType) -> int:

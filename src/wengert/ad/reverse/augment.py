@@ -54,7 +54,7 @@ class Augment:
                 then, orelse = region.inner[k]
                 self.e.emit(replace(stmt, then=self.region(then), orelse=self.region(orelse)))
             case Call():
-                self._call(stmt)
+                self._call(stmt, region.calls.get(k))
             case Let() | Pop():
                 self.e.emit(stmt)
                 self.saver.define(stmt.name)
@@ -65,12 +65,11 @@ class Augment:
                 self.e.emit(stmt)
                 self.shadows.statement(stmt)
 
-    def _call(self, stmt: Call) -> None:
-        active = self.p.active_call(stmt)
-        if active is None:
+    def _call(self, stmt: Call, site: str | None) -> None:
+        if site is None or site in self.plan.reruns:
             self.e.emit(stmt)
             return
-        callee = self.callee(stmt.function, active)
+        callee = self.callee(stmt.function, self.p.calls[site].active)
         arguments = [stmt.args[k] for k in callee.shadowed]
         shadows = [self.shadows.of_argument(a, stmt) for a in arguments if isinstance(a, str)]
         self.e.call(callee.augmented, *stmt.args, *shadows, *(self.stacks.get(key) for key in callee.stacks))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from wengert.ad.extrema import name_choices
 from wengert.ad.loops import each
@@ -11,28 +12,37 @@ from wengert.ad.names import reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
+from wengert.ad.reverse.costs import Work
 from wengert.ad.reverse.kept import Kept
+from wengert.ad.reverse.outline import outlinings
 from wengert.ad.reverse.plan import Plan
 from wengert.ad.reverse.planners import minimum_cut
 from wengert.ad.reverse.problem import Planner
 from wengert.ad.reverse.record import Record, Sizes, decisions
-from wengert.ad.reverse.regions import prepare
+from wengert.ad.reverse.regions import CallSite, prepare
 from wengert.ad.reverse.solve import make_plan
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.tape import Layout, Restorer
 from wengert.ad.reverse.trips import Trips
+from wengert.ad.reverse.values import Rerun, Values
 from wengert.ad.roots import smooth_roots
 from wengert.analysis.activity import Activity, Flow
+from wengert.analysis.entry import EntryReads
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.depth import deep
-from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, Module, Param, Scalar, Var
+from wengert.ir.libops import LIBOPS
+from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, LibCall, Module, Param, Scalar, Var
 from wengert.ir.types import I64
-from wengert.ir.walk import free_names, names_in, unused
+from wengert.ir.walk import free_names, names_in, statements, unused
 from wengert.optimise.flatten import flatten
 
-Pattern = tuple[bool, ...]
+Pattern: TypeAlias = tuple[bool, ...]
+Key: TypeAlias = tuple[str, Pattern]
+"""A function and the set of its active parameters."""
+MAX_OUTLININGS = 4
+"""How many plans with the body of a loop as a function are made at most."""
 
 
 @deep()
@@ -62,34 +72,62 @@ def vjp(
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    flat = smooth_roots(name_choices(flatten(capture(primal))))
-    state = _Reverse(flat, Flow(flat), dict(primal.functions), planner)
-    root = _Planned(state, flat.root, wrt, state.flow.activity(name, wrt, of), frozenset(), shared_top=True)
-    state.plan_all()
+    state, root = _planned(primal, smooth_roots(name_choices(flatten(capture(primal)))), wrt, of, planner)
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
     entry = unused(f"{name}_vjp", state.functions)
     state.functions[entry] = root.root(entry, wrt, of, record)
-    for key, planned in state.planned.items():
-        if record is not None:
-            record.decisions += decisions(planned.p, planned.plan, {})
-        planned.pair(state.callees[key])
+    split, joint = state.used_by(root)
+    for key in split:
+        state.split[key].pair(state.callees[key])
+    for key in joint:
+        state.joint[key].joint(state.callees[key])
+    if record is not None:
+        for planned in (*(state.split[k] for k in split), *(state.joint[k] for k in joint)):
+            record.decisions += decisions(planned.p, planned.plan, {}, planned.shared_top)
     return reachable(state.functions, entry)
+
+
+def _planned(
+    primal: Module, flat: Module, wrt: Sequence[str], of: Sequence[str], planner: Planner
+) -> tuple[_Reverse, _Planned]:
+    """The root, planned; the bodies of loops are functions where that makes it cheaper."""
+
+    def planned(flat: Module) -> tuple[_Reverse, _Planned]:
+        state = _Reverse(flat, Flow(flat), {**flat.functions, **primal.functions}, planner)
+        activity = state.flow.activity(flat.entry, wrt, of)
+        return state, _Planned(state, flat.root, wrt, activity, frozenset(), shared_top=True)
+
+    state, root = planned(flat)
+    trials = 0
+    todo = outlinings(root.p, root.plan, state.flow)
+    while trials < MAX_OUTLININGS and (other := next(todo, None)) is not None:
+        trials += 1
+        found = planned(other)
+        if found[1].plan.cost.total < root.plan.cost.total:
+            state, root = found
+            todo = outlinings(root.p, root.plan, state.flow)
+    return state, root
 
 
 @dataclass
 class _Reverse:
-    """The derivative module as it grows: first every function is planned, then emitted."""
+    """The derivative module as it grows: first every function is planned, callees before callers, then emitted."""
 
     flat: Module
     flow: Flow
     functions: dict[str, Function]
     planner: Planner
-    callees: dict[tuple[str, Pattern], Callee] = field(default_factory=dict[tuple[str, Pattern], Callee])
-    planned: dict[tuple[str, Pattern], _Planned] = field(default_factory=dict[tuple[str, Pattern], "_Planned"])
+    callees: dict[Key, Callee] = field(default_factory=dict[Key, Callee])
+    split: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
+    joint: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
+    _joining: set[Key] = field(default_factory=set[Key])
+
+    def __post_init__(self) -> None:
+        self.work, self.entry = Work(self.flat), EntryReads(self.flat, self.flow.aliases)
 
     def callee(self, function: str, active: Pattern) -> Callee:
-        """The pair for a function and a set of active parameters."""
+        """The functions for one function and its active parameters; split reversal is planned the first time."""
         key = function, active
         if key not in self.callees:
             params = self.flat.functions[function].params
@@ -98,6 +136,8 @@ class _Reverse:
             self.functions[augmented] = self.flat.functions[function]  # reserves the name
             reverse = unused(f"{function}_rev", self.functions)
             self.functions[reverse] = self.flat.functions[function]
+            joint = unused(f"{function}_joint", self.functions)
+            self.functions[joint] = self.flat.functions[function]
             extents = {
                 n
                 for p, is_active in zip(params, active, strict=True)
@@ -111,32 +151,65 @@ class _Reverse:
                 for k, p in enumerate(params)
                 if active[k] and not isinstance(p, Scalar) and aliases.is_rebindable(p.name)
             )
-            self.callees[key] = Callee(augmented, reverse, scalars, shadowed, [])
+            self.callees[key] = Callee(augmented, reverse, joint, scalars, shadowed, [])
+            visible = frozenset(params[k].name for k in scalars)
+            self.split[key] = self._planned(key, visible, shared_top=False)
         return self.callees[key]
 
-    def plan_all(self) -> None:
-        """Plan every function that a planned one calls."""
-        while todo := [key for key in self.callees if key not in self.planned]:
-            for key in todo:
-                function, active = key
-                f = self.flat.functions[function]
-                names = [p.name for p, is_active in zip(f.params, active, strict=True) if is_active]
-                outputs = [p.name for p in f.params if not isinstance(p, Scalar) and p.name in names]
-                activity = self.flow.activity(function, names, outputs)
-                visible = frozenset(f.params[k].name for k in self.callees[key].scalars)
-                self.planned[key] = _Planned(self, f, names, activity, visible, shared_top=False)
+    def _planned(self, key: Key, visible: frozenset[str], shared_top: bool) -> _Planned:
+        function, active = key
+        f = self.flat.functions[function]
+        names = [p.name for p, is_active in zip(f.params, active, strict=True) if is_active]
+        outputs = [p.name for p in f.params if not isinstance(p, Scalar) and p.name in names]
+        activity = self.flow.activity(function, names, outputs)
+        return _Planned(self, f, names, activity, visible, shared_top)
 
-    def stack_keys(self) -> dict[tuple[str, Pattern], list[StackKey]]:
-        """The stacks that each function needs, for itself and for what it calls."""
-        needs = {key: set(planned.stack_keys) for key, planned in self.planned.items()}
+    def rerun(self, site: CallSite) -> Rerun | None:
+        """What a call costs; None if it cannot run again: in a recursion, if it has effects beyond its buffers, or refs
+        may be bound to them."""
+        key = site.stmt.function, site.active
+        callee, params = self.callees[key], self.flat.functions[site.stmt.function].params
+        if key not in self.split or key in self._joining or callee.shadowed or not self._is_pure(site.stmt.function):
+            return None
+        if any(isinstance(p, Growable) for p in params):
+            return None
+        if key not in self.joint:
+            self._joining.add(key)
+            self.joint[key] = self._planned(key, frozenset(), shared_top=True)
+            self._joining.remove(key)
+        read = self.entry.of(site.stmt.function)
+        costs = self.split[key].plan.cost, self.joint[key].plan.cost
+        return Rerun(*costs, self.work.of(site.stmt.function), tuple(k in read for k in range(len(params))))
+
+    def _is_pure(self, function: str) -> bool:
+        found = reachable(self.flat.functions, function).functions.values()
+        ops = (LIBOPS[s.op] for f in found for s in statements(f.body) if isinstance(s, LibCall))
+        return all(row.effects == "pure" for row in ops)
+
+    def stack_keys(self) -> dict[Key, list[StackKey]]:
+        """The stacks that the split reversal of each function needs, for itself and for what it calls."""
+        needs = {key: set(planned.stack_keys) for key, planned in self.split.items()}
         changed = True
         while changed:
             changed = False
-            for key, planned in self.planned.items():
-                more = set[StackKey]().union(*(needs[c] for c in planned.calls)) - needs[key]
+            for key, planned in self.split.items():
+                more = set[StackKey]().union(*(needs[c] for c in planned.calls(joint=False))) - needs[key]
                 changed |= bool(more)
                 needs[key] |= more
         return {key: in_order(keys) for key, keys in needs.items()}
+
+    def used_by(self, root: _Planned) -> tuple[list[Key], list[Key]]:
+        """The functions whose split, and those whose joint reversal is called, directly or not."""
+        found: dict[tuple[Key, bool], None] = {}
+        todo = [root]
+        while todo:
+            planned = todo.pop()
+            for joint in (False, True):
+                for key in planned.calls(joint):
+                    if (key, joint) not in found:
+                        found[key, joint] = None
+                        todo.append((self.joint if joint else self.split)[key])
+        return [k for k, joint in found if not joint], [k for k, joint in found if joint]
 
 
 class _Planned:
@@ -153,24 +226,25 @@ class _Planned:
     ) -> None:
         self.state, self.f, self.chosen, self.shared_top = state, f, chosen, shared_top
         self.p = prepare(f, activity, state.flow)
-        self.calls: set[tuple[str, Pattern]] = set()
         self.kept = Kept(self.p, shared_top)
         top = {n for n, d in self.p.definitions.items() if d.region is self.p.root} if shared_top else set[str]()
         self.visible = visible | top
         self.plan, self.stack_keys = self._plan()
 
-    def _callee(self, function: str, active: Pattern) -> Callee:
-        self.calls.add((function, active))
-        return self.state.callee(function, active)
+    def calls(self, joint: bool) -> list[Key]:
+        """The functions called for joint (or split) reversal."""
+        sites = (s for s in self.p.calls.values() if (s.name in self.plan.reruns) == joint)
+        return list(dict.fromkeys((s.stmt.function, s.active) for s in sites))
 
     def _plan(self) -> tuple[Plan, set[StackKey]]:
         """Find the demands by a sweep in which every name stands for itself, and plan how they are met."""
         stacks = Stacks(Emitter(self.p.names))
-        trial = Sweep(self.p, self.kept, Tapes(), stacks, set(), self._callee, self.shared_top)
+        trial = Sweep(self.p, self.kept, Tapes(), stacks, set(), self.state.callee, self.shared_top)
         self._give_params(trial)
         used = free_names(trial.region(self.p.root))
         demands = frozenset(n for n in used if n in self.p.definitions or n in self.p.snapshots)
-        plan = make_plan(self.p, self.kept, demands, self.visible, self.shared_top, self.state.planner)
+        values = Values(self.p, self.kept, self.visible, self.state.rerun)
+        plan = make_plan(values, demands | self.p.calls.keys(), self.shared_top, self.state.planner)
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
 
     def _give_params(self, sweep: Sweep, names: Mapping[str, str] | None = None) -> list[Param]:
@@ -193,13 +267,13 @@ class _Planned:
 
     def _sweep(self, stacks: Stacks, boxes: dict[str, Buffer]) -> Sweep:
         tapes = Restorer(self.p, self.kept, self.plan, stacks, boxes)
-        return Sweep(self.p, self.kept, tapes, stacks, self.plan.sequential, self._callee, self.shared_top)
+        return Sweep(self.p, self.kept, tapes, stacks, self.plan.sequential, self.state.callee, self.shared_top)
 
     def pair(self, callee: Callee) -> None:
         """Emit the augmented and the reverse function of a callee."""
         f, functions = self.f, self.state.functions
         stacks = self._stacks(callee)
-        augment = Augment(self.p, self.plan, stacks, self._callee, self.shared_top)
+        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top)
         extra: list[Param] = []
         for k in callee.shadowed:
             p = f.params[k]
@@ -218,6 +292,28 @@ class _Planned:
         params = (*scalars, *adjoints, *map(stacks.get, callee.stacks))
         functions[callee.reverse] = Function(callee.reverse, params, body, (), f.span)
 
+    def joint(self, callee: Callee) -> None:
+        """Emit the function that runs a callee again and reverses it at once."""
+        f, stacks = self.f, Stacks(Emitter(self.p.names))
+        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top)
+        forward = augment.region(self.p.root)
+        sweep = self._sweep(stacks, augment.saver.boxes)
+        self._give_shadows(sweep, augment)
+        adjoints = self._give_params(sweep)
+        backward = sweep.region(self.p.root)
+        declared = [Declare(stack) for stack in stacks.found.values()]
+        params = (*f.params, *adjoints)
+        self.state.functions[callee.joint] = Function(
+            callee.joint, params, (*declared, *forward, *backward), (), f.span
+        )
+
+    def _give_shadows(self, sweep: Sweep, augment: Augment) -> None:
+        """The adjoints at the top level that the forward sweep has made."""
+        for storage, shadow in augment.shadows.names.items():
+            if self.p.home[storage] is self.p.root:
+                sweep.adj_names[storage] = shadow
+                sweep.given.add(storage)
+
     def _stacks(self, callee: Callee) -> Stacks:
         stacks = Stacks(Emitter(self.p.names))
         for key in callee.stacks:
@@ -231,7 +327,7 @@ class _Planned:
         stacks = Stacks(Emitter(self.p.names))
         e, f = stacks.e, self.f
         sizes = None if record is None else Sizes(record, e, self.p, self.plan)
-        augment = Augment(self.p, self.plan, stacks, self._callee, self.shared_top, sizes)
+        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top, sizes)
         with e.collect() as start:
             for p in f.params:
                 if not isinstance(p, Scalar) and self.p.is_shadowed(p.name):
@@ -239,10 +335,7 @@ class _Planned:
         forward = augment.region(self.p.root)
         sweep = self._sweep(stacks, augment.saver.boxes)
         shadows = augment.shadows.names
-        for storage in shadows:
-            if self.p.home[storage] is self.p.root:
-                sweep.adj_names[storage] = shadows[storage]
-                sweep.given.add(storage)
+        self._give_shadows(sweep, augment)
         adjoints: dict[str, str] = {}
         with e.collect() as declarations:
             for p in f.params:

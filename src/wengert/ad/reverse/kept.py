@@ -102,11 +102,18 @@ class Kept:
         alloc = self.allocation(storage) if self.shared_top and storage not in self.contiguous else None
         return None if alloc is None or not alloc.buffer.shape else alloc
 
-    def untouched_since(
-        self, storage: str, index: Index, region: Region, position: int, outer: Region, outer_position: int
+    def untouched_within(
+        self,
+        storage: str,
+        index: Index,
+        region: Region,
+        position: int,
+        outer: Region,
+        outer_position: int,
+        direction: Direction,
     ) -> bool:
-        """Whether no write inside statement `outer_position` of `outer` may touch the element before `position` of
-        `region`, which is nested in that statement."""
+        """Whether no write inside statement `outer_position` of `outer` may touch the element before (or after)
+        `position` of `region`, which is nested in that statement."""
         inside = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if _contains(outer, outer_position, w)]
         if len(inside) > MAX_WRITES:
             return False
@@ -114,7 +121,7 @@ class Kept:
         return all(
             self._apart(place, region, w, meeting)
             for w in inside
-            for meeting in _meetings(region, position, outer, w, BEFORE)
+            for meeting in _meetings(region, position, outer, w, direction)
         )
 
     def is_written_in(self, storage: str, region: Region, position: int) -> bool:
@@ -126,6 +133,12 @@ class Kept:
         writes = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if region in w.region.ancestors()]
         entries = [_entry(w.region, w.position, region) for w in writes]
         return max((k + 1 for k in entries if k < position), default=0)
+
+    def before_next_write(self, storage: str, region: Region, position: int) -> int:
+        """The position of the first statement after `position` of a region that may write the storage."""
+        writes = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if region in w.region.ancestors()]
+        entries = [_entry(w.region, w.position, region) for w in writes]
+        return min((k for k in entries if k > position), default=len(region.stmts))
 
     def is_unwritten_after(self, storage: str, region: Region, position: int) -> bool:
         """Whether nothing in the rest of a region may write the storage."""

@@ -5,16 +5,19 @@ The storage problem (`values`), a planner's schedule for it, where what is store
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from wengert.ad.reverse.problem import Cost
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot, has_ref_saves
 from wengert.ad.reverse.trips import Trips
-from wengert.ir.nodes import Call, Expr, Load, Loop
+from wengert.ir.nodes import Expr, Load, Loop
 
 Answer: TypeAlias = Literal["visible", "recomputed", "reloaded", "stored"]
 Answers: TypeAlias = dict[str, Answer]
+Arguments: TypeAlias = tuple[str | None, ...]
+"""For each argument of a call, the snapshot of the storage; None if it is a scalar, or what it holds is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,20 @@ class Plan:
     """Snapshots of what is not written in the rest of their region: if pushed, they need no copy before."""
     places: dict[str, Place]
     """Where what is stored goes."""
-    sequential: set[Region] = field(default_factory=set[Region])
+    sequential: set[Region]
     """The bodies of `any` loops that must run in sequence so that they can push."""
+    reruns: dict[str, Arguments]
+    """Calls that run again in the reverse sweep, and what they are given then."""
+    stored: dict[str, float]
+    """What storing each node costs that is stored."""
+    cost: Cost
 
 
-def place(p: Prepared, items: Iterable[Item], boxes: bool) -> tuple[dict[str, Place], set[Region]]:
-    """A place for each stored item; `boxes` if there is a top level that both sweeps share."""
+def place(
+    p: Prepared, items: Iterable[Item], boxes: bool, reruns: Container[str]
+) -> tuple[dict[str, Place], set[Region]]:
+    """A place for each stored item; `boxes` if there is a top level that both sweeps share, `reruns` the calls that
+    store nothing."""
     places: dict[str, Place] = {}
     rest: list[Item] = []
     for item in items:
@@ -96,7 +107,7 @@ def place(p: Prepared, items: Iterable[Item], boxes: bool) -> tuple[dict[str, Pl
             rest.append(item)
         else:
             places[item.name] = box
-    sequential = {r for region in p.root.tree() if _pushes(region, p) for r in region.loops()}
+    sequential = {r for region in p.root.tree() if _pushes(region, p, reruns) for r in region.loops()}
     while True:
         before = len(sequential)
         for item in rest:
@@ -114,9 +125,9 @@ def _is_any(region: Region) -> bool:
     return region.loop is not None and region.loop.order == "any"
 
 
-def _pushes(region: Region, p: Prepared) -> bool:
-    """Whether a region must push on stacks whatever the plan: it saves refs, or calls active functions."""
-    return has_ref_saves(region, p) or any(isinstance(s, Call) and p.active_call(s) for s in region.stmts)
+def _pushes(region: Region, p: Prepared, reruns: Container[str]) -> bool:
+    """Whether a region must push on stacks whatever is stored: it saves refs, or calls functions that push."""
+    return has_ref_saves(region, p) or any(name not in reruns for name in region.calls.values())
 
 
 def box_of(p: Prepared, item: Item) -> Box | None:

@@ -51,6 +51,10 @@ class Cost:
     stored: float
     again: float
 
+    @property
+    def total(self) -> float:
+        return self.stored + self.again
+
 
 class PlanError(AssertionError):
     """A schedule does not answer its problem: a fault of the planner."""

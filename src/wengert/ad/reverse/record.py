@@ -24,7 +24,8 @@ How: TypeAlias = Literal["kept", "stored", "recomputed"]
 class Decision:
     """How the reverse sweep gets a value: `kept` (the program's own memory still holds it), `stored` (on a tape) or
     `recomputed`. `place` is where the vector of counts says how many elements are stored (None: nothing is, or, for a
-    function that is called, its stacks say it)."""
+    function that is called, its stacks say it). `transient`: it is stored in the reverse sweep, by a call that runs
+    again there, until that is reversed."""
 
     function: str
     name: str
@@ -34,6 +35,7 @@ class Decision:
     span: Span | None
     place: int | None = None
     on_stack: bool = False
+    transient: bool = False
 
 
 @dataclass
@@ -71,26 +73,26 @@ class Sizes:
         return Alloc(Buffer(self.record.result, I64, (b.i64(length),)), True, None)
 
 
-def decisions(p: Prepared, plan: Plan, places: dict[str, int]) -> Iterator[Decision]:
-    """The decisions about one function's values, in the order of the program."""
+def decisions(p: Prepared, plan: Plan, places: dict[str, int], joint: bool = False) -> Iterator[Decision]:
+    """The decisions about one function's values, in the order of the program; `joint`: of one that runs again."""
     function = p.function.name
 
     def stacked(name: str) -> bool:
         return isinstance(plan.places.get(name), (Push, Reserve))
 
+    def made(name: str, how: How, array: bool, dtype: DType, span: Span | None, place: str = "") -> Decision:
+        k = places.get(place or name)
+        return Decision(function, name, how, array, dtype, span, k, stacked(place or name), joint and how == "stored")
+
     for name, definition in p.definitions.items():
         if name in plan.answers:
-            how = _how(name, plan)
-            yield Decision(
-                function, name, how, False, definition.dtype, _span(definition), places.get(name), stacked(name)
-            )
+            yield made(name, _how(name, plan), False, definition.dtype, _span(definition))
     for name in (*plan.hoisted, *plan.rebuilt_arrays):
         alloc = next(s for s in p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
-        how = "stored" if name in plan.hoisted else "recomputed"
-        yield Decision(function, name, how, True, alloc.buffer.dtype, alloc.span, places.get(name))
+        yield made(name, "stored" if name in plan.hoisted else "recomputed", True, alloc.buffer.dtype, alloc.span)
     for s in p.snapshots.values():
         if s.name in plan.places:
-            yield Decision(function, s.storage, "stored", True, s.dtype, _span(s), places.get(s.name), stacked(s.name))
+            yield made(s.storage, "stored", True, s.dtype, _span(s), s.name)
 
 
 def _how(name: str, plan: Plan) -> How:

@@ -75,10 +75,22 @@ class Snapshot:
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """An active call: the statement at `position` of a region, and which of its arguments are active."""
+
+    name: str
+    stmt: Call
+    active: tuple[bool, ...]
+    region: Region
+    position: int
+
+
 @dataclass(eq=False)
 class Region:
     """A block. `inner` holds the regions of the statements that nest, by position, `notes` the name of a loop's count
-    or of an accumulation's `took`, `snapshots` those of a library call by (in or out, operand)."""
+    or of an accumulation's `took`, `snapshots` those of a library call by (in or out, operand), `calls` the names of
+    active calls."""
 
     parent: Region | None
     position: int
@@ -89,6 +101,7 @@ class Region:
     snapshots: dict[int, dict[tuple[str, int], Snapshot]] = field(
         default_factory=dict[int, dict[tuple[str, int], Snapshot]]
     )
+    calls: dict[int, str] = field(default_factory=dict[int, str])
 
     def ancestors(self) -> Iterator[Region]:
         """This region and those around it, innermost first."""
@@ -130,6 +143,7 @@ class Prepared:
     names: set[str]
     nonnegative: frozenset[str]
     """Names that are extents, so not negative."""
+    calls: dict[str, CallSite] = field(default_factory=dict[str, CallSite])
 
     @property
     def aliases(self) -> Aliases:
@@ -167,7 +181,14 @@ def prepare(function: Function, activity: Activity, flow: Flow) -> Prepared:
     p = _Preparation(function, activity, flow)
     body = sequentialise(function.body, activity)
     root = p.region(body, None, 0, None)
-    return p.result(root)
+    prepared = p.result(root)
+    for region in root.tree():
+        for k, stmt in enumerate(region.stmts):
+            active = prepared.active_call(stmt) if isinstance(stmt, Call) else None
+            if isinstance(stmt, Call) and active is not None:
+                name = region.calls[k] = prepared.fresh(f"{stmt.function}_call")
+                prepared.calls[name] = CallSite(name, stmt, active, region, k)
+    return prepared
 
 
 class _Preparation:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wengert.ad.reverse.kept import Kept
-from wengert.ad.reverse.plan import Answer, Answers, Box, Item, Place, Plan, Replay, Reserve, place
-from wengert.ad.reverse.problem import Planner, Schedule, replay
-from wengert.ad.reverse.regions import Prepared, Region
+from wengert.ad.reverse.plan import Answer, Answers, Arguments, Box, Item, Place, Plan, Replay, Reserve, place
+from wengert.ad.reverse.problem import Cost, Planner, Schedule, replay
+from wengert.ad.reverse.regions import Region
 from wengert.ad.reverse.values import Values
 from wengert.ir.nodes import Load
 from wengert.ir.walk import names_in
 
 
-def make_plan(
-    p: Prepared, kept: Kept, demands: frozenset[str], visible: frozenset[str], shared_top: bool, planner: Planner
-) -> Plan:
-    """The plan for `demands`, names of scalars and of snapshots. It is solved again when the tapes it asks for have
+def make_plan(values: Values, demands: frozenset[str], shared_top: bool, planner: Planner) -> Plan:
+    """The plan for `demands`, names of scalars, snapshots and calls. It is solved again when the tapes it asks for have
     demands themselves, and when an array cannot be rebuilt from what is stored where."""
-    values = Values(p, kept, visible)
     while True:
         problem = values.problem(demands)
         schedule = planner(problem)
-        replay(problem, schedule)
+        cost = replay(problem, schedule)
         made = _Decided(values, schedule, shared_top)
         more = made.own_demands() - demands
         if more:
@@ -30,7 +26,8 @@ def make_plan(
             continue
         unreadable = made.unreadable()
         if not unreadable:
-            return made.plan()
+            stored = {n: problem.nodes[n].store for n, answer in schedule.items() if answer == "stored"}
+            return made.plan(stored, cost)
         values.banned |= unreadable
 
 
@@ -44,6 +41,7 @@ class _Decided:
         self.hoisted: dict[str, Box] = {}
         self.ends: dict[str, str] = {}
         self.rebuilt: list[str] = []
+        self.reruns: dict[str, Arguments] = {}
         stored: list[Item] = []
         for name in self._in_order():
             again = schedule[name] == "again"
@@ -56,6 +54,9 @@ class _Decided:
                     self.kept[name] = self.p.snapshots[name].storage
                 else:
                     stored.append(self.p.snapshots[name])
+            elif name in self.p.calls:
+                if again:
+                    self.reruns[name] = values.arguments(self.p.calls[name])
             elif again:
                 self.rebuilt.append(name)
             elif (box := values.box(name)) is not None:
@@ -64,7 +65,7 @@ class _Decided:
                 end = values.end(name)
                 self.ends[name] = end.name
                 stored.append(end)
-        self.places, self.sequential = place(self.p, stored, shared_top)
+        self.places, self.sequential = place(self.p, stored, shared_top, self.reruns)
         self.replays = {name: self._replay(name) for name in self.rebuilt}
 
     def _in_order(self) -> Iterable[str]:
@@ -157,7 +158,7 @@ class _Decided:
         array_needed(array)
         return made
 
-    def plan(self) -> Plan:
+    def plan(self, stored: dict[str, float], cost: Cost) -> Plan:
         rebuilt: dict[Region, Replay] = {}
         for array, made in self.replays.items():
             rebuilt.setdefault(self.p.home[array], Replay()).merge(made)
@@ -171,5 +172,17 @@ class _Decided:
         )
         arrays = frozenset(self.rebuilt)
         return Plan(
-            self.answers, loads, self.kept, self.hoisted, self.ends, rebuilt, arrays, unchanged, places, self.sequential
+            self.answers,
+            loads,
+            self.kept,
+            self.hoisted,
+            self.ends,
+            rebuilt,
+            arrays,
+            unchanged,
+            places,
+            self.sequential,
+            self.reruns,
+            stored,
+            cost,
         )

@@ -14,7 +14,7 @@ from typing import assert_never
 from wengert.ad.reverse import branch, call, let, library, loop, refs, sequence, store
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.kept import Kept, through_view
-from wengert.ad.reverse.regions import Prepared, Region, Snapshot
+from wengert.ad.reverse.regions import CallSite, Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.rules.scalar import CHOICES, is_steep
 from wengert.ir import build as b
@@ -77,6 +77,9 @@ class Tapes:
 
     def after_loop(self, sweep: Sweep, body: Region) -> None:
         """After it."""
+
+    def rerun(self, sweep: Sweep, site: CallSite) -> tuple[Buffer | None, ...] | None:
+        """If a call runs again: by argument, the storage that holds what it read."""
 
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
         """The storage that holds a snapshot."""
@@ -266,9 +269,9 @@ class Sweep:
             case LibCall():
                 library.reverse(self, stmt, region, k)
             case Call():
-                active = self.p.active_call(stmt)
-                if active is not None:
-                    call.reverse(self, stmt, active, self.callee(stmt.function, active))
+                if k in region.calls:
+                    site = self.p.calls[region.calls[k]]
+                    call.reverse(self, site, self.callee(stmt.function, site.active))
             case Push():
                 sequence.reverse_push(self, stmt)
             case Pop():

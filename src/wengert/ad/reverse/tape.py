@@ -14,7 +14,7 @@ from wengert.ad.loops import each
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.plan import Box, Item, Plan, Push, Replay, Reserve
 from wengert.ad.reverse.record import Sizes
-from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot
+from wengert.ad.reverse.regions import CallSite, Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import StackKey, Stacks
 from wengert.ad.reverse.sweep import Sweep, Tapes
 from wengert.ad.reverse.trips import iteration
@@ -452,6 +452,12 @@ class Restorer(Tapes):
         for _, item, _ in self.layout.reserves.get(body, ()):
             r = self.reserved[item.name]
             sweep.e.resize(r.stack, b.neg(r.size))
+
+    def rerun(self, sweep: Sweep, site: CallSite) -> tuple[Buffer | None, ...] | None:
+        names = self.plan.reruns.get(site.name)
+        if names is None:
+            return None
+        return tuple(None if n is None else self.snapshot(sweep, self.p.snapshots[n]) for n in names)
 
     def snapshot(self, sweep: Sweep, snapshot: Snapshot) -> Buffer:
         source = self.plan.kept.get(snapshot.name)

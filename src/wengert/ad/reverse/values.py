@@ -2,44 +2,36 @@
 
 A scalar (a let) is a node. It can be stored, once per iteration of the loops around it, or had again:
 
-- an operation, from its operands. *Decisions*, discrete values made from computed floats, are not: other code might
-  round differently and take another branch;
+- an operation, from its operands. *Decisions*, discrete values made from floats, are not unless these floats have the
+  same bits in any code (see `exact`): other code might round differently and take another branch;
 - a load of an element that is final in memory that lives on;
 - a load of an element that is final in an array that does not, if that array is available (a node of its own: stored by
   *hoisting* it, which makes it a part of a buffer at the top level, or by copying it; or rebuilt, see `slices`);
-- a load of an element that was not yet changed at some earlier point outside the loops around it, if a copy of the
-  buffer as it was there is stored (a node of its own: a *snapshot*).
+- a load of an element that was not yet changed at some earlier point outside the loops around it, or is not changed
+  until some later one, if a copy of the buffer as it was there is stored (a node of its own: a *snapshot*).
+
+A call of an active function is a node, too. It is *stored* if the forward sweep leaves what the callee's reverse needs
+on stacks (split reversal), or *again* if the callee runs again in the reverse sweep, followed at once by its reverse
+(joint reversal), which needs its arguments as they were.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
-from wengert.ad.reverse.kept import Index, Kept
-from wengert.ad.reverse.plan import Box, box_of
-from wengert.ad.reverse.problem import Node, Problem
-from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot
+from wengert.ad.reverse.costs import STORED, Counts, cost, itemsize
+from wengert.ad.reverse.exact import Exactness
+from wengert.ad.reverse.kept import AFTER, BEFORE, Direction, Index, Kept
+from wengert.ad.reverse.plan import Arguments, Box, box_of
+from wengert.ad.reverse.problem import Cost, Node, Problem
+from wengert.ad.reverse.regions import CallSite, Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.slices import Slice, Slicer
-from wengert.analysis.affine import constant, isub
-from wengert.ir.nodes import Accumulate, Buffer, Cast, Const, Expr, LibCall, Load, Loop, Op, Select, Store, Var
+from wengert.ir.nodes import Accumulate, Buffer, Cast, Const, Expr, LibCall, Load, Op, Select, Store, Var
 from wengert.ir.types import DType
-from wengert.ir.walk import names_in, operands
-
-MANY = 256.0
-"""Nominal trip count or extent where it is not known."""
-STORED = 8.0
-"""Storing a byte, in additions: memory is what reverse mode runs out of."""
-COSTS = {
-    "add": 1.0, "sub": 1.0, "mul": 1.0, "neg": 1.0, "real": 1.0, "imag": 1.0, "conj": 1.0, "complex": 1.0, "abs": 1.0,
-    "max": 2.0, "min": 2.0, "div": 4.0, "sqrt": 6.0, "pow": 40.0,
-}  # fmt: skip
-"""Operations on floats, in additions."""
-OTHER = 20.0
-"""exp, sin and the like."""
-LIBRARY = 8.0
-"""An element of a library operation's result, per element of its largest operand's last extent."""
+from wengert.ir.walk import declared, names_in, operands
 
 Place: TypeAlias = tuple[str, Region, int]
 """A buffer, and the point at which its contents are wanted."""
@@ -53,12 +45,28 @@ class Way:
     source: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """What a call costs, once: `split` if the callee leaves values on stacks, `joint` if it runs again, which takes
+    `work` more. `read`: by parameter, whether what it holds at entry is read."""
+
+    split: Cost
+    joint: Cost
+    work: float
+    read: tuple[bool, ...]
+
+
+Reruns: TypeAlias = Callable[[CallSite], Rerun | None]
+"""None: the call cannot run again."""
+
+
 class Values:
     """The nodes of one function, and what stands behind them."""
 
-    def __init__(self, p: Prepared, kept: Kept, visible: frozenset[str]) -> None:
-        self.p, self.kept, self.visible = p, kept, visible
+    def __init__(self, p: Prepared, kept: Kept, visible: frozenset[str], rerun: Reruns) -> None:
+        self.p, self.kept, self.visible, self._rerun = p, kept, visible, rerun
         self.final = kept.values()
+        self.counts = Counts(p.function)
         self.slicer = Slicer(p, kept, self.final)
         self.banned: set[str] = set()
         """Arrays that turned out not to be rebuildable with what is stored where."""
@@ -67,6 +75,7 @@ class Values:
         self.places: dict[Place, Snapshot] = {}
         self.ends: dict[str, Snapshot] = {}
         """Arrays that are copied at the end of their life if they are stored."""
+        self.exact = Exactness(self)
         self._ways: dict[str, Way | None] = {}
         self._copies: set[str] = set()
         self._trips: dict[Region, float] = {}
@@ -89,13 +98,15 @@ class Values:
             return self._scalar(self.p.definitions[name])
         if name in self.p.snapshots:
             return self._snapshot(self.p.snapshots[name])
+        if name in self.p.calls:
+            return self._call(self.p.calls[name])
         return self._array(name)
 
     def _scalar(self, d: Definition) -> Node:
         if d.name in self.visible:
             return Node(d.name, inf, 0.0, kept=True)
         trips = self.trips(d.region)
-        store = trips * _bytes(d.dtype) * STORED
+        store = trips * itemsize(d.dtype) * STORED
         way, value = self.way(d.name), self.operation(d.name)
         if way is not None:
             needs = self.scalars(*way.load.index) | ({way.source} if way.source else set[str]())
@@ -104,7 +115,7 @@ class Values:
             return Node(d.name, store, inf)
         needs = self.scalars(value)
         free = not needs or (not d.dtype.is_inexact and needs <= self.visible)
-        return Node(d.name, store, trips * _cost(value), frozenset(needs), kept=free)
+        return Node(d.name, store, trips * cost(value), frozenset(needs), kept=free)
 
     def _snapshot(self, s: Snapshot) -> Node:
         """A copy: of what is final, that is no copy at all."""
@@ -140,6 +151,53 @@ class Values:
             self.trips(self.p.definitions[n].region) * self._inline_cost(n) for n in made.inline
         )
         return Node(name, store, cost, frozenset(made.needs), frozenset(made.together))
+
+    def _call(self, site: CallSite) -> Node:
+        """A call: what running it again stores is there for one call at a time."""
+        found = self._rerun(site)
+        buffers = [self.p.storages[a] for a in site.stmt.args if isinstance(a, str)]
+        if found is None or self._shares_writes(site) or not all(isinstance(s, Buffer) for s in buffers):
+            return Node(site.name, 0.0, inf)
+        trips = self.trips(site.region)
+        store = trips * (found.split.stored + found.split.again)
+        again = trips * (found.work + found.joint.again) + found.joint.stored
+        args = site.stmt.args
+        extents = [e for s in buffers if isinstance(s, Buffer) for e in s.shape]
+        needs = self.scalars(*extents, *(a for a in args if not isinstance(a, str)))
+        needs |= {s for s in self.arguments(site) if s is not None}
+        return Node(site.name, store, again, frozenset(needs))
+
+    def _shares_writes(self, site: CallSite) -> bool:
+        """Whether a call writes what it sees through two arguments."""
+        names = [a for a in site.stmt.args if isinstance(a, str)]
+        classes = [self.p.aliases.of(a) for a in names]
+        written = {site.stmt.args[k] for k in self.p.flow.aliases.written[site.stmt.function]}
+        return any(classes.count(self.p.aliases.of(a)) > 1 for a in names if a in written)
+
+    def arguments(self, site: CallSite) -> Arguments:
+        """The snapshots of what a call reads, as it was before the call."""
+        found = self._rerun(site)
+        assert found is not None
+        return tuple(
+            self._before(a, site.region, site.position).name if isinstance(a, str) and read else None
+            for a, read in zip(site.stmt.args, found.read, strict=True)
+        )
+
+    def _before(self, storage: str, region: Region, position: int) -> Snapshot:
+        """The contents of a storage at a point, taken as early, and outside as many loops, as they are the same."""
+        home = self.p.home[storage]
+        while region is not home:
+            assert region.parent is not None
+            if self.kept.is_written_in(storage, region.parent, region.position):
+                break
+            region, position = region.parent, region.position
+        first = self.kept.after_last_write(storage, region, position)
+        if region is home:
+            declared_at = (
+                k for k, s in enumerate(region.stmts) if (d := declared(s)) is not None and d.name == storage
+            )
+            first = max(first, next(declared_at, -1) + 1)
+        return self._taken((storage, region, first))
 
     def slice(self, name: str) -> Slice | None:
         if name not in self.slices:
@@ -180,19 +238,8 @@ class Values:
         return {n for e in exprs for n in names_in(e) if n in self.p.definitions}
 
     def _is_decision(self, value: Expr) -> bool:
-        """Whether a discrete value is made from computed floats."""
-        return not value.dtype.is_inexact and any(x.dtype.is_inexact and not self._is_exact(x) for x in operands(value))
-
-    def _is_exact(self, e: Expr) -> bool:
-        """Whether a float is read from memory that was not rebuilt, constant or visible: the same in any code."""
-        if not isinstance(e, Var):
-            return isinstance(e, Const)
-        way = self.way(e.name) if e.name in self.p.definitions else None
-        if e.name in self.visible:
-            return True
-        if way is None or not isinstance(self.p.definitions[e.name].value, Load):
-            return False
-        return way.source is None or way.source in self.p.snapshots
+        """Whether a discrete value is made from floats that other code might compute differently."""
+        return not value.dtype.is_inexact and not all(map(self.exact.atom, operands(value)))
 
     def way(self, name: str) -> Way | None:
         """The load that gives a value again, if that is how it is had."""
@@ -204,7 +251,7 @@ class Values:
         definition, value = self.p.definitions[name], self.operation(name)
         load = self.final.get(name)
         if load is not None:
-            decided = value is not None and (self._is_decision(value) or _cost(value) > 1)
+            decided = value is not None and (self._is_decision(value) or cost(value) > 1)
             wanted = self.kept.is_top(load.storage) and (value is None or decided) and definition.position >= 0
             if wanted and self._is_early(load.index, definition):
                 return Way(load, None)
@@ -245,12 +292,12 @@ class Values:
             name = self.p.fresh(f"{storage}_then")
             made = Snapshot(name, storage, buffer.dtype, buffer.shape, region, position)
             self.places[place] = self.p.snapshots[name] = made
-            self._copies.add(name)
         return self.places[place]
 
     def _place(self, definition: Definition) -> Place | None:
-        """The earliest point from which on the element of a load is not written until the load, outside all loops that
-        allow it; None if there is none outside the load's own block."""
+        """A point outside the load's own block, and outside as many loops as possible, at which a buffer holds the
+        element that it loads: the earliest one from which on the element is not written until the load, or the last one
+        until which it is not written after the load. None if there is none."""
         if not isinstance(definition.value, Load):
             return None
         storage, index = self.kept.resolve_fully(definition.value.storage, definition.value.index)
@@ -258,17 +305,26 @@ class Values:
             return None
         if self.p.aliases.is_rebindable(storage):
             return None
-        region, position = definition.region, definition.position
+        before, after = (self._reach(storage, index, definition, way) for way in (BEFORE, AFTER))
+        is_earlier = self.trips(before[0]) <= self.trips(after[0])
+        region, position = before if is_earlier else after
+        if region is definition.region:
+            return None
+        if not is_earlier:
+            position = self.kept.before_next_write(storage, region, position)
+        return storage, region, self.kept.after_last_write(storage, region, position)
+
+    def _reach(self, storage: str, index: Index, load: Definition, direction: Direction) -> tuple[Region, int]:
+        """The outermost place whose statement does not write the element before (or after) a load inside it."""
+        region, position = load.region, load.position
         while region is not self.p.home[storage] and region.parent is not None:
             outer, at = region.parent, region.position
-            if self.kept.is_written_in(storage, outer, at) and not self.kept.untouched_since(
-                storage, index, definition.region, definition.position, outer, at
+            if self.kept.is_written_in(storage, outer, at) and not self.kept.untouched_within(
+                storage, index, load.region, load.position, outer, at, direction
             ):
                 break
             region, position = outer, at
-        if region is definition.region:
-            return None
-        return storage, region, self.kept.after_last_write(storage, region, position)
+        return region, position
 
     # -- nominal costs
 
@@ -276,13 +332,13 @@ class Values:
         """How often a region runs."""
         if region not in self._trips:
             outer = 1.0 if region.parent is None else self.trips(region.parent)
-            self._trips[region] = outer if region.loop is None else outer * _count(region.loop)
+            self._trips[region] = outer if region.loop is None else outer * self.counts.trips(region.loop)
         return self._trips[region]
 
     def _size(self, shape: Index, dtype: DType) -> float:
-        size = _bytes(dtype) * STORED
+        size = itemsize(dtype) * STORED
         for n in shape:
-            size *= _nominal(n)
+            size *= self.counts.extent(n)
         return size
 
     def _work(self, region: Region, position: int) -> float:
@@ -290,43 +346,11 @@ class Values:
         match region.stmts[position]:
             case Store() | Accumulate():
                 return self.trips(region)
-            case LibCall(ins=ins):
-                operands_ = [self.p.storages[i] for i in ins if isinstance(i, str)]
-                sizes = [[_nominal(n) for n in s.shape] for s in operands_ if isinstance(s, Buffer)]
-                work = max((_product(s) * (s[-1] if s else 1.0) for s in sizes), default=MANY)
-                return LIBRARY * work * self.trips(region)
+            case LibCall() as stmt:
+                return self.counts.library(stmt) * self.trips(region)
             case _:
                 return 0.0
 
     def _inline_cost(self, name: str) -> float:
         value = self.operation(name)
-        return 1.0 if value is None else _cost(value)
-
-
-def _product(sizes: list[float]) -> float:
-    total = 1.0
-    for s in sizes:
-        total *= s
-    return total
-
-
-def _nominal(e: Expr) -> float:
-    known = constant(e)
-    return MANY if known is None else float(max(known, 1))
-
-
-def _count(loop: Loop) -> float:
-    if loop.stop is None or loop.cond is not None:
-        return MANY
-    known = constant(isub(loop.stop, loop.start))
-    return MANY if known is None else max(1.0, abs(known) / abs(loop.step))
-
-
-def _bytes(dtype: DType) -> float:
-    return float(dtype.numpy.itemsize)
-
-
-def _cost(value: Expr) -> float:
-    if not value.dtype.is_inexact:
-        return 1.0
-    return COSTS.get(value.name, OTHER) if isinstance(value, Op) else 1.0
+        return 1.0 if value is None else cost(value)

@@ -105,6 +105,17 @@ static void *wg_obtain(size_t bytes, bool cleared) {
     return raw;
 }
 
+static void wg_hold(wg *wg, wg_block *block, int64_t bytes) {
+    block->bytes = bytes;
+    block->holders = 1;
+    block->previous = NULL;
+    block->next = wg->live;
+    if (wg->live) wg->live->previous = block;
+    wg->live = block;
+    wg->current += bytes;
+    if (wg->current > wg->peak) wg->peak = wg->current;
+}
+
 void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
     if (bytes > INT64_MAX - (1 << 20)) {
         wg_out_of_memory(wg, bytes, "the array is too large");
@@ -125,8 +136,9 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
         data = (char *)block + WG_HEADER;
         if (zero) memset(data, 0, (size_t)bytes);
     } else {
-        const int64_t most = wg->peak < WG_CACHE_MOST ? wg->peak : WG_CACHE_MOST;
-        if (wg->cached > (most < WG_CACHE_LEAST ? WG_CACHE_LEAST : most) / 2) wg_drop_spares(wg, 0);
+        const int64_t most = wg->peak > wg->peak_before ? wg->peak : wg->peak_before;
+        const int64_t more = most < WG_CACHE_LEAST ? WG_CACHE_LEAST : most < WG_CACHE_MOST ? most : WG_CACHE_MOST;
+        if (wg->current + wg->cached > most + more / 2) wg_drop_spares(wg, 0);
         const size_t total = (size_t)capacity + WG_HEADER + 64;
         const bool cleared = zero && capacity >= WG_LARGE;
         void *raw = wg_obtain(total, cleared);
@@ -145,14 +157,7 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
         data = (char *)block + WG_HEADER;
         if (zero && !cleared) memset(data, 0, (size_t)bytes);
     }
-    block->bytes = bytes;
-    block->holders = 1;
-    block->previous = NULL;
-    block->next = wg->live;
-    if (wg->live) wg->live->previous = block;
-    wg->live = block;
-    wg->current += bytes;
-    if (wg->current > wg->peak) wg->peak = wg->current;
+    wg_hold(wg, block, bytes);
     return data;
 }
 
@@ -185,55 +190,77 @@ void *wg_alloc_result(wg *wg, wg_result *result, int64_t bytes, bool zero) {
 
 /* -- growables ------------------------------------------------------------------------------------------------- */
 
-/* A block that is too large to be kept for later, and that nobody else holds, grows by mapping its pages elsewhere:
-   nothing is copied, and there are never two of it. Gives 0 if it did, 1 on an error, -1 if it is to be copied. */
-static int wg_grow(wg *wg, wg_list *list, int64_t bytes) {
-    wg_block *block = list->data ? wg_block_of(list->data) : NULL;
-    if (!block || block->capacity < WG_CACHE_MOST / 4 || block->holders != 1 || bytes > INT64_MAX - (1 << 20)) return -1;
-    int64_t capacity;
-    bytes = (bytes + 63) / 64 * 64;
-    const int64_t size_class = wg_class_of(bytes, &capacity), more = bytes - block->bytes;
-    if (more > wg->limit - wg->current) {
-        wg_out_of_memory(wg, bytes, "the memory limit does not allow {} bytes for a list");
-        return 1;
+/* Let a list have another block. */
+static void wg_move(wg *wg, wg_list *list, wg_block *block) {
+    void *data = (char *)block + WG_HEADER;
+    if (list->data) {
+        memcpy(data, list->data, (size_t)wg_block_of(list->data)->bytes);
+        wg_free(wg, wg_block_of(list->data));
     }
-    const ptrdiff_t place = (char *)block - (char *)block->raw;
-    const size_t total = (size_t)capacity + WG_HEADER + 64, used = (size_t)block->bytes + WG_HEADER;
-    char *raw = realloc(block->raw, total);
-    if (!raw) return -1;
-    wg_block *moved = (wg_block *)(((uintptr_t)raw + 63) & ~(uintptr_t)63);
-    if ((char *)moved - raw != place) memmove(moved, raw + place, used);
-    moved->raw = raw;
-    moved->bytes = bytes;
-    moved->capacity = capacity;
-    moved->size_class = size_class;
-    if (moved->previous) moved->previous->next = moved;
-    else wg->live = moved;
-    if (moved->next) moved->next->previous = moved;
+    list->data = data;
+}
+
+/* A list counts what it asked for; a block may hold more than that, and grows into it at no cost. A large one then takes
+   the largest spare block, which served a list before, or, if nobody else holds it, maps its pages elsewhere: nothing is
+   copied, and there are never two of it, so that it can grow by little at a time. Gives whether it grew. */
+static bool wg_grow(wg *wg, wg_list *list, int64_t bytes) {
+    wg_block *block = wg_block_of(list->data);
+    const int64_t more = bytes - block->bytes;
+    if (bytes > block->capacity) {
+        int64_t capacity;
+        const int64_t size_class = wg_class_of(bytes, &capacity);
+        if (capacity < WG_LARGE || block->holders != 1) return false;
+        for (int64_t k = WG_CLASSES - 1; k >= size_class; k--) {
+            if (!wg->spare[k]) continue;
+            block = wg->spare[k];
+            wg->spare[k] = block->next;
+            wg->cached -= block->capacity;
+            wg_hold(wg, block, bytes);
+            wg_move(wg, list, block);
+            return true;
+        }
+        if (block->capacity < WG_LARGE) return false;
+        const ptrdiff_t place = (char *)block - (char *)block->raw;
+        const size_t total = (size_t)capacity + WG_HEADER + 64, used = (size_t)block->bytes + WG_HEADER;
+        char *raw = realloc(block->raw, total);
+        if (!raw) return false;
+        block = (wg_block *)(((uintptr_t)raw + 63) & ~(uintptr_t)63);
+        if ((char *)block - raw != place) memmove(block, raw + place, used);
+        block->raw = raw;
+        block->capacity = capacity;
+        block->size_class = size_class;
+        if (block->previous) block->previous->next = block;
+        else wg->live = block;
+        if (block->next) block->next->previous = block;
+        list->data = (char *)block + WG_HEADER;
+    }
+    block->bytes = bytes;
     wg->current += more;
     if (wg->current > wg->peak) wg->peak = wg->current;
-    list->data = (char *)moved + WG_HEADER;
-    return 0;
+    return true;
 }
 
 WG_NOINLINE int wg_reserve(wg *wg, wg_list *list, int64_t extra, int64_t size) {
     const int64_t needed = list->length > INT64_MAX - extra ? INT64_MAX : list->length + extra;
     if (needed <= list->capacity) return 0;
-    const int64_t grown = list->capacity < 8 ? 16 : list->capacity + list->capacity / 2;
-    const int64_t capacity = needed > grown ? needed : grown;
-    const int status = wg_grow(wg, list, wg_times(capacity, size));
-    if (status >= 0) {
-        if (!status) list->capacity = wg_block_of(list->data)->capacity / size;
-        return status;
+    const int64_t part = wg_times(list->capacity, size) < WG_LARGE ? 2 : 8;
+    const int64_t grown = list->capacity < 8 ? 16 : list->capacity + list->capacity / part;
+    int64_t bytes = wg_times(needed > grown ? needed : grown, size);
+    if (list->data && bytes < INT64_MAX - (1 << 20)) {
+        bytes = (bytes + 63) / 64 * 64;
+        if (bytes - wg_block_of(list->data)->bytes > wg->limit - wg->current) {
+            wg_out_of_memory(wg, bytes, "the memory limit does not allow {} bytes for a list");
+            return 1;
+        }
+        if (wg_grow(wg, list, bytes)) {
+            list->capacity = bytes / size;
+            return 0;
+        }
     }
-    void *data = wg_alloc(wg, wg_times(capacity, size), false);
+    void *data = wg_alloc(wg, bytes, false);
     if (!data) return 1;
-    if (list->data) {
-        memcpy(data, list->data, (size_t)(list->length * size));
-        wg_free(wg, wg_block_of(list->data));
-    }
-    list->data = data;
-    list->capacity = wg_block_of(data)->capacity / size;
+    wg_move(wg, list, wg_block_of(data));
+    list->capacity = wg_block_of(data)->bytes / size;
     return 0;
 }
 
@@ -292,6 +319,7 @@ static wg *wg_enter(void) {
     context->depth = 0;
     context->depth_limit = wg_depth_limit;
     context->limit = wg_limit;
+    context->peak_before = context->peak;
     context->current = context->peak = 0;
     context->exception = NULL;
     context->shown_count = 0;

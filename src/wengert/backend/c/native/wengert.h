@@ -80,7 +80,7 @@ struct wg {
 
     wg_block *live;
     wg_block *spare[WG_CLASSES];
-    int64_t current, peak, limit; /* bytes counted */
+    int64_t current, peak, peak_before, limit; /* bytes counted; the peak of the call before */
     int64_t cached;               /* bytes in the free lists */
 
     const char *exception; /* NULL: none, or one that Python itself holds */
