@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -377,6 +378,29 @@ def gathered(x):
 
 def scattered(x):
     return np.sum(scatter(x, INDICES, 4) ** 2)
+
+
+# -- a tape that grows past what the allocator hands out at once ----------------------------------------------------
+
+
+def many_turns(x, end):
+    s = 0.0
+    while s < end:
+        s = s + 1.0 + 1e-3 * x * np.sin(s)
+    return s
+
+
+def test_large_tapes_of_unknown_length() -> None:
+    """Tens of megabytes on a stack, also in memory that was used before: every state is the one pushed."""
+    expected = {}
+    for end in (2.2e6, 3e6):
+        s, slope = 0.0, 0.0
+        while s < end:
+            s, slope = s + 1.0 + 7e-4 * math.sin(s), slope + 1e-3 * math.sin(s) + 7e-4 * math.cos(s) * slope
+        expected[end] = s, slope
+    gradient_of = wg.value_and_grad(many_turns)
+    for end in (2.2e6, 2.2e6, 3e6, 3e6, 2.2e6, 3e6):
+        assert gradient_of(0.7, end) == pytest.approx(expected[end], rel=1e-9)
 
 
 @pytest.mark.parametrize(
