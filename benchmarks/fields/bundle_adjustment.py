@@ -36,11 +36,13 @@ def rotate(r, x):
     """The vector x turned around r by |r|."""
     square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2]
     if square < 1e-20:
-        return np.array([
-            x[0] + r[1] * x[2] - r[2] * x[1],
-            x[1] + r[2] * x[0] - r[0] * x[2],
-            x[2] + r[0] * x[1] - r[1] * x[0],
-        ])
+        return np.array(
+            [
+                x[0] + r[1] * x[2] - r[2] * x[1],
+                x[1] + r[2] * x[0] - r[0] * x[2],
+                x[2] + r[0] * x[1] - r[1] * x[0],
+            ]
+        )
     angle = math.sqrt(square)
     c, s = math.cos(angle), math.sin(angle)
     w = r / angle

@@ -6,7 +6,7 @@ M. R. Hestenes, E. Stiefel, "Methods of conjugate gradients for solving linear s
 
 import numpy as np
 
-PRESETS = {"S": {"n": 40, "iterations": 40}, "M": {"n": 200, "iterations": 200}}
+PRESETS = {"S": {"n": 100, "iterations": 80}, "M": {"n": 300, "iterations": 300}}
 
 
 def initialize(n, iterations):

@@ -7,7 +7,7 @@ F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget", Neural Computation
 import numpy as np
 
 PRESETS = {
-    "S": {"steps": 40, "batch": 8, "inputs": 10, "hidden": 16},
+    "S": {"steps": 60, "batch": 16, "inputs": 16, "hidden": 32},
     "M": {"steps": 150, "batch": 32, "inputs": 32, "hidden": 64},
 }
 

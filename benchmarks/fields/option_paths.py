@@ -5,7 +5,7 @@ Source: P. Glasserman, "Monte Carlo Methods in Financial Engineering", sections 
 
 import numpy as np
 
-PRESETS = {"S": {"paths": 1000, "steps": 50}, "M": {"paths": 20000, "steps": 100}}
+PRESETS = {"S": {"paths": 5000, "steps": 50}, "M": {"paths": 50000, "steps": 100}}
 
 
 def initialize(paths, steps):

@@ -6,8 +6,8 @@ Source: D. J. C. MacKay, "Information Theory, Inference, and Learning Algorithms
 import numpy as np
 
 PRESETS = {
-    "S": {"points": 1000, "dimension": 3, "clusters": 8, "iterations": 5},
-    "M": {"points": 20000, "dimension": 4, "clusters": 20, "iterations": 10},
+    "S": {"points": 500, "dimension": 3, "clusters": 5, "iterations": 5},
+    "M": {"points": 5000, "dimension": 4, "clusters": 10, "iterations": 8},
 }
 
 

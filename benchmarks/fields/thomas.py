@@ -6,7 +6,7 @@ S. D. Conte, C. de Boor, "Elementary Numerical Analysis", section 4.3.
 
 import numpy as np
 
-PRESETS = {"S": {"n": 200, "m": 100}, "M": {"n": 1000, "m": 1000}}
+PRESETS = {"S": {"n": 500, "m": 200}, "M": {"n": 1000, "m": 2000}}
 
 
 def initialize(n, m):

@@ -1,4 +1,4 @@
-"""What every competitor of `wengert bench npbench --against` is given: the same arguments, the same objective.
+"""What every competitor of `wengert bench SUITE --against` is given: the same arguments, the same objective.
 
 The objective is the sum of all float outputs (returned, then those of the arguments that the program changes) with
 fixed random weights; the gradient is with respect to all float arrays (all float numbers where there is no such array).
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from wengert import differences as fd
-from wengert.cli.npbench_programs import Program
-from wengert.cli.npbench_worker import generic, unsaturated
+from wengert.cli.bench.programs import Program, parameters
+from wengert.cli.bench.verification_worker import generic, unsaturated
 from wengert.verify import finite_only, relative
 
 TOLERANCE = 1e-6
@@ -85,7 +85,7 @@ def numbers(run: fd.Run, of: Sequence[int]) -> Arrays:
 
 def make(program: Program, preset: str) -> Case:
     """The preset's arguments at a generic point; where the program takes only integers, those as they are."""
-    f, original = program.load(), program.arguments(program.parameters(preset))
+    f, original = program.load(), program.arguments(parameters(program, preset))
     args = generic(original)
     try:
         of = fd.mutated(f, args)

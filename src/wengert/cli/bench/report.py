@@ -1,4 +1,4 @@
-"""The results of `wengert bench npbench --against`: table, JSON, chart."""
+"""The results of `wengert bench SUITE --against`: table, JSON, chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from wengert.cli.npbench_against import Contest, Setting
+from wengert.cli.bench.contest import Contest, Setting
 
 RATIOS = {
     "jax gradient / wengert gradient": (("jax", "gradient"), ("wengert", "gradient")),
