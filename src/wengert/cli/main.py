@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from wengert.cli.bench.commands import bench
-from wengert.cli.options import ArgsOption, JsonOption, TargetArgument, WrtOption
+from wengert.cli.options import ArgsOption, JsonOption, ModeOption, TargetArgument, WrtOption
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +22,14 @@ app = typer.Typer(
     help="Exact gradients of ordinary NumPy programs, at native speed.",
 )
 app.add_typer(bench, name="bench")
+
+
+def checked(mode: str) -> str:
+    """The mode, if it is one."""
+    if mode not in ("value", "vjp"):
+        typer.echo(f"wengert: --mode is value or vjp, not {mode!r}", err=True)
+        raise typer.Exit(2)
+    return mode
 
 
 @contextmanager
@@ -68,21 +76,51 @@ def emit(
     target: TargetArgument,
     args: ArgsOption = None,
     wrt: WrtOption = None,
-    mode: Annotated[str, typer.Option(help="value: the program itself; vjp: value and gradient.")] = "vjp",
+    mode: ModeOption = "vjp",
     whole: Annotated[bool, typer.Option("--whole", help="With the tables that Python's call needs.")] = False,
 ) -> None:
     """Print the C code of a function's derivative (or of the function itself), with its own names and lines."""
     from wengert.cli.emit import source
     from wengert.cli.target import load
 
-    if mode not in ("value", "vjp"):
-        typer.echo(f"wengert: --mode is value or vjp, not {mode!r}", err=True)
-        raise typer.Exit(2)
     found = load(target)
     values = found.arguments(args)
     with progress(f"compiling {found.name}"):
-        text = source(found.function, values, mode, None if wrt is None else tuple(wrt.split(",")), whole)
+        text = source(found.function, values, checked(mode), None if wrt is None else tuple(wrt.split(",")), whole)
     typer.echo(text, nl=False)
+
+
+@app.command()
+def passes(
+    target: TargetArgument,
+    args: ArgsOption = None,
+    wrt: WrtOption = None,
+    mode: ModeOption = "vjp",
+    print_before: Annotated[str, typer.Option(metavar="PASS", help="Print the IR before it; or all.")] = "",
+    print_after: Annotated[str, typer.Option(metavar="PASS", help="Print the IR after it; or all.")] = "",
+    spans: Annotated[bool, typer.Option("--spans", help="Print the IR with places in the source.")] = False,
+    without: Annotated[str, typer.Option(metavar="PASSES", help="Leave these out, commas between.")] = "",
+    time_passes: Annotated[bool, typer.Option("--time-passes", help="Say how long each pass took.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what every pass did to a function and to its derivative (or to the function alone): see docs/passes.md."""
+    from wengert.cli import passes as work
+    from wengert.cli.target import load
+
+    found = load(target)
+    values = found.arguments(args)
+    shown = work.Shown(print_before, print_after, spans)
+    left_out = [name for name in without.split(",") if name]
+    with progress(f"running the passes over {found.name}"), work.without(left_out):
+        done = work.trace(found.function, values, checked(mode), None if wrt is None else tuple(wrt.split(",")))
+    if as_json:
+        typer.echo(json.dumps(work.as_json(done, shown), indent=2))
+        return
+    texts = list(work.texts(done, shown))
+    if texts:
+        typer.echo("\n".join(texts), nl=False)
+    if not texts or time_passes:
+        typer.echo("\n".join(work.table(done, mode == "vjp", time_passes)))
 
 
 @app.command()

@@ -15,3 +15,4 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 WrtOption = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Arguments to differentiate, by name, with commas between.")
 ]
+ModeOption = Annotated[str, typer.Option("--mode", help="value: the program itself; vjp: value and gradient.")]
