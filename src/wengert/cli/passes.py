@@ -108,12 +108,13 @@ class Shown:
 
 
 def texts(passes: Passes, shown: Shown) -> Iterator[str]:
-    """The texts wanted, each under a heading."""
+    """The texts wanted, each under a heading; one that is as the last is not printed again."""
     shown.check(passes)
+    last = ""
     for step in passes.all:
         for when, text in shown.of(step):
-            same = "" if when == "before" or changed(step) else ": unchanged"
-            yield f"# {when} {step.name}{same}\n\n{text}"
+            yield f"# {when} {step.name}" + (": as above\n" if text == last else f"\n\n{text}")
+            last = text
 
 
 def _bare(module: Module) -> Module:
