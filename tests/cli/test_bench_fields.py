@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from wengert.cli.bench.case import make, slope
 from wengert.cli.bench.contest import Setting, hold
 from wengert.cli.bench.programs import SuiteError, scaled
 from wengert.cli.bench.suite import Suite, fields
@@ -31,6 +32,17 @@ def decay(x, rate):
     for i in range(1, len(x)):
         x[i] -= rate * half(x[i - 1])
     return np.sum(x * x)
+"""
+RING = """
+import numpy as np
+
+PRESETS = {"S": {"n": 40}}
+
+def initialize(n):
+    return (np.random.default_rng(1).uniform(1, 2, n),)
+
+def ring(x):
+    return (1e4 * x) % 1.0
 """
 BARE = "def bare(x):\n    return x\n"
 REFUSED = DECAY.replace("decay", "refused").replace("np.sum(x * x)", "np.sum(x) * eval('2')")
@@ -79,6 +91,16 @@ def test_without_a_counterpart_the_gradient_is_compared_with_differences(folder:
     assert contest.entries["jax"].status == "absent"
     assert contest.entries["wengert"].status == "ok" and contest.entries["wengert"].gradient is not None
     assert contest.checked.startswith("differences to")
+
+
+def test_differences_see_past_jumps(folder: Path) -> None:
+    (folder / "ring.py").write_text(RING)
+    program = fields(folder).program("ring")
+    case = make(program, "S")
+    found = slope(program, case, [1e4 * case.weights[0]])
+    assert abs(found["differences"] - found["gradient"]) <= 1e-6 * found["scale"]
+    found = slope(program, case, [1.1e4 * case.weights[0]])
+    assert abs(found["differences"] - found["gradient"]) > max(1e-6 * found["scale"], found["error"])
 
 
 def test_the_command(folder: Path) -> None:
