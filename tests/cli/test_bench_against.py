@@ -219,7 +219,7 @@ def test_the_report(tmp_path: Path) -> None:
     found = json.loads(as_json(results(), Setting(npbench(tmp_path))))
     assert found["programs"][0]["ratios"]["jax gradient / wengert gradient"] == pytest.approx(2.0)
     assert found["programs"][0]["entries"]["jax"]["gradient"]["calls"] == 3
-    assert found["setting"]["threads"] == 1
+    assert (found["setting"]["suite"], found["setting"]["threads"]) == ("npbench", 1)
 
 
 def test_the_command(checkout: Path) -> None:

@@ -118,7 +118,8 @@ def machine(setting: Setting) -> dict[str, Any]:
 
 def as_json(results: Sequence[Contest], setting: Setting) -> str:
     """Everything found, for scripts."""
-    how = {"preset": setting.preset, "threads": setting.threads, "rounds": setting.rounds, "turn": setting.turn}
+    s = setting
+    how = {"suite": s.suite.kind, "preset": s.preset, "threads": s.threads, "rounds": s.rounds, "turn": s.turn}
     programs: list[dict[str, Any]] = []
     for one in results:
         ratios = {name: one.ratio(*pair) for name, pair in RATIOS.items()}
