@@ -144,8 +144,8 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
         else:
             w.check(f"type({v}) is {w.embed(type(leaf.value))}")
         names.append(v)
-    for a, b, more in staged.equal:
-        w.check(f"{_size(staged, w, a)} == {_size(staged, w, b)} + {more}")
+    for a, times, b, more in staged.equal:
+        w.check(f"{_size(staged, w, a)} == {times} * {_size(staged, w, b)} + {more}")
     body = "\n        ".join(w.lines) or "pass"
     result = "".join(f"{n}, " for n in names)
     source = (

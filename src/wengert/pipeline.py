@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
 
 from wengert.ir.depth import deep
 from wengert.ir.nodes import Module
@@ -16,29 +21,64 @@ from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
 from wengert.optimise.split import split
 
-Pass = Callable[[Module], Module]
+Pass = Callable[..., Module]
+"""Takes a module, and perhaps more."""
 
 LAST: tuple[Pass, ...] = (drop_zeros, fuse, contract, interchange, split, layout, eliminate_dead_code)
 """The passes over a program or derivative that is about to be compiled."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a pass."""
+
+    name: str
+    before: Module
+    after: Module
+    seconds: float
+
+
+Observer = Callable[[Step], None]
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
 def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
     """What happens to a staged program before it is differentiated or compiled; `names`: the user's for staged ones."""
     with deep():
-        module = eliminate_dead_code(module)
-        return tidy_names(module, names or {})
+        module = _run(eliminate_dead_code, module)
+        return _run(tidy_names, module, names or {})
 
 
 def finish(module: Module) -> Module:
     """What happens to a program or a derivative before it is compiled."""
     without = skipped()
     with deep():
-        for run in LAST:
-            if run.__name__ not in without:
-                module = run(module)
+        for one in LAST:
+            if one.__name__ not in without:
+                module = _run(one, module)
     return module
 
 
 def skipped() -> frozenset[str]:
     """Passes that are left out: the environment variable WENGERT_WITHOUT names them, with commas between."""
     return frozenset(os.environ.get("WENGERT_WITHOUT", "").split(",")) - {""}
+
+
+@contextmanager
+def observed(by: Observer) -> Generator[None]:
+    """Tell `by` what every pass does that runs within, in this thread."""
+    token = _observer.set(by)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def _run(one: Pass, module: Module, *rest: Any) -> Module:
+    start = time.perf_counter()
+    after = one(module, *rest)
+    seconds = time.perf_counter() - start
+    observer = _observer.get()
+    if observer is not None:
+        observer(Step(one.__name__, module, after, seconds))
+    return after

@@ -33,14 +33,23 @@ def _value(f: Callable[..., Any], args: tuple[Any, ...]) -> Path:
 
 
 def _vjp(f: Callable[..., Any], args: tuple[Any, ...], wrt: tuple[str, ...] | None) -> Path:
-    """The pullback of everything the program computes: its return value and the arguments it mutates."""
+    chosen, outputs = everything(f, args, wrt)
+    wg.vjp(f, *args, wrt=chosen, of=outputs)
+    found = program_of(f).find(("vjp", chosen, outputs), args, {})
+    assert found is not None
+    return found[0].plan[-1].path
+
+
+def everything(
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: tuple[str, ...] | None
+) -> tuple[tuple[int | str, ...], tuple[int | str, ...]]:
+    """`wrt` and `of` of the pullback of all that the program computes: its return value and the arguments it mutates.
+
+    Runs the program once. Raises NothingToEmit if none of that is a float.
+    """
     plain = fd.run(f, args)
     of = fd.mutated(f, args)
     if not output_floats(plain, of):
         raise NothingToEmit("the program returns no floats and mutates none: there is no derivative")
     chosen = wrt if wrt is not None else tuple(i for i, arg in enumerate(args) if fd.floats(arg))
-    outputs = ("return", *of) if fd.floats(plain.value) else of
-    wg.vjp(f, *args, wrt=chosen, of=outputs)
-    found = program_of(f).find(("vjp", chosen, outputs), args, {})
-    assert found is not None
-    return found[0].plan[-1].path
+    return chosen, ("return", *of) if fd.floats(plain.value) else of

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.analysis.affine import constant, iadd
+from wengert.analysis.affine import constant, iadd, imul
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
@@ -213,8 +213,7 @@ class Externals:
                 self.stage.facts.assume(var, 1)
             else:
                 self.stage.facts.assume(var, None, -1)
-            chosen, more = self._representative(var, unique)
-            var = iadd(chosen, Const(more, I64))
+            var = _linear(*self._representative(var, unique))
         leaf.runtime = RScalar(var, python)
         return leaf.runtime
 
@@ -244,11 +243,11 @@ class Externals:
             var = Var(symbol, I64)
             self.stage.concrete[symbol] = n
             self.stage.facts.assume(var, SMALL + 1)
-            chosen, more = self._representative(var, symbol)
+            chosen, times, more = self._representative(var, symbol)
             low, _ = self.stage.facts.bounds.get(chosen, (None, None))
-            if low is None or (constant(low) or 0) <= SMALL - more:
+            if times == 1 and (low is None or (constant(low) or 0) <= SMALL - more):
                 self.stage.facts.assume(chosen, SMALL + 1 - more)
-            shape.append(iadd(chosen, Const(more, I64)))
+            shape.append(_linear(chosen, times, more))
         root = Root(unique, dtype, tuple(shape), fresh=False)
         key = (value.dtype.str, *[n if isinstance(e, Const) else -1 for n, e in zip(value.shape, shape, strict=True)])
         buffer = Buffer(unique, dtype, tuple(shape))
@@ -260,17 +259,28 @@ class Externals:
         self.arrays[id(value)] = leaf
         return leaf.runtime
 
-    def _representative(self, var: Var, name: str) -> tuple[Var, int]:
-        """The size that stands for all sizes unified with this one, and what this one is more."""
+    def _representative(self, var: Var, name: str) -> tuple[Var, int, int]:
+        """The size that stands for all sizes unified with this one, how many times this one is it, and what it is more.
+
+        It is one that came before, except that a multiple may come before what it is a multiple of."""
         known = self.stage.representatives
-        for a, b, more in sorted(self.stage.decisions.unified):
-            for mine, other, gap in ((a, b, more), (b, a, -more)):
-                if mine == name and other in known:
-                    representative, rest = known[other]
-                    known[name] = representative, rest + gap
-                    return known[name]
-        known[name] = var, 0
-        return known[name]
+        unified = sorted(self.stage.decisions.unified) if name not in known else ()
+        for a, times, b, more in unified:
+            if a == name and b in known:
+                unit, factor, rest = known[b]
+                known[name] = unit, times * factor, times * rest + more
+            elif b == name and a in known and times == 1:
+                unit, factor, rest = known[a]
+                known[name] = unit, factor, rest - more
+            if name in known:
+                return known[name]
+        for a, times, b, more in unified:
+            if a == name and times > 1:
+                unit = Var(b, I64)
+                self.stage.facts.assume(unit, 1)
+                known[b] = unit, 1, 0
+                return known.setdefault(name, (unit, times, more))
+        return known.setdefault(name, (var, 1, 0))
 
     def params(self) -> tuple[Param, ...]:
         """The IR parameters, leaf by leaf: a scalar, or the extents then the buffer."""
@@ -283,6 +293,10 @@ class Externals:
                 intent = "inout" if leaf.root.stores else "in"
                 result.append(Buffer(leaf.buffer.name, leaf.buffer.dtype, leaf.buffer.shape, False, intent))
         return tuple(result)
+
+
+def _linear(unit: Var, times: int, more: int) -> Expr:
+    return iadd(imul(Const(times, I64), unit), Const(more, I64))
 
 
 def _dict_like(kind: type[Any], items: dict[Any, Any]) -> dict[Any, Any]:

@@ -60,9 +60,10 @@ def normalise(stage: Stage, at: Expr, extent: Expr, axis: int = 0) -> Expr:
         return at
     if not stage.less(at, extent):
         _out_of_bounds(stage, build.ge(at, extent), at, extent, axis)
+    fits = stage.nonnegative(iadd(at, extent))
     at = stage.let(at, "i")
     wrapped = stage.let(build.select(build.lt(at, ZERO), iadd(at, extent), at), "i")
-    if not stage.nonnegative(iadd(at, extent)):
+    if not fits:
         _out_of_bounds(stage, build.lt(wrapped, ZERO), at, extent, axis)
     return wrapped
 

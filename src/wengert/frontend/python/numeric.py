@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.analysis.affine import canonical, constant
+from wengert.analysis.affine import canonical, constant, iadd, imul, isub
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr, Op, Select, Var
 from wengert.ir.types import BOOL, C128, F64, I64, DType
@@ -393,13 +393,28 @@ def _python_int(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
             stage.refuse_if(negative, "an integer to a negative integer power is a float in Python; use a float base")
         return RScalar(stage.let(build.op("ipow", a.expr, b.expr), "n"), True, wild)
     names = {"//": "floordiv", "%": "mod", "&": "bitand", "|": "bitor", "^": "bitxor", "<<": "shl", ">>": "shr"}
-    result = stage.let(build.op(names[symbol], a.expr, b.expr), "n")
+    value = (_wrapped(stage, a.expr, b.expr) if symbol == "%" else None) or build.op(names[symbol], a.expr, b.expr)
+    result = stage.let(value, "n")
     if symbol in ("%", "//") and isinstance(result, Var) and stage.facts.less(ZERO, b.expr):
         if symbol == "%":
             stage.facts.assume(result, 0, build.sub(b.expr, build.i64(1)))
         elif stage.facts.nonnegative(a.expr):
             stage.facts.assume(result, 0, a.expr)
     return RScalar(result, True, wild)
+
+
+def _wrapped(stage: Stage, a: Expr, b: Expr) -> Expr | None:
+    """a % b without a division, where a is known to be at most one period away: neighbours on a ring."""
+    facts = stage.facts
+    if not facts.less(ZERO, b):
+        return None
+    if facts.nonnegative(a) and facts.less(a, b):
+        return a
+    if facts.nonnegative(a) and facts.less(a, imul(Const(2, I64), b)):
+        return build.select(build.lt(a, b), a, isub(a, b))
+    if facts.less(a, b) and facts.nonnegative(iadd(a, b)):
+        return build.select(build.lt(a, ZERO), iadd(a, b), a)
+    return None
 
 
 def _python_pow(stage: Stage, a: RScalar, b: RScalar, common: DType) -> RScalar:

@@ -189,7 +189,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
             sizes[leaf.scalar.name] = (k, -1)
         for axis, symbol in leaf.extents:
             sizes[symbol] = (k, axis)
-    equal = [(a, b, more) for a, b, more in sorted(stage.decisions.unified) if a in sizes and b in sizes]
+    equal = [u for u in sorted(stage.decisions.unified) if u[0] in sizes and u[2] in sizes]
     if interp.changed_outside:
         owner, attribute = interp.changed_outside[0]
         raise Unsupported(

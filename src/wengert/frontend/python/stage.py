@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, isub, polynomial, same
+from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, imul, isub, polynomial, same
 from wengert.errors import Problem, Unsupported
 from wengert.ir.nodes import (
     Alloc,
@@ -32,6 +32,7 @@ from wengert.ir.nodes import (
     View,
 )
 from wengert.ir.types import I64, DType
+from wengert.ir.walk import substitute
 
 from .values import MISSING, RArray, Root
 
@@ -77,8 +78,8 @@ class Trial:
     made: set[int] = field(default_factory=set[int])  # ids of the containers made in it
 
 
-Unified = tuple[str, str, int]
-"""Two sizes, and what the first is more than the second."""
+Unified = tuple[str, int, str, int]
+"""A size, how many times it is another one, that one, and what it is more."""
 
 Positions = tuple[list[Stmt], int, list[RArray]]
 """Where a mask holds: the block that the index arrays were made in, the mask's number of stores then, the arrays."""
@@ -131,7 +132,7 @@ class Stage:
         self.unrolled = decisions.unrolled
         self.grow_nodes: dict[str, Any] = {}
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
-        self.representatives: dict[str, tuple[Var, int]] = {}
+        self.representatives: dict[str, tuple[Var, int, int]] = {}
         self.created: dict[int, int] = {}
         self.made: list[set[int]] = []
         self.changed_outside: Written = {}  # what locations that the program did not make held before it changed them
@@ -427,7 +428,7 @@ class Stage:
         if same(a, b):
             return True
         difference = isub(a, b)
-        self._wish(difference, lambda v: v == 0)
+        self._wish(difference, lambda e: constant(e) == 0)
         self._wish_apart(difference)
         return False
 
@@ -437,20 +438,30 @@ class Stage:
     def nonnegative(self, expr: Expr) -> bool:
         if self.facts.nonnegative(expr):
             return True
-        self._wish(expr, lambda v: v >= 0)
+        self._wish(expr, self.facts.nonnegative)
         return False
 
     def less(self, a: Expr, b: Expr) -> bool:
         """Whether a < b is proved."""
         return self.nonnegative(isub(isub(b, a), Const(1, I64)))
 
-    def _wish(self, expr: Expr, holds: Callable[[int], bool]) -> None:
-        """If unifying two sizes that are equal in this call could prove this, note it for the next attempt."""
+    def _wish(self, expr: Expr, holds: Callable[[Expr], bool]) -> None:
+        """If a relation of two sizes in this call could prove this, note it for the next attempt.
+
+        That they are equal; or that one is a multiple of the other, if the program itself multiplies here and the
+        relation surely proves it."""
         named = [a.name for a in self._reachable(expr) if isinstance(a, Var) and a.name in self.concrete]
         for i, a in enumerate(named):
             for b in named[i + 1 :]:
                 if a != b and self.concrete[a] == self.concrete[b] > 8:
-                    self.wishes.add((min(a, b), max(a, b), 0))
+                    self.wishes.add((min(a, b), 1, max(a, b), 0))
+        multiplied = any(abs(c) > 1 for m, c in polynomial(expr).items() if m)
+        for a in named if multiplied else ():
+            for b in named if self.concrete[a] > 0 else ():
+                times, rest = divmod(self.concrete[b], self.concrete[a])
+                multiple = imul(Const(times, I64), Var(a, I64))
+                if times > 1 and not rest and holds(substitute(expr, {b: multiple})):
+                    self.wishes.add((b, times, a, 0))
 
     def _wish_apart(self, difference: Expr) -> None:
         """If this is 0 because one size is another one and a constant in this call, note it for the next attempt."""
@@ -461,7 +472,7 @@ class Stage:
         match plus, minus, len(terms):
             case [Var(a)], [Var(b)], 2 if offset and a in self.concrete and b in self.concrete:
                 if self.concrete[a] - self.concrete[b] + offset == 0:
-                    self.wishes.add((a, b, -offset) if a < b else (b, a, offset))
+                    self.wishes.add((a, 1, b, -offset) if a < b else (b, 1, a, offset))
             case _:
                 pass
 

@@ -19,6 +19,7 @@
         return (T)(q - (a % b != 0 && (a < 0) != (b < 0)));                                                          \
     }                                                                                                                \
     static inline T wg_mod_##suffix(T a, T b) {                                                                      \
+        if (b > 0 && (U)a < (U)b) return a; /* a division costs more than the rest of many loops */                  \
         if (b == 0 || ((T)-1 < 0 && b == (T)-1)) return 0;                                                           \
         T r = (T)(a % b);                                                                                            \
         return (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);                                                        \
@@ -69,6 +70,7 @@ static inline bool wg_min_bool(bool a, bool b) { return a && b; }
         return wg_divmod_##suffix(a, b, &mod);                                                                       \
     }                                                                                                                \
     static inline T wg_mod_##suffix(T a, T b) {                                                                      \
+        if (a > 0 && a < b) return a;                                                                                \
         T mod;                                                                                                       \
         wg_divmod_##suffix(a, b, &mod);                                                                              \
         return mod;                                                                                                  \

@@ -11,9 +11,10 @@ import pytest
 
 from reference_engine import Differences
 from wengert import differences as fd
-from wengert.cli import npbench_worker
-from wengert.cli.npbench import Result, as_json, summary, table
-from wengert.cli.npbench_programs import CheckoutError, Program, programs
+from wengert.cli.bench import verification_worker
+from wengert.cli.bench.npbench import benchmarks
+from wengert.cli.bench.programs import Program, SuiteError, parameters, scaled
+from wengert.cli.bench.verification import Result, as_json, summary, table
 from wengert.verify import Linearization
 
 SMOOTH_INIT = """
@@ -75,39 +76,39 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def verified(program: Program, engine: Any, monkeypatch: pytest.MonkeyPatch) -> Result:
-    monkeypatch.setattr(npbench_worker, "FLOATS", 30)
+    monkeypatch.setattr(verification_worker, "FLOATS", 30)
     result = Result(program.name)
-    npbench_worker.verify_program(program, "S", engine, 0, lambda stage: result.add(json.loads(json.dumps(stage))))
+    verification_worker.verify_program(program, "S", engine, 0, lambda stage: result.add(json.loads(json.dumps(stage))))
     return result
 
 
 def test_programs_are_read(checkout: Path) -> None:
-    assert [program.name for program in programs(checkout)] == ["integers", "single", "smooth"]
-    smooth = programs(checkout, ("smooth",))[0]
-    size, a, x, y = smooth.arguments(smooth.parameters("S"))
+    assert [program.name for program in benchmarks(checkout)] == ["integers", "single", "smooth"]
+    smooth = benchmarks(checkout, ("smooth",))[0]
+    size, a, x, y = smooth.arguments(parameters(smooth, "S"))
     assert (size, a, x.shape, y.shape) == (40, 0.5, (40,), (40,))
-    with pytest.raises(CheckoutError, match="no preset 'XL'; it has S"):
-        smooth.parameters("XL")
-    with pytest.raises(CheckoutError, match="no program rough"):
-        programs(checkout, ("rough",))
+    with pytest.raises(SuiteError, match="no preset 'XL'; it has S"):
+        parameters(smooth, "XL")
+    with pytest.raises(SuiteError, match="no program rough"):
+        benchmarks(checkout, ("rough",))
 
 
 def test_sizes_shrink_by_one_factor(checkout: Path) -> None:
-    smooth = programs(checkout, ("smooth",))[0]
-    small = smooth.scaled("S", seconds=10.0, floats=30)
+    smooth = benchmarks(checkout, ("smooth",))[0]
+    small = scaled(smooth, "S", seconds=10.0, floats=30)
     assert small["a"] == 0.5
     assert 6 <= small["N"] <= 15
 
 
 def test_double_precision_reference(checkout: Path) -> None:
-    single = programs(checkout, ("single",))[0]
-    args = single.arguments(single.parameters("S"))
+    single = benchmarks(checkout, ("single",))[0]
+    args = single.arguments(parameters(single, "S"))
     assert single.load()(*args).dtype == np.float32
     assert single.load(double=True)(*fd.doubled(args)).dtype == np.float64
 
 
 def test_right_programs_pass(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = [verified(program, Differences(), monkeypatch) for program in programs(checkout)]
+    results = [verified(program, Differences(), monkeypatch) for program in benchmarks(checkout)]
     assert all(result.ok for result in results), "\n".join(table(results))
     assert [result.vjp for result in results] == [None, True, True]
     assert results[0].note == "no float inputs"
@@ -126,7 +127,7 @@ class Forgetful(Differences):
 
 
 def test_wrong_gradients_are_found(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = verified(programs(checkout, ("smooth",))[0], Forgetful(), monkeypatch)
+    result = verified(benchmarks(checkout, ("smooth",))[0], Forgetful(), monkeypatch)
     assert (result.value, result.jvp, result.vjp, result.ok) == (True, True, False, False)
     assert "vjp" in result.reason
 
@@ -137,17 +138,17 @@ class Broken(Differences):
 
 
 def test_errors_are_reported(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = verified(programs(checkout, ("smooth",))[0], Broken(), monkeypatch)
+    result = verified(benchmarks(checkout, ("smooth",))[0], Broken(), monkeypatch)
     assert (result.value, result.vjp, result.ok) == (True, False, False)
     assert "no" in result.reason
     assert "Traceback" in result.traceback
 
 
 def test_kinks_and_saturation_are_avoided() -> None:
-    counted = npbench_worker.generic((np.arange(5), np.int64(3), 4))
+    counted = verification_worker.generic((np.arange(5), np.int64(3), 4))
     assert [np.asarray(x).dtype.kind for x in counted] == ["f", "f", "i"]
     assert not np.any(counted[0] == np.round(counted[0]))
-    resting = npbench_worker.generic((np.zeros(5), np.arange(5)))
+    resting = verification_worker.generic((np.zeros(5), np.arange(5)))
     assert np.ptp(resting[0]) > 0
     assert resting[1].dtype.kind == "i"
 
@@ -156,4 +157,4 @@ def test_kinks_and_saturation_are_avoided() -> None:
         return e / np.sum(e)
 
     x = np.array([1e3, 2e3, 3e3])
-    assert np.max(npbench_worker.unsaturated(softmax, (x,), ())[0]) < 300
+    assert np.max(verification_worker.unsaturated(softmax, (x,), ())[0]) < 300

@@ -1,7 +1,8 @@
-"""One competitor on one program, in a process of its own: `python -m wengert.cli.npbench_rivals SPEC` (JSON).
+"""One competitor on one program, in a process of its own: `python -m wengert.cli.bench.rivals SPEC` (JSON).
 
-It prepares (compiles, runs, compares) and says `ready`, `failed` or `wrong`, one JSON object a line; then it answers
-requests from standard input: `{"do": "time", "what": ..., "seconds": ...}`; NumPy also `slope`, wengert `inexactness`.
+It prepares (compiles, runs, compares) and says `ready`, `absent`, `failed` or `wrong`, one JSON object a line; then it
+answers requests from standard input: `{"do": "time", "what": ..., "seconds": ...}`; NumPy also `slope`, wengert
+`inexactness`.
 """
 
 from __future__ import annotations
@@ -21,42 +22,45 @@ import numpy as np
 
 import wengert as wg
 from wengert import differences as fd
-from wengert.cli.npbench_case import Arrays, Case, difference, make, numbers, slope
-from wengert.cli.npbench_programs import Program, load_module, programs
+from wengert.cli.bench.case import Arrays, Case, difference, make, numbers, slope
+from wengert.cli.bench.programs import Program, Variant
+from wengert.cli.bench.suite import Suite
 from wengert.verify import relative
 
 CALLS = 2000  # at most, in one turn
-Variant = Callable[..., Any]
 
 
 class Wrong(Exception):
     """The competitor computes something else."""
 
 
+class Absent(Exception):
+    """There is no such program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What a competitor is to do, and with what."""
 
-    checkout: str
+    suite: Suite
     name: str
     preset: str
     rival: str  # numpy, numba, jax or wengert
-    source: str  # jax: npbench or ours
+    source: str  # which of its programs; of JAX's
     folder: str  # where the case and gradients are exchanged
     memory: float
     threads: int
-    rewrites: str = ""  # the file of our JAX programs
     kept: tuple[int, ...] | None = None  # the outputs that count
 
     @classmethod
     def read(cls, raw: dict[str, Any]) -> Spec:
         """From JSON, where tuples are lists."""
         kept: list[int] | None = raw["kept"]
-        return replace(cls(**raw), kept=None if kept is None else tuple(kept))
+        return replace(cls(**raw), suite=Suite(**raw["suite"]), kept=None if kept is None else tuple(kept))
 
     @property
     def program(self) -> Program:
-        return programs(Path(self.checkout), (self.name,))[0]
+        return self.suite.program(self.name)
 
     @property
     def case(self) -> Case:
@@ -104,16 +108,13 @@ def with_numpy(spec: Spec) -> Prepared:
 
 
 def with_numba(spec: Spec) -> Prepared:
-    """The fastest of NPBench's Numba programs that runs and is right; parallel ones only with several threads."""
+    """The fastest of the Numba programs that runs and is right."""
     case, program = spec.case, spec.program
     best: tuple[float, float, str, Variant] | None = None
     reasons: list[str] = []
-    for path in sorted(program.folder.glob(f"{program.module}_numba*.py")):
-        kind = path.stem.removeprefix(f"{program.module}_numba").strip("_")
-        if "p" in kind and spec.threads == 1:
-            continue
+    for kind, load in program.numba(spec.threads).items():
         try:
-            f: Variant = getattr(load_module(path), program.function)
+            f = load()
             args = fresh(case)()
             value, first = clock(lambda f=f, args=args: f(*args))
             found = numbers(fd.Run(value, args), case.of)
@@ -137,7 +138,7 @@ def with_numba(spec: Spec) -> Prepared:
     if best is None:
         if any("wrong" in reason for reason in reasons):
             raise Wrong("; ".join(reasons))
-        raise LookupError("; ".join(reasons) or "NPBench has no Numba program")
+        raise RuntimeError("; ".join(reasons)) if reasons else Absent("there is no Numba program")
     _, first, kind, f = best
     return Prepared({"primal": (fresh(case), apply(f))}, {"primal": first}, note="; ".join([kind, *reasons]))
 
@@ -177,8 +178,8 @@ def with_wengert(spec: Spec) -> Prepared:
 
 
 def with_jax(spec: Spec) -> Prepared:
-    """JAX; see `npbench_jax`, the only module that imports it."""
-    from wengert.cli.npbench_jax import prepare
+    """JAX; see `jax_rival`, the only module that imports it."""
+    from wengert.cli.bench.jax_rival import prepare
 
     return prepare(spec)
 
@@ -257,7 +258,13 @@ def main() -> None:
         made = RIVALS[spec.rival](spec)
     except Exception as error:  # whatever a competitor cannot do is its result
         text = " ".join(f"{error}".split())[:300]
-        say({"wrong": text} if isinstance(error, Wrong) else {"failed": f"{type(error).__name__}: {text}"})
+        match error:
+            case Wrong():
+                say({"wrong": text})
+            case Absent():
+                say({"absent": text})
+            case _:
+                say({"failed": f"{type(error).__name__}: {text}"})
         return
     gradients = ""
     if made.gradients is not None:

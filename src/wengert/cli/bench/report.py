@@ -1,4 +1,4 @@
-"""The results of `wengert bench npbench --against`: table, JSON, chart."""
+"""The results of `wengert bench SUITE --against`: table, JSON, chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from wengert.cli.npbench_against import Contest, Setting
+from wengert.cli.bench.contest import Contest, Setting
 
 RATIOS = {
     "jax gradient / wengert gradient": (("jax", "gradient"), ("wengert", "gradient")),
@@ -118,7 +118,8 @@ def machine(setting: Setting) -> dict[str, Any]:
 
 def as_json(results: Sequence[Contest], setting: Setting) -> str:
     """Everything found, for scripts."""
-    how = {"preset": setting.preset, "threads": setting.threads, "rounds": setting.rounds, "turn": setting.turn}
+    s = setting
+    how = {"suite": s.suite.kind, "preset": s.preset, "threads": s.threads, "rounds": s.rounds, "turn": s.turn}
     programs: list[dict[str, Any]] = []
     for one in results:
         ratios = {name: one.ratio(*pair) for name, pair in RATIOS.items()}

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from wengert.cli.bench.case import Case, difference, make, match, slope
+from wengert.cli.bench.contest import Contest, Entry, Round, Setting, Timing, chosen_rivals, hold, hold_all
+from wengert.cli.bench.programs import Program
+from wengert.cli.bench.report import as_json, markdown, means, table
+from wengert.cli.bench.rivals import save_gradients
+from wengert.cli.bench.suite import npbench
+from wengert.cli.bench.verification import Limits
 from wengert.cli.main import app
-from wengert.cli.npbench import Limits
-from wengert.cli.npbench_against import Contest, Entry, Round, Setting, Timing, chosen_rivals, hold, hold_all
-from wengert.cli.npbench_case import Case, difference, make, match, slope
-from wengert.cli.npbench_programs import Program, programs
-from wengert.cli.npbench_report import as_json, markdown, means, table
-from wengert.cli.npbench_rivals import save_gradients
 
 INIT = """
 import numpy as np
@@ -61,17 +62,17 @@ def write(checkout: Path, name: str, info: dict[str, Any], init: str, texts: dic
 
 
 def one(checkout: Path, name: str) -> Program:
-    return programs(checkout, (name,))[0]
+    return npbench(checkout).program(name)
 
 
 def quick(checkout: Path, *rivals: str, seconds: float = 60.0) -> Setting:
-    return Setting(checkout, rivals=rivals, limits=Limits(seconds=seconds), rounds=2, turn=0.0)
+    return Setting(npbench(checkout), rivals=rivals, limits=Limits(seconds=seconds), rounds=2, turn=0.0)
 
 
 def test_a_contest_in_processes(checkout: Path) -> None:
     said: list[str] = []
     results = hold_all(
-        programs(checkout, ("recurrence", "integers")), quick(checkout, "numba"), lambda c: said.append(c.name)
+        npbench(checkout).programs(("recurrence", "integers")), quick(checkout, "numba"), lambda c: said.append(c.name)
     )
     assert said == ["recurrence", "integers"]
     recurrence, integers = results
@@ -215,10 +216,10 @@ def test_the_report(tmp_path: Path) -> None:
     assert lines[2].split()[5] == "wrong"
     assert lines[-1] == "second, jax: wrong: transposed"
     assert any(line.startswith("| second |") and "wrong" in line for line in markdown(results()))
-    found = json.loads(as_json(results(), Setting(tmp_path)))
+    found = json.loads(as_json(results(), Setting(npbench(tmp_path))))
     assert found["programs"][0]["ratios"]["jax gradient / wengert gradient"] == pytest.approx(2.0)
     assert found["programs"][0]["entries"]["jax"]["gradient"]["calls"] == 3
-    assert found["setting"]["threads"] == 1
+    assert (found["setting"]["suite"], found["setting"]["threads"]) == ("npbench", 1)
 
 
 def test_the_command(checkout: Path) -> None:

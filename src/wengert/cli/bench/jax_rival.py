@@ -1,29 +1,14 @@
-"""JAX as a competitor: NPBench's programs, or our own, in double precision, with one jit around value and gradient."""
+"""JAX as a competitor: in double precision, with one jit around value and gradient."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from wengert.cli.npbench_case import difference, match
-from wengert.cli.npbench_programs import load_module
-from wengert.cli.npbench_rivals import Prepared, Spec, Wrong, clock
-
-
-def program(spec: Spec) -> Callable[..., Any]:
-    """NPBench's program or ours, without a jit around it, so that integers are static and loops can be reversed."""
-    if spec.source == "npbench":
-        info = spec.program
-        path = info.folder / f"{info.module}_jax.py"
-        if not path.exists():
-            raise LookupError("NPBench has no JAX program")
-        f = getattr(load_module(path), info.function)
-        return getattr(f, "__wrapped__", f)
-    return getattr(load_module(Path(spec.rewrites)), spec.name)
+from wengert.cli.bench.case import difference, match
+from wengert.cli.bench.rivals import Prepared, Spec, Wrong, clock
 
 
 def prepare(spec: Spec) -> Prepared:
@@ -34,7 +19,7 @@ def prepare(spec: Spec) -> Prepared:
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     jax.config.update("jax_enable_x64", True)
-    case, f = spec.case, program(spec)
+    case, f = spec.case, spec.program.jax()[spec.source]()
     static: dict[int, Any] = {}
     for k, arg in enumerate(case.args):
         if isinstance(arg, (int, np.integer)):

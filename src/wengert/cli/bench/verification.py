@@ -1,4 +1,4 @@
-"""`wengert bench npbench CHECKOUT --verify`: the programs of NPBench as they are, native against NumPy."""
+"""`wengert bench SUITE --verify`: the programs of a suite as they are, native against NumPy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wengert.cli.npbench_programs import Program
+from wengert.cli.bench.programs import Program
+from wengert.cli.bench.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,12 @@ class Result:
             self.jvp, self.vjp, self.hvp = bool(self.jvp), bool(self.vjp), bool(self.hvp)
 
 
-def run(program: Program, checkout: Path, preset: str, seed: int, limits: Limits) -> Result:
+def run(name: str, suite: Suite, preset: str, seed: int, limits: Limits) -> Result:
     """Verify one program in a process of its own, with an empty cache, within the limits."""
-    result = Result(program.name)
+    result = Result(name)
     with tempfile.TemporaryDirectory(prefix="wengert-bench-") as scratch:
-        command = [sys.executable, "-m", "wengert.cli.npbench_worker", str(checkout), program.name, preset]
-        command += [str(seed), str(limits.memory)]
+        command = [sys.executable, "-m", "wengert.cli.bench.verification_worker", json.dumps(asdict(suite))]
+        command += [name, preset, str(seed), str(limits.memory)]
         environment = {**os.environ, "WENGERT_CACHE_DIR": scratch}
         with (
             open(Path(scratch) / "stderr", "w+") as stderr,
@@ -117,7 +118,7 @@ def run(program: Program, checkout: Path, preset: str, seed: int, limits: Limits
 
 def run_all(
     programs: Sequence[Program],
-    checkout: Path,
+    suite: Suite,
     preset: str,
     seed: int,
     limits: Limits,
@@ -126,7 +127,7 @@ def run_all(
 ) -> list[Result]:
     """All programs, `jobs` at a time, in the order given."""
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(run, program, checkout, preset, seed, limits): program.name for program in programs}
+        futures = {pool.submit(run, program.name, suite, preset, seed, limits): program.name for program in programs}
         done: dict[str, Result] = {}
         for future in as_completed(futures):
             result = future.result()

@@ -1,4 +1,4 @@
-"""One NPBench program verified, in a process of its own: `python -m wengert.cli.npbench_worker CHECKOUT NAME PRESET`.
+"""One program verified, in a process: `python -m wengert.cli.bench.verification_worker SUITE NAME PRESET SEED MEMORY`.
 
 Writes one JSON object a line, a stage each, so that what was found before a crash or a timeout is not lost:
 `value` (native against NumPy at the preset), `point` (the scaled sizes), `compile`, `derivatives`, `curvature` (second
@@ -14,13 +14,13 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from wengert import differences as fd
-from wengert.cli.npbench_programs import Program, programs
+from wengert.cli.bench.programs import Program, parameters, scaled
+from wengert.cli.bench.suite import Suite
 from wengert.curvature import verify_hvp
 from wengert.verify import (
     SINGLE,
@@ -116,7 +116,7 @@ def value_stage(program: Program, preset: str, engine: Engine) -> dict[str, Any]
     For the same reason an ill-conditioned program (chaotic orbits) is allowed ten times the error of NumPy's result,
     and the finding says so.
     """
-    f, args = program.load(), program.arguments(program.parameters(preset))
+    f, args = program.load(), program.arguments(parameters(program, preset))
     start = time.perf_counter()
     expected = fd.run(f, args)
     plain = time.perf_counter() - start
@@ -161,27 +161,27 @@ def point(program: Program, preset: str) -> Point:
     made: Point | None = None
     inexact = 0.0
     for factor in (1.0, 0.5, 0.25, 0.12, 0.06, 0.03):
-        parameters = program.scaled(preset, SECONDS, FLOATS, factor)
-        if parameters in tried:
+        sizes = scaled(program, preset, SECONDS, FLOATS, factor)
+        if sizes in tried:
             break
-        tried.append(parameters)
-        original = program.arguments(parameters)
+        tried.append(sizes)
+        original = program.arguments(sizes)
         args = generic(original)
         casts = made_floats(program.inputs, original, args)
         try:
             expected = fd.run(f, args)
         except (TypeError, IndexError) as error:
             reason = f"integers only: with floats for {casts}, {type(error).__name__}: {error}"
-            return Point(f, args, (), [], parameters, reason)
+            return Point(f, args, (), [], sizes, reason)
         of = fd.mutated(f, args)
         args = unsaturated(f, args, of)
         outputs = output_floats(fd.run(f, args), of)
         if not fd.floats(args):
-            return Point(f, args, of, outputs, parameters, "no float inputs")
+            return Point(f, args, of, outputs, sizes, "no float inputs")
         if not outputs:
             kinds = ", ".join(str(np.asarray(leaf).dtype) for leaf in fd.leaves(expected.value))
-            return Point(f, args, of, outputs, parameters, f"no float outputs: it returns {kinds} even for floats")
-        made = Point(f, args, of, outputs, parameters, inexact=inexact, cast=casts)
+            return Point(f, args, of, outputs, sizes, f"no float outputs: it returns {kinds} even for floats")
+        made = Point(f, args, of, outputs, sizes, inexact=inexact, cast=casts)
         if fd.is_single(args):
             break
         inexact = sensitivity(f, args, fd.run(f, args))
@@ -265,7 +265,7 @@ def verify_program(program: Program, preset: str, engine: Engine, seed: int, emi
 
 
 def main() -> None:
-    checkout, name, preset, seed, memory = sys.argv[1:6]
+    suite, name, preset, seed, memory = sys.argv[1:6]
     limit = int(float(memory) * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     np.seterr(all="ignore")
@@ -273,7 +273,7 @@ def main() -> None:
     def emit(stage: dict[str, Any]) -> None:
         print(json.dumps(stage, default=repr), flush=True)
 
-    verify_program(programs(Path(checkout), (name,))[0], preset, native(), int(seed), emit)
+    verify_program(Suite(**json.loads(suite)).program(name), preset, native(), int(seed), emit)
 
 
 if __name__ == "__main__":

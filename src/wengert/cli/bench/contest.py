@@ -1,4 +1,4 @@
-"""`wengert bench npbench CHECKOUT --against numpy,numba,jax`: gradients and primals timed beside those of others.
+"""`wengert bench SUITE --against numpy,numba,jax`: gradients and primals timed beside those of others.
 
 A program's competitors prepare in processes of their own, are compared, and then take turns (round robin).
 """
@@ -20,10 +20,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wengert.cli.npbench import Limits
-from wengert.cli.npbench_case import TOLERANCE, Case
-from wengert.cli.npbench_programs import Program
-from wengert.cli.npbench_rivals import Spec, load_gradients
+from wengert.cli.bench.case import TOLERANCE, Case
+from wengert.cli.bench.programs import Program
+from wengert.cli.bench.rivals import Spec, load_gradients
+from wengert.cli.bench.suite import Suite
+from wengert.cli.bench.verification import Limits
 from wengert.errors import WengertError
 
 KNOWN = ("numpy", "numba", "jax")
@@ -37,12 +38,11 @@ class UnknownRival(WengertError, ValueError):
 class Setting:
     """How the contest is held."""
 
-    checkout: Path
+    suite: Suite
     preset: str = "S"
     rivals: tuple[str, ...] = KNOWN
     threads: int = 1
     limits: Limits = field(default_factory=lambda: Limits(seconds=120.0))
-    rewrites: Path | None = None
     rounds: int = 5
     turn: float = 0.1  # seconds
     jobs: int = 1  # that prepare at a time; nothing else runs while one is timed
@@ -105,7 +105,7 @@ class Worker:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the process)
         cache = Path(spec.folder) / "cache"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "wengert.cli.npbench_rivals", json.dumps(asdict(spec))],
+            [sys.executable, "-m", "wengert.cli.bench.rivals", json.dumps(asdict(spec))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -168,11 +168,9 @@ class Worker:
 
     def entry(self) -> Entry:
         """What is known before anything is timed."""
-        for status in ("wrong", "failed"):
+        for status in ("wrong", "failed", "absent"):
             if status in self.state:
-                reason: str = self.state[status]
-                absent = status == "failed" and reason.startswith("LookupError: NPBench has no")
-                return Entry("absent" if absent else status, reason.removeprefix("LookupError: "), self.spec.source)
+                return Entry(status, self.state[status], self.spec.source)
         return Entry("ok", "", self.spec.source, self.state.get("note", ""))
 
 
@@ -212,7 +210,7 @@ class Round:
     def spec(self, rival: str, source: str = "", kept: Sequence[int] | None = None) -> Spec:
         s = self.setting
         return Spec(
-            str(s.checkout),
+            s.suite,
             self.program.name,
             s.preset,
             rival,
@@ -220,7 +218,6 @@ class Round:
             str(self.folder),
             s.limits.memory,
             s.threads,
-            str(s.rewrites or ""),
             None if kept is None else tuple(kept),
         )
 
@@ -244,7 +241,10 @@ class Round:
 
     def derivatives(self, plain: Worker) -> dict[str, Worker]:
         """Wengert, and the JAX program that is timed: of those that are right, what returns most, then the fastest."""
-        candidates = self.candidates() if "jax" in self.setting.rivals and plain.kept else []
+        compared = "jax" in self.setting.rivals and bool(plain.kept)
+        candidates = self.candidates() if compared else []
+        if compared and not candidates:
+            self.result.entries["jax"] = Entry("absent", "there is no JAX program")
         right = [worker for worker in candidates if worker.ready]
         right.sort(key=lambda worker: (-len(worker.kept), worker.state["trial"]["gradient"]))
         ours: Worker | None = None
@@ -269,15 +269,7 @@ class Round:
         return {**({"jax": candidates[0]} if candidates else {}), "wengert": ours}
 
     def candidates(self) -> list[Worker]:
-        rewrites = self.setting.rewrites
-        found = [self.start("jax", "npbench")]
-        if rewrites is not None and self._rewritten(rewrites):
-            found.append(self.start("jax", "ours"))
-        return found
-
-    def _rewritten(self, rewrites: Path) -> bool:
-        names = (f"def {self.program.name}(", f"{self.program.name} = ")
-        return any(line.startswith(names) for line in rewrites.read_text().splitlines())
+        return [self.start("jax", source) for source in self.program.jax()]
 
     def wengert(self, kept: Sequence[int], before: Worker | None) -> Worker:
         """A process for these outputs, unless there is one."""
