@@ -14,11 +14,21 @@ from wengert.optimise.fuse import fuse
 from wengert.optimise.interchange import interchange
 from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
+from wengert.optimise.raise_contractions import raise_contractions
 from wengert.optimise.split import split
 
 Pass = Callable[[Module], Module]
 
-LAST: tuple[Pass, ...] = (drop_zeros, fuse, contract, interchange, split, layout, eliminate_dead_code)
+LAST: tuple[Pass, ...] = (
+    drop_zeros,
+    raise_contractions,
+    fuse,
+    contract,
+    interchange,
+    split,
+    layout,
+    eliminate_dead_code,
+)
 """The passes over a program or derivative that is about to be compiled."""
 
 
