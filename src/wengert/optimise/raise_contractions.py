@@ -49,6 +49,7 @@ from wengert.ir.walk import (
     definitions,
     expressions,
     function_names,
+    loads,
     rebuild,
     rename_block,
     statements,
@@ -60,8 +61,8 @@ from wengert.optimise.contraction import Cut, Recognition, Turns
 from wengert.optimise.dce import eliminate_dead_code
 from wengert.optimise.movement import Move, edited
 
-TURNS = 64
-"""Turns in a block."""
+TURNS = (64, 8)
+"""Turns in a block, and in a block of what is left of it if ranges were cut."""
 
 
 def raise_contractions(module: Module) -> Module:
@@ -106,7 +107,7 @@ class _Raiser:
     def _block(self, block: Block, known: Facts) -> Block:
         made: list[Stmt] = []
         for s in block:
-            raised = self._loop(s, known) if isinstance(s, Loop) else None
+            raised = self._loop(s, known, TURNS) if isinstance(s, Loop) else None
             if raised is not None:
                 made.extend(raised)
                 continue
@@ -118,7 +119,7 @@ class _Raiser:
             made.append(rebuild(s, block=lambda x, inside=inside: self._block(x, inside)))
         return block if tuple(made) == block else tuple(made)
 
-    def _loop(self, loop: Loop, known: Facts) -> Block | None:
+    def _loop(self, loop: Loop, known: Facts, sizes: tuple[int, ...]) -> Block | None:
         """The loop in blocks with what can be raised out of them; None if that is nothing."""
         ends = bounds(loop)
         if ends is None or not any(isinstance(s, Accumulate) for s in _inside((loop,), 3)) or not _is_suited(loop):
@@ -129,7 +130,7 @@ class _Raiser:
         inside.assume(block.high, iadd(ends[0], ONE), ends[1])
         inside.assume(block.low, ends[0], isub(block.high, ONE))
         start, stop = (block.low, block.high) if loop.step > 0 else (isub(block.high, ONE), isub(block.low, ONE))
-        now = _Blocked(replace(loop, start=start, stop=stop))
+        now = _Blocked(replace(loop, start=start, stop=stop, body=_separated(loop)))
         refused: set[int] = set()
         while True:
             sums = [s for s in statements(now.loop.body) if isinstance(s, Accumulate) and id(s) not in refused]
@@ -142,22 +143,26 @@ class _Raiser:
             if made is None:
                 break
             now = made
-        return self._in_blocks(loop, now, block) if now.before or now.after else None
+        if not now.before and not now.after:
+            return None
+        left: Block = (now.loop,) if now.loop.body else ()
+        if now.cut and len(sizes) > 1:
+            left = self._loop(now.loop, inside, sizes[1:]) or left
+        return self._in_blocks(loop, (*now.before, *left, *now.after), block, sizes[0])
 
-    def _in_blocks(self, loop: Loop, made: _Blocked, block: Turns) -> Block:
+    def _in_blocks(self, loop: Loop, body: Block, block: Turns, size: int) -> Block:
         """A loop over blocks, in the order of the turns."""
         assert isinstance(block.low, Var) and isinstance(block.high, Var) and loop.stop is not None
-        inside = (made.loop,) if made.loop.body else ()
         if loop.step > 0:
-            high = Let(block.high.name, Op("min", (iadd(block.low, b.i64(TURNS)), loop.stop), I64), loop.span)
-            body = (high, *made.before, *inside, *made.after)
-            return (Loop(block.low.name, loop.start, loop.stop, body, TURNS, "sequential", None, loop.span),)
+            high = Let(block.high.name, Op("min", (iadd(block.low, b.i64(size)), loop.stop), I64), loop.span)
+            body = (high, *body)
+            return (Loop(block.low.name, loop.start, loop.stop, body, size, "sequential", None, loop.span),)
         last = Var(self._fresh(f"{loop.var}_last"), I64)
         high = Let(block.high.name, iadd(last, ONE), loop.span)
-        least = Op("max", (isub(last, b.i64(TURNS)), loop.stop), I64)
+        least = Op("max", (isub(last, b.i64(size)), loop.stop), I64)
         low = Let(block.low.name, Op("add", (least, ONE), I64), loop.span)
-        body = (high, low, *made.before, *inside, *made.after)
-        return (Loop(last.name, loop.start, loop.stop, body, -TURNS, "sequential", None, loop.span),)
+        body = (high, low, *body)
+        return (Loop(last.name, loop.start, loop.stop, body, -size, "sequential", None, loop.span),)
 
     def _fresh(self, name: str) -> str:
         made = unused(name, self.names)
@@ -215,6 +220,34 @@ def _inside(block: Block, depth: int) -> Iterator[Stmt]:
             yield s
         for nested in blocks(s):
             yield from _inside(nested, depth - isinstance(s, Loop))
+
+
+def _separated(loop: Loop) -> Block:
+    """The body with sums of several terms as several sums."""
+    lets = {s.name: s.value for s in statements(loop.body) if isinstance(s, Let)}
+    deep = {id(s) for s in _inside(loop.body, 2)}
+
+    def terms(e: Expr) -> list[Expr]:
+        match e:
+            case Op("add", (x, y)):
+                return terms(x) + terms(y)
+            case Op("sub", (x, y)):
+                return terms(x) + [b.neg(t) for t in terms(y)]
+            case Op("neg", (x,)):
+                return [b.neg(t) for t in terms(x)]
+            case Var(name) if name in lets and not any(True for _ in loads(lets[name])):
+                return found if len(found := terms(lets[name])) > 1 else [e]
+            case _:
+                return [e]
+
+    def separate(s: Stmt) -> Block:
+        if not isinstance(s, Accumulate) or s.op != "add" or not s.value.dtype.is_inexact or id(s) not in deep:
+            return (s,)
+        found = terms(s.value)
+        return (s,) if len(found) < 2 else tuple(replace(s, value=t) for t in found)
+
+    instead = {id(s): made for s in statements(loop.body) if len(made := separate(s)) > 1}
+    return edited(loop.body, {}, instead)
 
 
 def _is_suited(loop: Loop) -> bool:
