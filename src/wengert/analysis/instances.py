@@ -99,7 +99,7 @@ class Instances:
         self.inside = {n for s in self.sites if (n := defined(s.stmt)) is not None} | {loop.var}
         self.variables = {s.stmt.var for s in self.sites if isinstance(s.stmt, Loop)} | {loop.var}
         self.touches: dict[str, list[Touch]] = {}
-        for s in self.sites:
+        for s in (Site(loop, (), ()), *self.sites):
             for t in _touches(s, calls):
                 self.touches.setdefault(aliases.of(t.storage), []).append(t)
         self._resolved: dict[Expr, Expr | None] = {}
@@ -240,9 +240,12 @@ def _sites(block: Block, loops: tuple[Loop, ...], place: tuple[int, ...]) -> Ite
 
 def _touches(site: Site, calls: AliasAnalysis) -> Iterator[Touch]:
     stmt = site.stmt
+    turn = site
+    if isinstance(stmt, Loop) and stmt.cond is not None:  # looks at memory before each turn
+        turn = Site(stmt, (*site.loops, stmt), (*site.place, 0, -1) if site.loops else (-1,))
     for e in expressions(stmt):
         for x in loads(e):
-            yield Touch(site, "load", x.storage, x.index)
+            yield Touch(turn, "load", x.storage, x.index)
     match stmt:
         case Store(storage, index):
             yield Touch(site, "store", storage, index)

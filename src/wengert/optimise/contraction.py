@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 from wengert.analysis.affine import canonical, constant, iadd, isub
 from wengert.analysis.instances import Instances, Site, Touch
+from wengert.ir import build as b
 from wengert.ir.nodes import ONE, Accumulate, Const, Expr, Extent, Let, Load, Loop, Op, Var
 from wengert.ir.ops import CHECKED
 from wengert.ir.types import I64
-from wengert.ir.walk import map_expr, names_in, subexpressions, substitute
+from wengert.ir.walk import loads, map_expr, names_in, subexpressions, substitute
 
 SMALL = 16
 """Constant extents below this are left to loops."""
@@ -89,6 +90,14 @@ class Cut:
     below: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Factored:
+    """A sum over the innermost loop of `rest` times `common`, which does not change in it."""
+
+    rest: Expr
+    common: Expr
+
+
 class Recognition:
     """Recognises contractions among the sums of a loop, whose range is the block's."""
 
@@ -142,7 +151,7 @@ class Recognition:
             sizes = [constant(self.turns if v == self.outer else isub(hull[v][1], hull[v][0])) for v in group]
             if None not in sizes and _product(sizes) < SMALL:
                 return None
-        if self._is_last(stmt, frees[0]):
+        if self._is_turned(stmt, frees, path):
             sides, frees = sides[::-1], frees[::-1]
         return Contraction(
             site,
@@ -283,6 +292,48 @@ class Recognition:
             variables |= {self.outer}
         return Factor(e, at, frozenset(variables), early, late)
 
+    def factored(self, site: Site) -> Factored | None:
+        """What is common to all terms of a sum over the innermost loop, if at least two other factors are left."""
+        stmt = site.stmt
+        if not isinstance(stmt, Accumulate) or stmt.op != "add" or not stmt.value.dtype.is_inexact:
+            return None
+        if len(site.loops) < 3 or not all(map(_is_counted, site.loops)) or _is_guarded(site):
+            return None
+        loop = site.loops[-1]
+        index = [self.nest.resolved(e) for e in stmt.index]
+        if any(e is None or loop.var in names_in(e) for e in index) or not self._is_settled(stmt.storage, loop, True):
+            return None
+        outside = frozenset(n for n, s in self.nest.lets.items() if loop not in s.loops)
+        negative, pieces = self._pieces(stmt.value, site)
+        common: list[Expr] = []
+        rest: list[Expr] = []
+        for e, at in pieces:
+            value = self.inlined(e, outside)
+            read = [x.storage for x, _ in self.readings(e, at, outside)]
+            if value is not None and loop.var not in names_in(value) and all(self._is_settled(x, loop) for x in read):
+                common.append(value)
+            elif at is site or not any(loads(e)):
+                rest.append(e)
+            else:
+                return None
+        if len(rest) < 2 or not any(names_in(e) & (self.nest.inside | self.nest.variables) for e in common):
+            return None
+        whole = common[0]
+        for e in common[1:]:
+            whole = b.mul(whole, e)
+        value = rest[0]
+        for e in rest[1:]:
+            value = b.mul(value, e)
+        return Factored(b.neg(value) if negative else value, whole)
+
+    def _is_settled(self, storage: str, loop: Loop, sums: bool = False) -> bool:
+        """Whether a storage is declared outside a loop and not written in it (apart from sums, and then not read)."""
+        local = self.nest.local.get(storage)
+        if local is not None and loop in local.loops:
+            return False
+        touches = self.nest.touches.get(self.nest.aliases.of(storage), ())
+        return all(loop not in t.site.loops or t.kind == ("add" if sums else "load") for t in touches)
+
     def writes(self, storage: str) -> Iterator[Touch]:
         """What writes to the storage's class."""
         return (t for t in self.nest.touches.get(self.nest.aliases.of(storage), ()) if t.kind != "load")
@@ -353,10 +404,12 @@ class Recognition:
                 min(sides, key=lambda side: len(side) == 1).append(f)
         return sides, [f for f in rest if not f.variables]
 
-    def _is_last(self, stmt: Accumulate, free: tuple[str, ...]) -> bool:
-        """Whether the last subscript of what is added to moves with one of some variables."""
+    def _is_turned(self, stmt: Accumulate, free: list[tuple[str, ...]], path: list[str]) -> bool:
+        """Whether the first matrix is to be the second: the columns of the product are what the last subscript of what
+        is added to moves with, or else the inner loops."""
         last = self.nest.resolved(stmt.index[-1]) if stmt.index else None
-        return last is not None and bool(names_in(last) & set(free))
+        moving = set[str]() if last is None else names_in(last) & set(path)
+        return bool(moving & set(free[0])) if moving else path.index(free[0][0]) > path.index(free[1][0])
 
 
 class _UnknownName(Exception):

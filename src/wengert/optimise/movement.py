@@ -23,9 +23,19 @@ class Move:
     """How one contraction leaves its block."""
 
     def __init__(
-        self, nest: Instances, rules: Recognition, found: Contraction, names: set[str], storages: dict[str, Storage]
+        self,
+        nest: Instances,
+        rules: Recognition,
+        found: Contraction,
+        names: set[str],
+        storages: dict[str, Storage],
+        products: Mapping[object, Buffer],
     ) -> None:
         self.nest, self.rules, self.c, self.names, self.storages = nest, rules, found, names, storages
+        self.products = products
+        """Those that others have formed before the block."""
+        self.known: dict[object, Buffer] = {}
+        """Those that this one has."""
         self.path = found.site.loops
         self.target = found.target
         self.everything = (*found.factors[0], *found.factors[1], *found.scale)
@@ -48,7 +58,7 @@ class Move:
                 if not all(f.late for f in self.c.factors[side]):
                     self._copy(before, side)
         section = after if place == "after" else before
-        product, scale = self._product(section)
+        product, scale = self._product(section, place)
         if place == "here":
             keep = self.c.free[0] + self.c.free[1]
             depth, stmt = self._insertion(keep)
@@ -237,7 +247,7 @@ class Move:
     def _is_nonempty(self) -> Expr:
         return b.and_(*(b.lt(*self.c.hull[loop.var]) for loop in self.path))
 
-    def _product(self, e: Emitter) -> tuple[Buffer, Expr | None]:
+    def _product(self, e: Emitter, place: Place) -> tuple[Buffer, Expr | None]:
         """The product, its axes the free variables', and what it is to be multiplied with."""
         scale: Expr | None = None
         for f in self.c.scale:
@@ -245,6 +255,9 @@ class Move:
             assert value is not None
             scale = value if scale is None else b.mul(scale, value)
         scale = None if scale is None else e.let("scale", scale)
+        key = tuple((self._values(side), self._order(side), tuple(self.c.hull.items())) for side in (0, 1))
+        if place != "after" and key in self.products:
+            return self.products[key], scale
         guard = self._needs_guard()
         product = self._alloc(e, "product", self.c.free[0] + self.c.free[1], zero=guard)
         with ExitStack() as stack:
@@ -252,6 +265,8 @@ class Move:
                 stack.enter_context(e.if_(self._is_nonempty()))
             ins = [self._matrix(e, side) for side in (0, 1)]
             e.lib("matmul", [self._flat(e, product, self.c.free)], ins)
+        if place != "after":
+            self.known[key] = product
         return product, scale
 
     def _matrix(self, e: Emitter, side: int) -> Buffer:

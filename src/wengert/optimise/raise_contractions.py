@@ -12,14 +12,15 @@ Source: blocked algorithms of dense linear algebra, as in G. Golub, C. Van Loan,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from wengert.analysis.access import folded
 from wengert.analysis.affine import Facts, iadd, isub
 from wengert.analysis.alias import AliasAnalysis, analyse
-from wengert.analysis.instances import Instances, bounds
+from wengert.analysis.instances import Instances, Site, bounds
 from wengert.ir import build as b
+from wengert.ir.libops import SILENT
 from wengert.ir.nodes import (
     ONE,
     Accumulate,
@@ -85,6 +86,8 @@ class _Blocked:
     before: Block = ()
     after: Block = ()
     cut: frozenset[str] = frozenset()
+    products: Mapping[object, Buffer] = field(default_factory=lambda: dict[object, Buffer]())
+    """Products that are known before the turns, by what they are products of."""
 
 
 class _Raiser:
@@ -119,7 +122,7 @@ class _Raiser:
             made.append(rebuild(s, block=lambda x, inside=inside: self._block(x, inside)))
         return block if tuple(made) == block else tuple(made)
 
-    def _loop(self, loop: Loop, known: Facts, sizes: tuple[int, ...]) -> Block | None:
+    def _loop(self, loop: Loop, known: Facts, sizes: Sequence[int]) -> Block | None:
         """The loop in blocks with what can be raised out of them; None if that is nothing."""
         ends = bounds(loop)
         if ends is None or not any(isinstance(s, Accumulate) for s in _inside((loop,), 3)) or not _is_suited(loop):
@@ -182,12 +185,46 @@ class _Raiser:
             cut = now.cut | {found.loop.var}
             return self._raise(replace(now, loop=made, cut=cut), same, block, turns, known)
         if found is None:
-            return None
-        made = Move(nest, rules, found, self.names, self.storages).made()
+            return self._raise_factored(now, nest, rules, site, block, turns, known)
+        move = Move(nest, rules, found, self.names, self.storages, now.products)
+        made = move.made()
         if made is None:
             return None
         before, loop, after = made
-        return replace(now, before=(*now.before, *before), loop=loop, after=(*after, *now.after))
+        products = {**now.products, **move.known}
+        return replace(now, before=(*now.before, *before), loop=loop, after=(*after, *now.after), products=products)
+
+    def _raise_factored(
+        self,
+        now: _Blocked,
+        nest: Instances,
+        rules: Recognition,
+        site: Site,
+        block: Turns,
+        turns: Expr,
+        known: Facts,
+    ) -> _Blocked | None:
+        """The block with a sum of three factors raised: the sum over two of them, in a cell, times the third."""
+        inner = rules.factored(site)
+        if inner is None:
+            return None
+        loop = site.loops[-1]
+        ends = bounds(loop)
+        assert ends is not None
+        span = site.stmt.span
+        cell = Buffer(self._fresh("sum"), inner.rest.dtype, ())
+        self.storages[cell.name] = cell
+        self.aliases.parent[cell.name] = cell.name
+        total = Accumulate(cell.name, (), inner.rest, "add", span)
+        assert isinstance(site.stmt, Accumulate)
+        value = b.mul(inner.common, b.load(cell, ()))
+        instead: Block = (
+            Alloc(cell, True, span),
+            replace(loop, body=edited(loop.body, {}, {id(site.stmt): (total,)})),
+            If(b.lt(*ends), (replace(site.stmt, value=value),), (), span),
+        )
+        made = replace(now, loop=replace(now.loop, body=edited(now.loop.body, {}, {id(loop): instead})))
+        return self._raise(made, total, block, turns, known)
 
     def _cut(self, loop: Loop, cut: Cut, stmt: Stmt) -> tuple[Loop, Stmt]:
         """A loop with one inside it cut in two, and the statement's copy in the part that is the same in all turns."""
@@ -263,5 +300,5 @@ def _is_simple(s: Stmt) -> bool:
     if any(isinstance(x, Op) and x.name in CHECKED for e in expressions(s) for x in subexpressions(e)):
         return False
     if isinstance(s, LibCall):
-        return s.op in ("matmul", "fft", "sort")
+        return s.op in SILENT
     return isinstance(s, (Let, Store, Accumulate, Loop, If, Alloc, View, Reshape))
