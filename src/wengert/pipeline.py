@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from wengert.ir.depth import deep
 from wengert.ir.nodes import Module
 from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
+from wengert.optimise.final_writes import drop_final_writes
 from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
 from wengert.optimise.interchange import interchange
@@ -39,10 +40,13 @@ def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
         return tidy_names(module, names or {})
 
 
-def finish(module: Module) -> Module:
-    """What happens to a program or a derivative before it is compiled."""
+def finish(module: Module, unread: Collection[str] = ()) -> Module:
+    """What happens to a program or a derivative before it is compiled; `unread`: parameters of the root whose contents
+    nobody reads afterwards."""
     without = skipped()
     with deep():
+        if unread and drop_final_writes.__name__ not in without:
+            module = drop_final_writes(module, unread)
         for run in LAST:
             if run.__name__ not in without:
                 module = run(module)

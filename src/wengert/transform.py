@@ -23,7 +23,6 @@ from wengert.frontend.python.python_values import (
     tuple_like,
 )
 from wengert.ir.nodes import Buffer, Module, Scalar
-from wengert.optimise.final_writes import drop_final_writes
 from wengert.programs import ArgumentError, Transform, Wrt, both, check_overlap, primal_binds, private, program_of
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
@@ -131,7 +130,7 @@ def reverse_module(
     if not values:
         reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])
     changed = {p.name for p in reverse.root.params if isinstance(p, Buffer) and p.intent == "inout"}
-    reverse = pipeline.finish(drop_final_writes(reverse, changed - set(reverse.root.results)))
+    reverse = pipeline.finish(reverse, changed - set(reverse.root.results))
     root, primal = reverse.root, module.root
     binds = primal_binds(staged)
     assert len(binds) == len(primal.params)
