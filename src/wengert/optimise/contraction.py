@@ -111,7 +111,7 @@ class Recognition:
         stmt = site.stmt
         if not isinstance(stmt, Accumulate) or stmt.op != "add" or not stmt.value.dtype.is_inexact:
             return None
-        if len(site.loops) < 3 or any(not _is_counted(loop) for loop in site.loops) or _is_guarded(site):
+        if len(site.loops) < 2 or any(not _is_counted(loop) for loop in site.loops) or _is_guarded(site):
             return None
         if any(self.nest.resolved(e) is None for e in stmt.index):
             return None
@@ -135,7 +135,9 @@ class Recognition:
         if not contracted or any(v not in side for v in contracted for side in variables):
             return None
         frees = [tuple(v for v in path if v in side and v in free) for side in variables]
-        if any(not f for f in frees) or len(frees[0]) + len(frees[1]) + len(contracted) != len(path):
+        if len(frees[0]) + len(frees[1]) + len(contracted) != len(path):
+            return None
+        if not frees[0] and not self._runs_down(sides[1], path, shifts):
             return None
         domain = {
             v: (iadd(a, shifts[v]), iadd(b, shifts[v])) if v in shifts else (a, b) for v, (a, b) in domain.items()
@@ -144,14 +146,14 @@ class Recognition:
         for loop in site.loops[1:]:
             found = self._hull(loop, domain[loop.var], shifts.get(loop.var), self.outer in free and loop.var in free)
             if not isinstance(found, tuple):
-                return found
+                return found if frees[0] else None
             hull[loop.var] = found
         domain[self.outer] = hull[self.outer]
         for group in (frees[0], frees[1], contracted):
             sizes = [constant(self.turns if v == self.outer else isub(hull[v][1], hull[v][0])) for v in group]
-            if None not in sizes and _product(sizes) < SMALL:
+            if sizes and None not in sizes and _product(sizes) < SMALL:
                 return None
-        if self._is_turned(stmt, frees, path):
+        if frees[0] and self._is_turned(stmt, frees, path):
             sides, frees = sides[::-1], frees[::-1]
         return Contraction(
             site,
@@ -396,6 +398,9 @@ class Recognition:
             joined = [g for g in groups if g[0] & mine]
             groups = [g for g in groups if not g[0] & mine]
             groups.append((mine.union(*(g[0] for g in joined)), [*(x for g in joined for x in g[1]), f]))
+        if len(groups) == 1 and len(path) == 2:
+            weights = [f for f in rest if f.variables]
+            return ([weights, groups[0][1]], [f for f in rest if not f.variables]) if weights else None
         if len(groups) != 2:
             return None
         sides = [group[1] for group in groups]
@@ -403,6 +408,15 @@ class Recognition:
             if f.variables:  # of contracted ones only: a weight, that goes where a factor is computed anyway
                 min(sides, key=lambda side: len(side) == 1).append(f)
         return sides, [f for f in rest if not f.variables]
+
+    def _runs_down(self, side: list[Factor], path: list[str], shifts: Mapping[str, Expr]) -> bool:
+        """Whether sums of one turn each run down a column, so that those of many turns at once run along rows."""
+        value = self.inlined(side[0].value) if len(side) == 1 else None
+        if not isinstance(value, Load) or len(path) != 2 or not value.index:
+            return False
+        resolved = [self.nest.resolved(e) for e in value.index]
+        index = [names_in(put(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
+        return len(index) == len(resolved) and index[-1] == {path[0]} and {path[1]} in index[:-1]
 
     def _is_turned(self, stmt: Accumulate, free: list[tuple[str, ...]], path: list[str]) -> bool:
         """Whether the first matrix is to be the second: the columns of the product are what the last subscript of what

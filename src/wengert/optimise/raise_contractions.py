@@ -51,6 +51,7 @@ from wengert.ir.walk import (
     expressions,
     function_names,
     loads,
+    names_in,
     rebuild,
     rename_block,
     statements,
@@ -68,7 +69,7 @@ TURNS = (64, 8)
 
 def raise_contractions(module: Module) -> Module:
     """Every function with its contractions as matrix products."""
-    if not any(map(_may_contract, module.functions.values())):
+    if not any(_may_contract(f.body) for f in module.functions.values()):
         return module
     module = eliminate_dead_code(module)
     calls = analyse(module)
@@ -114,18 +115,22 @@ class _Raiser:
             if raised is not None:
                 made.extend(raised)
                 continue
-            inside = known
-            if isinstance(s, Loop):
-                inside = Facts(dict(known.bounds))
-                low, high = bounds(s) or (None, None)
-                inside.assume(Var(s.var, I64), low, None if high is None else isub(high, ONE))
-            made.append(rebuild(s, block=lambda x, inside=inside: self._block(x, inside)))
+            made.extend(self._nested(s, known))
         return block if tuple(made) == block else tuple(made)
+
+    def _nested(self, s: Stmt, known: Facts) -> Block:
+        """A statement with what can be raised in the blocks inside it."""
+        inside = known
+        if isinstance(s, Loop):
+            inside = Facts(dict(known.bounds))
+            low, high = bounds(s) or (None, None)
+            inside.assume(Var(s.var, I64), low, None if high is None else isub(high, ONE))
+        return (rebuild(s, block=lambda x: self._block(x, inside)),)
 
     def _loop(self, loop: Loop, known: Facts, sizes: Sequence[int]) -> Block | None:
         """The loop in blocks with what can be raised out of them; None if that is nothing."""
         ends = bounds(loop)
-        if ends is None or not any(isinstance(s, Accumulate) for s in _inside((loop,), 3)) or not _is_suited(loop):
+        if ends is None or not _may_contract((loop,)) or not _is_suited(loop):
             return None
         turns = isub(ends[1], ends[0])
         block = Turns(Var(self._fresh(f"{loop.var}_low"), I64), Var(self._fresh(f"{loop.var}_high"), I64))
@@ -149,8 +154,8 @@ class _Raiser:
         if not now.before and not now.after:
             return None
         left: Block = (now.loop,) if now.loop.body else ()
-        if now.cut and len(sizes) > 1:
-            left = self._loop(now.loop, inside, sizes[1:]) or left
+        smaller = self._loop(now.loop, inside, sizes[1:]) if now.cut and len(sizes) > 1 else None
+        left = self._nested(now.loop, inside) if smaller is None and left else smaller or left
         return self._in_blocks(loop, (*now.before, *left, *now.after), block, sizes[0])
 
     def _in_blocks(self, loop: Loop, body: Block, block: Turns, size: int) -> Block:
@@ -245,9 +250,18 @@ class _Raiser:
         return replace(loop, body=made), same
 
 
-def _may_contract(f: Function) -> bool:
-    """Whether there are sums inside three loops."""
-    return any(isinstance(s, Accumulate) for s in _inside(f.body, 3))
+def _may_contract(block: Block) -> bool:
+    """Whether there are sums inside three loops, or inside two down the columns of an array."""
+    return any(isinstance(s, Accumulate) for s in _inside(block, 3)) or any(map(_sums_columns, _inside(block, 1)))
+
+
+def _sums_columns(s: Stmt) -> bool:
+    """Whether a loop sums elements whose last subscript does not move with it, another one does."""
+    if not isinstance(s, Loop):
+        return False
+    read = [x.index for t in s.body for e in expressions(t) for x in loads(e) if len(x.index) > 1]
+    moving = any(s.var in names_in(e) for index in read for e in index[:-1] if s.var not in names_in(index[-1]))
+    return moving and any(isinstance(t, Accumulate) and not any(s.var in names_in(e) for e in t.index) for t in s.body)
 
 
 def _inside(block: Block, depth: int) -> Iterator[Stmt]:
