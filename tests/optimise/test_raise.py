@@ -8,7 +8,7 @@ import pytest
 from backend import native
 from optimise import nests
 from optimise.checks import Outcome, derivatives, outcome, transformed
-from wengert.ir.nodes import LibCall, Module
+from wengert.ir.nodes import LibCall, Loop, Module
 from wengert.ir.text import parse, show
 from wengert.ir.verify import verify
 from wengert.ir.walk import statements
@@ -170,6 +170,49 @@ def test_raised(name: str) -> None:
         same_sums(module, rectangular(n, m, p), made)
 
 
+COLUMNS = {
+    "a dot product down a column": """
+        for j in 0:n {
+          alloc s: f64[] zero
+          for k in 0:n any { s[] += a[k, 1] * b[k, j] }
+          c[2, j] += s[] * x
+        }""",
+    "a column that is added to": "for j in 1:n { for i in 0:n any { c[i, j] += a[i, 0] * b[0, j] } }",
+    "an orthogonalisation": """
+        for j in 1:n {
+          alloc s: f64[] zero
+          for k in 0:n any { s[] += a[k, 0] * c[k, j] }
+          b[0, j] = s[]
+          for i in 0:n any { c[i, j] += -(a[i, 0] * b[0, j]) }
+        }""",
+    "a column by what changes": "for j in 1:n { for i in 0:n any { c[i, j] += a[i, 0] * u[j] }\nu[j] = 0.0 }",
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns(name: str) -> None:
+    module = parse(nests.HEAD.format(t="f64", body=COLUMNS[name]))
+    verify(module)
+    made = transformed(module, [raise_contractions])
+    assert any(isinstance(s, Loop) and "_low" in s.var for s in statements(made.root.body))
+    for n in (4, 9):
+        same_sums(module, nests.arguments(0, n), made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for j in 1:n { for i in 0:n any { c[i, j] += c[i, j - 1] * b[0, j] } }",
+        "for j in 1:n - 1 { for i in 0:n any { c[i, j] += a[i, 0] * b[0, j] }\nu[j] = c[0, j] * c[0, j + 1] }",
+        "for i in 0:n { for k in 0:n { u[i] += a[i, k] * b[0, k] } }",
+    ],
+)
+def test_columns_that_stay(text: str) -> None:
+    module = parse(nests.HEAD.format(t="f64", body=text))
+    made = transformed(module, [raise_contractions])
+    assert not any(isinstance(s, Loop) and "_low" in s.var for s in statements(made.root.body))
+
+
 def test_natively() -> None:
     for text in PRODUCTS.values():
         made = transformed(rectangles(text.replace("-=", "+= -1.0 *")), [raise_contractions])
@@ -193,8 +236,10 @@ LOOPS = {
         for i in 0:n { for j in 0:n { for k in 0:n { c[i, i64(u[j])] += a[i, k] * b[k, j] } } }""",
     "a failure": """
         for i in 0:n {
-          for j in 0:n { for k in 0:n { c[i, j] += a[i, k] * b[k, j] } }
-          if c[i, 0] > 100.0 { fail ValueError("too large") }
+          for j in 0:n {
+            for k in 0:n { c[i, j] += a[i, k] * b[k, j] }
+            if c[i, j] > 100.0 { fail ValueError("too large") }
+          }
         }""",
     "the guarded product of a derivative": """
         for i in 0:n { for j in 0:n { for k in 0:n {
@@ -249,6 +294,16 @@ def test_products_that_are_the_same_are_formed_once() -> None:
     made = transformed(module, [raise_contractions])
     assert products(made) == 1
     same_sums(module, nests.arguments(0, 7), made)
+
+
+def test_sums_without_terms_stay_zero() -> None:
+    """Whatever they are to be multiplied with."""
+    text = "for i in 0:n { for j in 0:n { for k in 0:i { c[i, j] += x * a[i, k] * b[k, j] } } }"
+    module = parse(nests.HEAD.format(t="f64", body=text))
+    made = transformed(module, [raise_contractions])
+    assert products(made) >= 1
+    args = nests.arguments(0, 7) | {"x": np.float64(np.nan)}
+    same_sums(module, args, made)
 
 
 def test_triangles_do_not_see_the_other_triangle() -> None:

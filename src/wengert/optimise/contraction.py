@@ -132,7 +132,9 @@ class Recognition:
         sides, scale = split
         variables = [frozenset[str]().union(*(f.variables for f in side)) for side in sides]
         contracted = tuple(v for v in path if v not in free)
-        if not contracted or any(v not in side for v in contracted for side in variables):
+        if any(v not in side for v in contracted for side in variables):
+            return None
+        if not contracted and not self._fills_down(stmt, path, shifts):
             return None
         frees = [tuple(v for v in path if v in side and v in free) for side in variables]
         if len(frees[0]) + len(frees[1]) + len(contracted) != len(path):
@@ -417,6 +419,13 @@ class Recognition:
         resolved = [self.nest.resolved(e) for e in value.index]
         index = [names_in(put(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
         return len(index) == len(resolved) and index[-1] == {path[0]} and {path[1]} in index[:-1]
+
+    def _fills_down(self, stmt: Accumulate, path: list[str], shifts: Mapping[str, Expr]) -> bool:
+        """Whether each turn adds to a column, so that many turns at once add to rows."""
+        resolved = [self.nest.resolved(e) for e in stmt.index]
+        index = [names_in(put(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
+        is_local = stmt.storage in self.nest.local
+        return not is_local and len(path) == 2 and index[-1:] == [{path[0]}] and {path[1]} in index[:-1]
 
     def _is_turned(self, stmt: Accumulate, free: list[tuple[str, ...]], path: list[str]) -> bool:
         """Whether the first matrix is to be the second: the columns of the product are what the last subscript of what

@@ -58,6 +58,11 @@ class Move:
                 if not all(f.late for f in self.c.factors[side]):
                     self._copy(before, side)
         section = after if place == "after" else before
+        if not self.c.contracted:
+            if place == "here" or self.c.is_masked or self._reads_target():
+                return None
+            self._add_outer(section)
+            return self._without_sum(before, after)
         product, scale = self._product(section, place)
         if place == "here":
             keep = self.c.free[0] + self.c.free[1]
@@ -67,6 +72,9 @@ class Move:
             self.inserted[id(stmt)] = (*self.inserted.get(id(stmt), ()), *e.block())
         else:
             self._add(section, product, scale, ())
+        return self._without_sum(before, after)
+
+    def _without_sum(self, before: Emitter, after: Emitter) -> tuple[Block, Loop, Block]:
         body = edited(self.nest.loop.body, self.inserted, {id(self.target): ()})
         return before.block(), replace(self.nest.loop, body=body), after.block()
 
@@ -254,7 +262,9 @@ class Move:
             value = self.rules.inlined(f.value)
             assert value is not None
             scale = value if scale is None else b.mul(scale, value)
-        scale = None if scale is None else e.let("scale", scale)
+        if scale is not None:
+            # Without terms the product is zero, which is to stay so whatever the scale.
+            scale = e.let("scale", b.select(self._has_terms(), scale, 1))
         key = tuple((self._values(side), self._order(side), tuple(self.c.hull.items())) for side in (0, 1))
         if place != "after" and key in self.products:
             return self.products[key], scale
@@ -268,6 +278,10 @@ class Move:
         if place != "after":
             self.known[key] = product
         return product, scale
+
+    def _has_terms(self) -> Expr:
+        ranges = [self.c.hull[v] for v in self.c.contracted]
+        return b.and_(*(b.lt(low, high) for low, high in ranges if not self.nest.known.less(low, high)))
 
     def _matrix(self, e: Emitter, side: int) -> Buffer:
         groups = (self.c.free[0], self.c.contracted) if side == 0 else (self.c.contracted, self.c.free[1])
@@ -330,6 +344,37 @@ class Move:
             place = [isub(values.get(v, self._now(v)), self.c.hull[v][0]) for v in free]
             value: Expr = b.load(product, place)
             value = value if scale is None else b.mul(scale, value)
+            resolved = [self.nest.resolved(i) for i in self.target.index]
+            index = [at(self.c, i, values) for i in resolved if i is not None]
+            e.accumulate(self.target.storage, index, b.neg(value) if self.c.negative else value)
+
+    def _reads_target(self) -> bool:
+        """Whether a factor that was not copied is of the array that the sum adds to, or of one that may overlap it."""
+        aliases = self.nest.aliases
+        read = [f for side in (0, 1) if side not in self.copies for f in self.c.factors[side]]
+        storages = (x.storage for f in (*read, *self.c.scale) for x, _ in self.rules.readings(f.value, f.site))
+        return any(aliases.may_overlap(x, self.target.storage) for x in storages)
+
+    def _add_outer(self, e: Emitter) -> None:
+        """Add the products of a column's and a row's elements, row by row."""
+        values: dict[str, Expr] = {}
+        with ExitStack() as stack:
+            if self._needs_guard():
+                stack.enter_context(e.if_(self._is_nonempty()))
+            for v in (self.path[1].var, self.path[0].var):
+                values[v] = stack.enter_context(e.loop(v, *self.c.hull[v], order="any"))
+            value: Expr | None = None
+            for side in (0, 1):
+                copy = self.copies.get(side)
+                at_once = at(self.c, self._values(side), values)
+                if copy is not None:
+                    at_once = b.load(copy, [isub(values[v], self.c.hull[v][0]) for v in self.c.free[side]])
+                value = at_once if value is None else b.mul(value, at_once)
+            assert value is not None
+            for f in self.c.scale:
+                scale = self.rules.inlined(f.value)
+                assert scale is not None
+                value = b.mul(scale, value)
             resolved = [self.nest.resolved(i) for i in self.target.index]
             index = [at(self.c, i, values) for i in resolved if i is not None]
             e.accumulate(self.target.storage, index, b.neg(value) if self.c.negative else value)

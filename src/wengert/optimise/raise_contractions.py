@@ -256,12 +256,15 @@ def _may_contract(block: Block) -> bool:
 
 
 def _sums_columns(s: Stmt) -> bool:
-    """Whether a loop sums elements whose last subscript does not move with it, another one does."""
+    """Whether a loop sums, or adds to, elements whose last subscript does not move with it, another one does."""
     if not isinstance(s, Loop):
         return False
+    sums = [t for t in s.body if isinstance(t, Accumulate)]
+    if any(s.var in names_in(e) for t in sums for e in t.index[:-1] if s.var not in names_in(t.index[-1])):
+        return True
     read = [x.index for t in s.body for e in expressions(t) for x in loads(e) if len(x.index) > 1]
     moving = any(s.var in names_in(e) for index in read for e in index[:-1] if s.var not in names_in(index[-1]))
-    return moving and any(isinstance(t, Accumulate) and not any(s.var in names_in(e) for e in t.index) for t in s.body)
+    return moving and any(not any(s.var in names_in(e) for e in t.index) for t in sums)
 
 
 def _inside(block: Block, depth: int) -> Iterator[Stmt]:
