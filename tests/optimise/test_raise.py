@@ -203,6 +203,7 @@ def test_columns(name: str) -> None:
     "text",
     [
         "for j in 1:n { for i in 0:n any { c[i, j] += c[i, j - 1] * b[0, j] } }",
+        "for j in 1:n { for i in 0:n any { c[i, j] += c[i, 0] * b[0, j] } }",
         "for j in 1:n - 1 { for i in 0:n any { c[i, j] += a[i, 0] * b[0, j] }\nu[j] = c[0, j] * c[0, j + 1] }",
         "for i in 0:n { for k in 0:n { u[i] += a[i, k] * b[0, k] } }",
     ],
@@ -303,6 +304,16 @@ def test_sums_without_terms_stay_zero() -> None:
     made = transformed(module, [raise_contractions])
     assert products(made) >= 1
     args = nests.arguments(0, 7) | {"x": np.float64(np.nan)}
+    same_sums(module, args, made)
+
+
+def test_factors_that_no_term_has_are_not_looked_at() -> None:
+    text = "for i in 0:n { for k in 0:n { for j in 0:i { u[k] += a[i, k] * b[k, j] * c[i, j] } } }"
+    module = parse(nests.HEAD.format(t="f64", body=text))
+    made = transformed(module, [raise_contractions])
+    assert products(made) >= 1
+    args = nests.arguments(0, 7)
+    args["a"][0] = np.nan
     same_sums(module, args, made)
 
 
