@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,17 +14,28 @@ from wengert.ir.depth import deep
 from wengert.ir.nodes import Module
 from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
+from wengert.optimise.final_writes import drop_final_writes
 from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
 from wengert.optimise.interchange import interchange
 from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
+from wengert.optimise.raise_contractions import raise_contractions
 from wengert.optimise.split import split
 
 Pass = Callable[..., Module]
 """Takes a module, and perhaps more."""
 
-LAST: tuple[Pass, ...] = (drop_zeros, fuse, contract, interchange, split, layout, eliminate_dead_code)
+LAST: tuple[Pass, ...] = (
+    drop_zeros,
+    raise_contractions,
+    fuse,
+    contract,
+    interchange,
+    split,
+    layout,
+    eliminate_dead_code,
+)
 """The passes over a program or derivative that is about to be compiled."""
 
 
@@ -49,10 +60,13 @@ def prepare(module: Module, names: Mapping[str, str] | None = None) -> Module:
         return _run(tidy_names, module, names or {})
 
 
-def finish(module: Module) -> Module:
-    """What happens to a program or a derivative before it is compiled."""
+def finish(module: Module, unread: Collection[str] = ()) -> Module:
+    """What happens to a program or a derivative before it is compiled; `unread`: parameters of the root whose contents
+    nobody reads afterwards."""
     without = skipped()
     with deep():
+        if unread and drop_final_writes.__name__ not in without:
+            module = _run(drop_final_writes, module, unread)
         for one in LAST:
             if one.__name__ not in without:
                 module = _run(one, module)

@@ -129,7 +129,8 @@ def reverse_module(
     offset = len(module.root.results) if values else 0
     if not values:
         reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])
-    reverse = pipeline.finish(reverse)
+    changed = {p.name for p in reverse.root.params if isinstance(p, Buffer) and p.intent == "inout"}
+    reverse = pipeline.finish(reverse, changed - set(reverse.root.results))
     root, primal = reverse.root, module.root
     binds = primal_binds(staged)
     assert len(binds) == len(primal.params)

@@ -99,3 +99,6 @@ LIBOPS: dict[str, LibRow] = {
         LibRow("eigh", ("nn",), ("n:real", "nn"), _eigh, note="A = V diag(w) V* of the lower triangle, w ascending"),
     )
 }
+
+SILENT = frozenset({"matmul", "fft", "sort"})
+"""Operations that end without an error, whatever their operands."""

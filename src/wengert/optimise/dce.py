@@ -1,12 +1,13 @@
 """Dead code: lets nobody reads, storages nobody loads, statements that do nothing.
 
-Contract: the results, the contents of inout parameters, and every failure stay the same. A library call, call or
-failure is never removed; a loop or branch is removed when its body is empty (a loop with a continue-condition and no
-stop, too: it would end, or never have).
+Contract: the results, the contents of inout parameters, and every failure stay the same. A call, a failure or a library
+call that may fail is never removed; a loop or branch is removed when its body is empty (a loop with a
+continue-condition and no stop, too: it would end, or never have).
 """
 
 from __future__ import annotations
 
+from wengert.ir.libops import SILENT
 from wengert.ir.nodes import (
     Accumulate,
     Alloc,
@@ -97,6 +98,8 @@ def _live(f: Function) -> set[str]:
                     needs[inner] = uses
                     visit(s.then, inner)
                     visit(s.orelse, inner)
+                case LibCall(op, outs, ins) if op in SILENT:
+                    effects.append((set(outs), uses | {*outs, *(x for x in ins if isinstance(x, str))}))
                 case LibCall() | Call() | Fail():
                     roots.update(uses)
                     if isinstance(s, LibCall):
@@ -140,6 +143,9 @@ def _block(block: Block, live: set[str]) -> Block:
                 Rebind(name) | Store(name) | Accumulate(name) | Push(name) | Resize(name) | PushRef(name) | PopRef(name)
             ):
                 if name in live:
+                    out.append(s)
+            case LibCall(op, outs) if op in SILENT:
+                if live.intersection(outs):
                     out.append(s)
             case Pop(name, growable):
                 if name in live or growable in live:

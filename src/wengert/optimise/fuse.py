@@ -26,6 +26,7 @@ from wengert.analysis.access import (
 from wengert.analysis.affine import same
 from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
 from wengert.analysis.lanes import in_lanes
+from wengert.ir.libops import SILENT
 from wengert.ir.nodes import (
     Accumulate,
     Alloc,
@@ -199,7 +200,7 @@ def _is_silent(s: Stmt) -> bool:
         case Loop():
             return s.cond is None and s.stop is not None and _cannot_fail(s)
         case LibCall(op=op):
-            return op in ("matmul", "fft", "sort")
+            return op in SILENT
         case Fail() | Call() | Push() | Pop() | Resize():
             return False
         case _:

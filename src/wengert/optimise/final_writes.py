@@ -1,0 +1,85 @@
+"""Final writes: what is written into arrays that nobody looks at afterwards need not be.
+
+A derivative works on copies of the arrays that the program changes, and the program's last changes to them are often of
+no use to it. Contract: given parameters whose contents nobody reads after the function, a write into one of them is
+removed if no statement may read the element later (see `instances`); failures and everything else stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from wengert.analysis.access import folded
+from wengert.analysis.affine import Facts
+from wengert.analysis.alias import AliasAnalysis, analyse
+from wengert.analysis.instances import Instances, Touch
+from wengert.ir.nodes import Accumulate, Block, Buffer, Function, Loop, Module, Stmt, Store, Var
+from wengert.ir.walk import rebuild, statements, storages, used
+
+MANY = 40
+"""The most accesses to one array in a loop for which they are compared."""
+
+
+def drop_final_writes(module: Module, unread: Collection[str]) -> Module:
+    """The module without the writes into these parameters of its root that no one sees."""
+    calls = analyse(module)
+    root = _function(module.root, calls, unread)
+    return module if root is module.root else Module({**module.functions, root.name: root}, module.entry)
+
+
+def _function(f: Function, calls: AliasAnalysis, unread: Collection[str]) -> Function:
+    aliases = calls.aliases[f.name]
+    kept = {aliases.of(r) for r in f.results}
+    unseen = {aliases.of(p) for p in unread if not aliases.is_rebindable(p)} - kept
+    """Classes of arrays that nothing uses from here on."""
+    last: list[Stmt] = []
+    for place in range(len(f.body) - 1, -1, -1):
+        if not unseen:
+            return f if not last else replace(f, body=(*f.body[: place + 1], *reversed(last)))
+        s = f.body[place]
+        if not (isinstance(s, (Store, Accumulate)) and aliases.of(s.storage) in unseen):
+            dead = _dead(f, s, calls, unseen)
+            last += _without((s,), dead) if dead else (s,)
+        unseen -= {aliases.of(n) for x in statements((s,)) for n in used(x) if n in aliases.parent}
+    return replace(f, body=tuple(reversed(last)))
+
+
+def _dead(f: Function, s: Stmt, calls: AliasAnalysis, classes: set[str]) -> set[int]:
+    """The writes in a loop into arrays of these classes that nothing in the loop reads later."""
+    aliases = calls.aliases[f.name]
+    if not isinstance(s, Loop) or not any(aliases.of(n) in classes for n in _written(s) if n in aliases.parent):
+        return set()
+    found = storages(f)
+    known = Facts()
+    for storage in found.values():
+        for e in storage.shape if isinstance(storage, Buffer) else ():
+            if isinstance(e, Var):
+                known.assume(e, 0)
+    nest = Instances(s, found, aliases, calls, folded(f.body, aliases), known)
+    dead: set[int] = set()
+    for c in classes:
+        touches = nest.touches.get(c, [])
+        if len(touches) <= MANY:
+            dead |= _unseen(nest, touches)
+    return dead
+
+
+def _unseen(nest: Instances, touches: list[Touch]) -> set[int]:
+    """The statements among those that touch an array whose writes no other one reads."""
+    writes = [t for t in touches if t.kind in ("store", "add")]
+    readers = [t for t in touches if t.kind in ("load", "whole")]
+    while True:
+        seen = [w for w in writes if any(nest.meets(w.site, w.storage, w.index, r, "after") for r in readers)]
+        if not seen:
+            return {id(w.site.stmt) for w in writes}
+        writes = [w for w in writes if w not in seen]
+        readers = [w for w in seen if isinstance(w.site.stmt, Accumulate)]
+
+
+def _written(loop: Loop) -> set[str]:
+    return {s.storage for s in statements(loop.body) if isinstance(s, (Store, Accumulate))}
+
+
+def _without(block: Block, dead: set[int]) -> Block:
+    return tuple(rebuild(s, block=lambda x: _without(x, dead)) for s in block if id(s) not in dead)

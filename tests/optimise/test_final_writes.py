@@ -1,0 +1,90 @@
+"""What is written into arrays that nobody looks at afterwards goes, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ad.checks import run_with
+from optimise import nests
+from optimise.checks import normal, outcome, program, sizes
+from wengert.ir.nodes import Module
+from wengert.ir.text import show
+from wengert.ir.verify import verify
+from wengert.optimise.final_writes import drop_final_writes
+
+
+def becomes(before: str, after: str, results: str = "") -> None:
+    """With u unread, a program becomes another."""
+    made = drop_final_writes(program(before, results), {"u"})
+    verify(made)
+    assert normal(made) == normal(program(after, results)), show(made)
+
+
+KEPT = {
+    "an element that is read in a later turn": "for i in 1:n { u[i] = v[i]\nv[i] = u[i - 1] }",
+    "an element that another loop reads": "for i in 0:n { u[i] = v[i] }\nfor j in 0:n { v[j] += u[j] }",
+    "elements that later turns read": "for i in 0:n { u[i] = 1.0\nfor l in 0:i { v[l] += u[l] } }",
+    "what a loop goes on for": "for i in 0:n while u[0] < 1.0 { u[0] += 1.0\nv[0] += 1.0 }",
+    "what an inner loop goes on for": "for j in 0:3 { for i in 0:n while u[0] < 1.0 { u[0] += 1.0\nv[0] += 1.0 } }",
+    "what a sum that is read adds to": "for i in 0:n { u[i] = 1.0\nu[i] += 2.0\nv[i] = u[i] }",
+    "what may be read under another name": "reshape w: f64[n] = u\nfor i in 0:n { u[i] = 1.0\nv[i] = w[i] }",
+    "another array": "for i in 0:n { v[i] = 1.0 }",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_kept(name: str) -> None:
+    becomes(KEPT[name], KEPT[name])
+
+
+GONE = {
+    "after it was read": ("for i in 0:n { v[i] = u[i]\nu[i] = 0.0 }", "for i in 0:n { v[i] = u[i] }"),
+    "elements that only earlier turns read": (
+        "for i in 0:n { for l in i + 1:n { v[l] += u[l] }\nu[i] = 0.0 }",
+        "for i in 0:n { for l in i + 1:n { v[l] += u[l] } }",
+    ),
+    "turns that go down": (
+        "for i in n - 1:0 step -1 { v[i] += u[i - 1]\nu[i] = 3.0 }",
+        "for i in n - 1:0 step -1 { v[i] += u[i - 1] }",
+    ),
+    "only sums": ("for i in 0:n { u[i] += v[i]\nv[i] = 0.0 }", "for i in 0:n { v[i] = 0.0 }"),
+    "a statement by itself": ("u[0] = v[0]\nv[0] = 1.0", "v[0] = 1.0"),
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_gone(name: str) -> None:
+    becomes(*GONE[name])
+    wanted, found = (outcome(program(text), sizes()) for text in GONE[name])
+    assert isinstance(wanted[1], dict)
+    assert isinstance(found[1], dict)
+    for array in ("v", "a"):
+        np.testing.assert_array_equal(found[1][array], wanted[1][array])
+
+
+def test_results_are_read() -> None:
+    becomes("for i in 0:n { u[i] = 1.0 }", "for i in 0:n { u[i] = 1.0 }", "u")
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_nests(seed: int) -> None:
+    module = nests.program(seed)
+    for unread in ("a", "b", "c"):
+        made = drop_final_writes(module, {unread})
+        verify(made)
+        if made is not module:
+            _agree(module, made, unread, seed)
+
+
+def _agree(module: Module, made: Module, unread: str, seed: int) -> None:
+    for n in (1, 2, 5):
+        args = nests.arguments(seed, n)
+        _, found = run_with(made, args)
+        _, wanted = run_with(module, args)
+        for name in {"a", "b", "c", "u"} - {unread}:
+            np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_random_nests_have_final_writes() -> None:
+    assert sum(drop_final_writes(m, {"c"}) is not m for m in map(nests.program, range(50))) > 10
