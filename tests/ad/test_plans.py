@@ -141,7 +141,9 @@ def outlined(module: Module) -> Iterator[Module]:
     """The module with the body of each outermost loop as a function in turn: every iteration runs again."""
     flat = flatten(module)
     for stmt in flat.root.body:
-        made = outline(flat, analyse(flat), flat.root, stmt) if isinstance(stmt, Loop) and stmt.order != "any" else None
+        made = (
+            outline(flat, analyse(flat), flat.root, [stmt]) if isinstance(stmt, Loop) and stmt.order != "any" else None
+        )
         if made is not None:
             verify(made[0])
             yield made[0]

@@ -451,6 +451,7 @@ C_HELPERS: dict[str, str] = {
     "ipow": "integers: a to the power b >= 0 by squaring, wrapping.",
     "shl": "integers: a << b on the unsigned type, in the dtype; 0 unless 0 <= b < width.",
     "shr": "integers: a >> b (arithmetic if signed); unless 0 <= b < width: 0, or -1 if a < 0.",
+    "abs": "complex: the modulus, without overflow on the way; inf if a part is.",
     "sign": "floats: 1 if a > 0, -1 if a < 0, +0 if a == 0, a if NaN.",
     "max": "all real dtypes: (a >= b || a != a) ? a : b.",
     "min": "all real dtypes: (a <= b || a != a) ? a : b.",

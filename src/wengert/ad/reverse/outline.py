@@ -8,7 +8,7 @@ is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -41,7 +41,7 @@ def outlinings(p: Prepared, plan: Plan, flow: Flow) -> Iterator[Module]:
     counts = Counts(p.function)
     for region, stored in _storing(p, plan):
         loops = [r.loop for r in region.loops() if r.loop is not None]
-        made = outline(flow.module, flow.aliases, p.function, loops[-1])
+        made = outline(flow.module, flow.aliases, p.function, loops)
         if made is None:
             continue
         module, body = made
@@ -73,9 +73,13 @@ def _state(module: Module, body: Function, counts: Counts) -> float:
     )
 
 
-def outline(module: Module, aliases: AliasAnalysis, f: Function, loop: Loop) -> tuple[Module, Function] | None:
-    """The module with the body of a loop of a function as a function, and that; None if it works on refs, growables or
-    overlapping storages from outside."""
+def outline(
+    module: Module, aliases: AliasAnalysis, f: Function, loops: Sequence[Loop]
+) -> tuple[Module, Function] | None:
+    """The module with the body of the last of these loops of a function, which lie in each other, as a function, and
+    that; None if it works on refs, growables or overlapping storages from outside. The loops run in sequence from then
+    on, as they were found to have to: the call does not show why."""
+    loop, around = loops[-1], {x.var for x in loops}
     body = next(s.body for s in statements(f.body) if isinstance(s, Loop) and s.var == loop.var)
     found, known = storages(f), aliases.aliases[f.name]
     free = free_names(body)
@@ -98,7 +102,9 @@ def outline(module: Module, aliases: AliasAnalysis, f: Function, loop: Loop) -> 
     call = Call(made.name, (*(Var(n, types[n]) for n in scalars), *(b.name for b in buffers)), loop.span)
 
     def visit(stmt: Stmt) -> Block:
-        return (replace(stmt, body=(call,)) if isinstance(stmt, Loop) and stmt.var == loop.var else stmt,)
+        if not isinstance(stmt, Loop) or stmt.var not in around:
+            return (stmt,)
+        return (replace(stmt, order="sequential", body=(call,) if stmt.var == loop.var else stmt.body),)
 
     calling = replace(f, body=map_statements(f.body, visit))
     return Module({**module.functions, f.name: calling, made.name: made}, module.entry), made
