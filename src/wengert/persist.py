@@ -28,7 +28,7 @@ from wengert.frontend.python.python_values import class_of, is_dict, is_list, is
 from wengert.pipeline import skipped
 from wengert.runtime import cache as disk
 from wengert.runtime.call import Kernel
-from wengert.runtime.compile import processor, users_flags
+from wengert.runtime.compile import processor, users_flags, wanted_threads
 from wengert.runtime.hashing import code_hash
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def key_of(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dic
     parts = (
         code_hash(root.__code__), root.__module__, root.__qualname__, kind, tuple(signature(a) for a in args),
         tuple((k, signature(v)) for k, v in kwargs.items()), sys.version, np.__version__, processor(), users_flags(),
-        sorted(skipped()), _own_version(),
+        wanted_threads(), sorted(skipped()), _own_version(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

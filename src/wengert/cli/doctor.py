@@ -65,6 +65,16 @@ def _blas() -> str:
     return f"SciPy's {blas.get('name', 'BLAS')} {blas.get('version', '')}, {os.cpu_count()} processors".strip()
 
 
+def _threads() -> str:
+    from wengert.errors import WengertError
+    from wengert.runtime.compile import THREADS, threads, wanted_threads
+
+    wanted = wanted_threads()
+    if wanted != threads():
+        raise WengertError(f"{THREADS} is {wanted}, but the compiler has no OpenMP: loops run on one thread")
+    return f"loops run on {wanted} thread{'s' if wanted > 1 else ''} ({THREADS})"
+
+
 def _gradient() -> str:
     import numpy as np
 
@@ -88,6 +98,7 @@ def examine() -> list[Item]:
         ("compiler", _compiler),
         ("cache", _cache),
         ("blas", _blas),
+        ("threads", _threads),
         ("gradient", _gradient),
     ]
     items: list[Item] = []

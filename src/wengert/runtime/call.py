@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -46,7 +46,7 @@ class Kernel:
     """
 
     def __init__(self, module: Module, binds: Sequence[Bind] | None = None) -> None:
-        source = emit(module, binds)
+        source = emit(module, binds, compiling.threads())
         path = compiling.build(source)
         try:
             self._library = _load(path)
@@ -92,11 +92,12 @@ class _Library:
 
     def configure(self) -> None:
         main = threading.main_thread().ident or 0
-        self.handle.wg_configure(self.memory_limit, sys.getrecursionlimit(), main)
+        self.handle.wg_configure(self.memory_limit, sys.getrecursionlimit(), main, _forked)
 
 
 _libraries: dict[str, _Library] = {}
 _loading = threading.RLock()
+_forked = False
 
 
 def _load(path: Path) -> _Library:
@@ -109,9 +110,10 @@ def _load(path: Path) -> _Library:
 
 
 def _load_new(path: Path) -> _Library:
-    handle = ctypes.PyDLL(str(path))
+    with _patient_threads():
+        handle = ctypes.PyDLL(str(path))
     handle.wg_install.argtypes = [ctypes.py_object]
-    handle.wg_configure.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_ulong]
+    handle.wg_configure.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_ulong, ctypes.c_int]
     handle.wg_configure.restype = None
     handle.wg_stats.argtypes = [ctypes.POINTER(ctypes.c_int64)]
     handle.wg_stats.restype = None
@@ -130,8 +132,30 @@ def _load_new(path: Path) -> _Library:
     return library
 
 
+_WAITING = "OMP_WAIT_POLICY"
+
+
+@contextlib.contextmanager
+def _patient_threads() -> Generator[None]:
+    """While the first library with threads is loaded: have OpenMP's idle threads sleep, unless the user chose.
+
+    Threads that spin take the time that others need as soon as there are more than processors: measured, a twentyfold
+    loss. OpenMP's library reads the variable only when it is loaded.
+    """
+    if compiling.wanted_threads() == 1 or _WAITING in os.environ or "GOMP_SPINCOUNT" in os.environ:
+        yield
+        return
+    os.environ[_WAITING] = "passive"
+    try:
+        yield
+    finally:
+        del os.environ[_WAITING]
+
+
 def _after_fork() -> None:
-    """The thread that forked is the child's main thread."""
+    """The thread that forked is the main thread of the child, and alone: OpenMP would wait for those that are gone."""
+    global _forked
+    _forked = True
     for library in _libraries.values():
         library.configure()
 

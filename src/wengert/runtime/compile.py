@@ -34,6 +34,12 @@ quarter of the compile time of loops. gcc 12 distributes a loop that copies what
 for several arrays, into calls of memcpy and memset in the wrong order: it must not."""
 
 
+PARALLEL = "-fopenmp"
+"""The flag for programs with loops on several threads."""
+THREADS = "WENGERT_NUM_THREADS"
+MOST_THREADS = 1024
+
+
 class CompilationFailed(WengertError, RuntimeError):
     """The C compiler rejected a program: a fault of wengert or of the compiler."""
 
@@ -132,6 +138,43 @@ def _flags(compiler: Compiler, _directory: str) -> tuple[str, ...]:
     return found
 
 
+# -- threads -------------------------------------------------------------------------------------------------------
+
+
+def wanted_threads() -> int:
+    """On how many threads loops may run: the environment variable WENGERT_NUM_THREADS, else 1; raises WengertError."""
+    text = os.environ.get(THREADS) or "1"
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:
+        raise WengertError(f"{THREADS} is {text!r}: it must be an integer from 1 to {MOST_THREADS}")
+    return int(text)
+
+
+def threads() -> int:
+    """As many as are wanted if the compiler knows OpenMP, else 1."""
+    wanted = wanted_threads()
+    return wanted if wanted == 1 or _has_openmp(find_compiler(), str(cache.directory())) else 1
+
+
+@functools.lru_cache(maxsize=8)
+def _has_openmp(compiler: Compiler, _directory: str) -> bool:
+    manifest = cache.Manifest("compilers")
+    key = "\n".join([compiler.identity, PARALLEL])
+    known = manifest.lookup(key)
+    if known is None:
+        with cache.workspace() as place:
+            source = place / "parallel.c"
+            source.write_text(
+                "void wg_fill(int *x) {\n#pragma omp parallel for\nfor (int k = 0; k < 9; k++) x[k] = k;\n}\n", "utf-8"
+            )
+            try:
+                compiler.run([*NECESSARY, PARALLEL, "-shared", source, "-o", place / "parallel.so"])
+                known = {"openmp": True}
+            except CompilationFailed:
+                known = {"openmp": False}
+        manifest.store(key, known)
+    return known["openmp"]
+
+
 def _accepted(compiler: Compiler) -> tuple[str, ...]:
     with cache.workspace() as place:
         source, target = place / "empty.c", place / "empty.o"
@@ -159,8 +202,9 @@ def build(source: str) -> Path:
     """
     compiler = find_compiler()
     options = flags(compiler)
+    more = (PARALLEL,) if "#pragma omp parallel" in source else ()
     common = (compiler.identity, *options, _native_digest(), processor(), sys.platform)
-    library = cache.directory() / f"{_digest(source, *common)}.so"
+    library = cache.directory() / f"{_digest(source, *more, *common)}.so"
     if library.exists():
         cache.mark_used(library)
         return library
@@ -170,7 +214,7 @@ def build(source: str) -> Path:
         written, target = place / "program.c", place / "program.so"
         written.write_text(source, "utf-8")
         undefined = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
-        compiler.run([*options, "-I", NATIVE, "-shared", written, *objects, *undefined, "-lm", "-o", target])
+        compiler.run([*options, *more, "-I", NATIVE, "-shared", written, *objects, *undefined, "-lm", "-o", target])
         os.replace(written, library.with_suffix(".c"))
         os.replace(target, library)
     _prune_once()

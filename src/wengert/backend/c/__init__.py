@@ -12,20 +12,21 @@ from .names import Names, text_literal
 from .writer import ModuleWriter, Writer
 
 
-def emit(module: Module, binds: Sequence[Bind] | None = None) -> str:
+def emit(module: Module, binds: Sequence[Bind] | None = None, threads: int = 1) -> str:
     """The C source of a module. It includes headers of the directory `native`; `runtime.compile` knows what to link.
 
-    `binds` say how Python fills the root's parameters (default: a leaf per parameter). Raises ValueError for binds that
+    `binds` say how Python fills the root's parameters (default: a leaf per parameter); `threads`, on how many loops may
+    run (with more than one, the source may need OpenMP). Raises ValueError for binds that
     do not fit the parameters and for library operations that the backend lacks.
     """
     with deep():
-        return _emit(module, entry.default_binds(module.root) if binds is None else binds)
+        return _emit(module, entry.default_binds(module.root) if binds is None else binds, threads)
 
 
-def _emit(module: Module, binds: Sequence[Bind]) -> str:
+def _emit(module: Module, binds: Sequence[Bind], threads: int) -> str:
     names = Names()
     c_names = {name: names.fresh(name) for name in module.functions}
-    shared = ModuleWriter(module, analysis.facts(module), c_names, names.taken)
+    shared = ModuleWriter(module, analysis.facts(module), c_names, names.taken, threads)
     in_place = entry.made_in_place(module.root, shared.facts.functions[module.entry].held)
     bodies: list[str] = []
     heads: list[str] = []

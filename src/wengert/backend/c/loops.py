@@ -25,18 +25,22 @@ BRIEF = 1024
 """Iterations of a nest that need no look at signals."""
 
 
-def loop(b: BlockWriter, stmt: Loop) -> None:
+def bounds(w: Writer, stmt: Loop, often: bool = False) -> tuple[str, str | None]:
+    """The texts of a loop's start and stop, evaluated before the loop; `often`: the start is needed more than once."""
+    start = _bound(w, stmt.start, stmt.var, "start") if often else top(w, stmt.start)
+    return start, None if stmt.stop is None else _bound(w, stmt.stop, stmt.var, "stop")
+
+
+def write(b: BlockWriter, stmt: Loop, start: str, stop: str | None) -> None:
+    """A loop between bounds that are texts."""
     w = b.w
-    start = top(w, stmt.start)
-    stop = None if stmt.stop is None else _bound(w, stmt.stop, stmt.var)
     var = w.known(stmt.var, w.name_of(stmt.var), "int64_t")
-    inner = [s for s in walk.statements(stmt.body) if isinstance(s, (Loop, Call, LibCall))]
-    ticks = (bool(inner) or stmt.cond is not None or stop is None) and not _is_brief(stmt)
+    ticks = (has_inner(stmt) or stmt.cond is not None or stop is None) and not is_brief(stmt)
     if ticks or stop is None:
         _open_plain(w, stmt, var, start, stop)
         _body(b, stmt, var)
         w.settle_overflow()
-        w.line("if (wg_tick(wg)) return 1;")
+        w.look()
         w.close()
     elif stmt.order == "any" and (sums := reductions(w, stmt)) is not None:
         _vector_loop(b, stmt, var, start, stop, sums)
@@ -61,15 +65,20 @@ def _open_strips(w: Writer, stmt: Loop, var: str, start: str, stop: str, mark: s
 def _close_strips(w: Writer, var: str, stop: str) -> None:
     w.close()
     w.settle_overflow()
-    w.line(f"if ({var}_to != {stop} && wg_poll(wg)) return 1;")
+    w.look(f"{var}_to != {stop}")
     w.close()
 
 
-def _bound(w: Writer, e: Expr, var: str) -> str:
+def has_inner(stmt: Loop) -> bool:
+    """Whether a loop contains loops or calls."""
+    return any(isinstance(s, (Loop, Call, LibCall)) for s in walk.statements(stmt.body))
+
+
+def _bound(w: Writer, e: Expr, var: str, end: str) -> str:
     """The bound's text; evaluated once, before the loop."""
     if isinstance(e, (Const, Var)):
         return top(w, e)
-    name = w.names.fresh(f"{w.name_of(var)}_stop")
+    name = w.names.fresh(f"{w.name_of(var)}_{end}")
     w.line(f"const int64_t {name} = {top(w, e)};")
     return name
 
@@ -97,7 +106,7 @@ def _body(b: BlockWriter, stmt: Loop, var: str) -> None:
     b.block(stmt.body)
 
 
-def _is_brief(stmt: Loop) -> bool:
+def is_brief(stmt: Loop) -> bool:
     """Whether a nest surely ends soon: constant bounds, few iterations in all, no calls."""
     return 0 <= _turns(stmt) <= BRIEF
 

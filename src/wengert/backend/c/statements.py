@@ -37,7 +37,7 @@ from ...ir.nodes import (
 )
 from ...ir.ops import OPS
 from ...ir.types import DType
-from . import library, loops, storages
+from . import library, storages, threads
 from .expressions import element, top
 from .names import C_TYPE, text_literal
 from .writer import Writer
@@ -87,7 +87,7 @@ class BlockWriter:
             case Accumulate():
                 accumulate(w, stmt)
             case Loop():
-                loops.loop(self, stmt)
+                threads.loop(self, stmt)
             case If():
                 self._if(stmt)
             case Fail():

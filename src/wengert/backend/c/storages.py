@@ -60,8 +60,7 @@ def alloc(w: Writer, stmt: Alloc, result: int | None, initial: Expr | None) -> N
     name = w.name_of(buffer.name)
     c_type = C_TYPE[buffer.dtype]
     held = buffer.name in w.facts.held
-    stays = held or buffer.name in w.facts.escaping
-    if not buffer.shape and not stays:
+    if is_cell(w, buffer):
         value = top(w, initial) if initial is not None else literal(0, buffer.dtype, plain=True)
         w.declare(buffer.name, name, c_type, value, mutable=True)
         w.places[buffer.name] = Place(buffer, "cell", name)
@@ -69,7 +68,7 @@ def alloc(w: Writer, stmt: Alloc, result: int | None, initial: Expr | None) -> N
     w.settle_overflow()
     ns = extents(w, buffer, name)
     w.places[buffer.name] = Place(buffer, "array", name, ns)
-    if _fits_locally(w, buffer) and result is None:
+    if fits_locally(w, buffer) and result is None:
         count = 1
         for n in ns:
             count *= int(n)
@@ -87,7 +86,13 @@ def alloc(w: Writer, stmt: Alloc, result: int | None, initial: Expr | None) -> N
         w.places[buffer.name] = Place(buffer, "array", name, ns, None, block)
 
 
-def _fits_locally(w: Writer, buffer: Buffer) -> bool:
+def is_cell(w: Writer, buffer: Buffer) -> bool:
+    """Whether a buffer of rank 0 is a C variable: nothing refers to it."""
+    return not buffer.shape and buffer.name not in w.facts.held and buffer.name not in w.facts.escaping
+
+
+def fits_locally(w: Writer, buffer: Buffer) -> bool:
+    """Whether a buffer is an array on the C stack."""
     if w.is_framed(buffer.name) or buffer.name in w.facts.held or buffer.name in w.facts.escaping:
         return False
     count = 1
@@ -317,4 +322,4 @@ def _release(w: Writer, name: str, place: Place) -> None:
 
 
 def _is_local_array(w: Writer, place: Place) -> bool:
-    return isinstance(place.storage, Buffer) and _fits_locally(w, place.storage)
+    return isinstance(place.storage, Buffer) and fits_locally(w, place.storage)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...analysis.access import folded
+from ...analysis.alias import AliasAnalysis, Aliases, analyse
 from ...ir.nodes import Function, Growable, Module, Span, Storage
 from .analysis import Facts, FunctionFacts
 from .names import Names, comment
@@ -25,10 +27,21 @@ class ModuleWriter:
     facts: Facts
     function_names: dict[str, str]
     taken: frozenset[str]
+    threads: int = 1
     cutter: Cutter = field(default_factory=Cutter)
     sites: dict[Span, int] = field(default_factory=dict[Span, int])
     ref_ranks: set[int] = field(default_factory=set[int])
     headers: set[str] = field(default_factory=set[str])
+    _aliases: AliasAnalysis | None = None
+    _folded: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def aliases(self, function: Function) -> tuple[Aliases, set[str]]:
+        """The alias classes of a function, and those of them that are folded (see `analysis.access`)."""
+        self._aliases = self._aliases or analyse(self.module)
+        found = self._aliases.aliases[function.name]
+        if function.name not in self._folded:
+            self._folded[function.name] = folded(function.body, found)
+        return found, self._folded[function.name]
 
     def site(self, span: Span | None) -> str:
         """A pointer to the description of a source position."""
@@ -65,6 +78,14 @@ class Place:
 
 
 @dataclass(slots=True)
+class Team:
+    """The threads that run a loop; a part of it ends at `label`. `leaves`: whether any goes there early."""
+
+    label: str
+    leaves: bool = False
+
+
+@dataclass(slots=True)
 class Piece:
     """One C function in the making."""
 
@@ -95,6 +116,8 @@ class Writer:
         self.base = shared.function_names[function.name]
         self.piece = Piece(self.base)
         self.span: Span | None = None
+        self.team: Team | None = None
+        self.considered = False  # inside a loop that runs on threads, or would if it had enough to do
         self._pieces = 0
 
     def current_site(self) -> str:
@@ -222,8 +245,18 @@ class Writer:
 
     def settle_overflow(self) -> None:
         """Leave with an error if a checked operation of this piece has overflowed."""
-        if self.piece.checked:
+        if self.piece.checked and self.team is None:
             self.line("if (WG_UNLIKELY(wg_overflow)) return wg_overflowed(wg, &wg_sites[wg_overflow - 1]);")
+
+    # -- signals
+
+    def look(self, rarely: str = "") -> None:
+        """Leave if a signal handler raised. The clock is looked at every few milliseconds, or where `rarely` holds."""
+        if self.team is None:
+            self.line(f"if ({f'{rarely} && wg_poll(wg)' if rarely else 'wg_tick(wg)'}) return 1;")
+        else:
+            self.team.leaves = True
+            self.line(f"if ({rarely or '--wg_ticks <= 0'} && wg_look(wg, &wg_ticks)) goto {self.team.label};")
 
     # -- pieces
 

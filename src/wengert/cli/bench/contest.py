@@ -180,8 +180,9 @@ def environment(threads: int, cache: Path) -> dict[str, str]:
     counts = {f"{name}_{'MAXIMUM' if name == 'VECLIB' else 'NUM'}_THREADS": str(threads) for name in names}
     eigen = str(threads > 1).lower()
     flags = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
-    platform = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "WENGERT_CACHE_DIR": str(cache)}
-    return {**os.environ, **counts, **platform}
+    platform = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    ours = {"WENGERT_NUM_THREADS": str(threads), "WENGERT_CACHE_DIR": str(cache)}
+    return {**os.environ, **counts, **platform, **ours}
 
 
 def chosen_rivals(text: str) -> tuple[str, ...]:

@@ -67,6 +67,15 @@ WG_COLD int wg_poll(wg *wg) {
     return raised != 0;
 }
 
+WG_COLD bool wg_look(wg *wg, int64_t *ticks) {
+    *ticks = WG_TEAM_TICKS;
+    if (PyThread_get_thread_ident() == wg->caller) {
+        if (wg_poll(wg)) __atomic_store_n(&wg->stopped, true, __ATOMIC_RELAXED);
+        *ticks = wg->ticks;
+    }
+    return __atomic_load_n(&wg->stopped, __ATOMIC_RELAXED);
+}
+
 /* -- blocks ---------------------------------------------------------------------------------------------------- */
 
 /* Sizes up to 1 KiB in steps of 64 bytes, then four classes an octave; every block of a class has the same capacity. */
@@ -286,6 +295,7 @@ static int64_t wg_limit = INT64_MAX;
 static int64_t wg_depth_limit = 2000;
 static int64_t wg_last_peak, wg_most_peak, wg_calls;
 static unsigned long wg_main_thread;
+static bool wg_alone;
 
 /* How far the stack may grow below `here`: to a quarter of its size, where that is known, else by a cautious amount. */
 static const char *wg_stack_end(const char *here, bool main_thread) {
@@ -313,7 +323,10 @@ static wg *wg_enter(void) {
     else context = calloc(1, sizeof(wg));
     if (!context) return NULL;
     context->ticks = context->ticks_period = 1;
-    context->polls = PyThread_get_thread_ident() == wg_main_thread;
+    context->caller = PyThread_get_thread_ident();
+    context->polls = context->caller == wg_main_thread;
+    context->alone = wg_alone;
+    context->stopped = false;
     context->last_poll = 0;
     if (wg_the_program.recurses) context->stack_end = wg_stack_end((const char *)&context, context->polls);
     context->depth = 0;

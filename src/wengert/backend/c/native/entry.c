@@ -426,10 +426,11 @@ WG_EXPORT int wg_install(PyObject *hooks) {
 WG_EXPORT const char *wg_wanted_routines(void) { return wg_the_program.routines; }
 WG_EXPORT void wg_set_routine(int index, void *address) { wg_the_program.routine[index] = address; }
 
-WG_EXPORT void wg_configure(int64_t memory_limit, int64_t depth_limit, unsigned long main_thread) {
+WG_EXPORT void wg_configure(int64_t memory_limit, int64_t depth_limit, unsigned long main_thread, int alone) {
     wg_limit = memory_limit;
     wg_depth_limit = depth_limit;
     wg_main_thread = main_thread;
+    wg_alone = alone;
 }
 
 /* Peak bytes of the latest call and of all calls, bytes cached in idle contexts, calls. */

@@ -77,6 +77,9 @@ struct wg {
     const char *stack_end; /* recursion stops before the machine stack grows below this */
     bool polls;           /* on Python's main thread, the only one that handles signals */
     void *thread_state;   /* of the calling Python thread, while the GIL is released */
+    unsigned long caller; /* its identity */
+    bool alone;           /* in a forked process, where OpenMP cannot be used */
+    bool stopped;         /* a signal handler raised while several threads ran: they are to leave */
 
     wg_block *live;
     wg_block *spare[WG_CLASSES];
@@ -112,6 +115,34 @@ static inline int wg_descend(wg *wg) {
     if (WG_UNLIKELY(++wg->depth > wg->depth_limit || &here < wg->stack_end)) return wg_too_deep(wg);
     return wg_tick(wg);
 }
+
+/* -- loops on several threads ------------------------------------------------------------------------------- */
+
+#define WG_TEAM_TICKS 64
+#define WG_WORTH 5e4 /* operations; starting and awaiting threads takes as long as some thousand */
+
+/* The iterations of a loop. */
+static inline int64_t wg_trips(int64_t start, int64_t stop, int64_t step) {
+    const uint64_t gap = step > 0 ? (uint64_t)stop - (uint64_t)start : (uint64_t)start - (uint64_t)stop;
+    const uint64_t stride = step > 0 ? (uint64_t)step : -(uint64_t)step;
+    const bool empty = step > 0 ? start >= stop : start <= stop;
+    const uint64_t trips = empty ? 0 : (gap - 1) / stride + 1;
+    return trips > INT64_MAX ? INT64_MAX : (int64_t)trips;
+}
+
+static inline bool wg_is_worth(const wg *wg, int64_t trips, double work, int threads) {
+    return trips >= threads && (double)trips * work >= WG_WORTH && !wg->alone;
+}
+
+/* Where one of several equal parts of a loop starts (the one before ends): parts are of whole grains. */
+static inline int64_t wg_part_start(int64_t start, int64_t trips, int64_t step, int64_t grain, int part, int parts) {
+    const int64_t grains = trips / grain + (trips % grain != 0), rest = grains % parts;
+    const int64_t before = grains / parts * part + (part < rest ? part : rest);
+    return start + step * (before >= grains ? trips : before * grain);
+}
+
+/* A look at signals by one of several threads: whether to leave. */
+bool wg_look(wg *wg, int64_t *ticks);
 
 /* Loops in strips of WG_STRIP iterations, i_from up (down) to i_to; `step` is positive. */
 #define WG_STRIP ((uint64_t)1 << 20)

@@ -1,0 +1,152 @@
+"""Loops on several threads: which ones, and how the outermost of a nest is shared out.
+
+A loop that may run on threads is written twice: in parts, one a thread, for when it has enough to do, and as it is. The
+parts do not depend on how many threads there are in the end, and their sums are added in order: results are the
+same from run to run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...analysis import parallel
+from ...analysis.access import Access
+from ...ir import walk
+from ...ir.nodes import Block, Buffer, Const, Expr, Let, Load, Loop, Op
+from ...ir.types import I64
+from . import loops, storages
+from .expressions import element, top
+from .names import C_TYPE, literal
+from .vectors import reductions
+from .writer import Place, Team, Writer
+
+if TYPE_CHECKING:
+    from .statements import BlockWriter
+
+GRAIN = 64
+"""Parts of vector loops start at multiples of this, so that the same iterations as without threads are in whole vectors
+(the last few are not, and library functions may then differ in the last place)."""
+GUESS = 8
+"""The iterations of an inner loop whose bounds depend on data."""
+
+
+def loop(b: BlockWriter, stmt: Loop) -> None:
+    """A loop, on threads if it is the outermost that can be."""
+    w = b.w
+    sums = _sums(w, stmt)
+    start, stop = loops.bounds(w, stmt, often=sums is not None)
+    if sums is None or stop is None:
+        loops.write(b, stmt, start, stop)
+        return
+    var = w.name_of(stmt.var)
+    trips = w.names.fresh(f"{var}_trips")
+    w.line(f"const int64_t {trips} = wg_trips({start}, {stop}, {stmt.step});")
+    w.considered = True
+    w.open(f"if (wg_is_worth(wg, {trips}, {_work(w, stmt)}, {w.shared.threads}))")
+    _parts(b, stmt, start, trips, sums)
+    w.close(" else {")
+    w.piece.depth += 1
+    loops.write(b, stmt, start, stop)
+    w.close()
+    w.considered = False
+
+
+def _sums(w: Writer, stmt: Loop) -> list[Access] | None:
+    if w.shared.threads == 1 or w.considered or loops.is_brief(stmt) or not _is_whole(w, stmt.body):
+        return None
+
+    def is_private(buffer: Buffer) -> bool:
+        return storages.is_cell(w, buffer) or storages.fits_locally(w, buffer)
+
+    aliases, folded = w.shared.aliases(w.function)
+    return parallel.sums(stmt, w.facts.storages, aliases, folded, is_private)
+
+
+def _is_whole(w: Writer, block: Block) -> bool:
+    """Whether a block is in one C function with all that is nested in it."""
+    whole = len(w.shared.cutter.pieces(block)) == 1
+    return whole and all(_is_whole(w, inner) for s in block for inner in walk.blocks(s))
+
+
+def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, sums: list[Access]) -> None:
+    """The loop in parts, one a thread. A part that hears of an interrupt leaves, and so do then the others."""
+    w = b.w
+    count = w.shared.threads
+    grain = GRAIN if reductions(w, stmt) is not None and not loops.has_inner(stmt) else 1
+    places = {x.storage: w.place(x.storage) for x in sums}
+    targets = {name: element(w, places[name], x.index) for name, x in zip(places, sums, strict=True)}
+    totals = {name: w.names.fresh(f"{w.name_of(name)}_parts") for name in places}
+    for name, total in totals.items():
+        w.line(f"{C_TYPE[places[name].storage.dtype]} {total}[{count}];")
+    w.settle_overflow()
+    var = w.name_of(stmt.var)
+    first, last = w.names.fresh(f"{var}_first"), w.names.fresh(f"{var}_last")
+    w.line(f"#pragma omp parallel for num_threads({count}) schedule(static, 1)")
+    w.open(f"for (int wg_part = 0; wg_part < {count}; wg_part++)")
+    for name, part in ((first, "wg_part"), (last, "wg_part + 1")):
+        w.line(f"const int64_t {name} = wg_part_start({start}, {trips}, {stmt.step}, {grain}, {part}, {count});")
+    team = w.team = Team(w.names.fresh("leave"))
+    w.line("int64_t wg_ticks = WG_TEAM_TICKS;")
+    for name, place in places.items():
+        total = w.names.fresh(f"{w.name_of(name)}_part")
+        w.line(f"{C_TYPE[place.storage.dtype]} {total} = {literal(0, place.storage.dtype, plain=True)};")
+        w.places[name] = Place(place.storage, "cell", total)
+    loops.write(b, stmt, first, last)
+    w.team = None
+    for name, total in totals.items():
+        w.line(f"{total}[wg_part] = {w.data(w.place(name))};")
+    if team.leaves:
+        w.line(f"{team.label}:;")
+    w.close()
+    w.places.update(places)
+    if team.leaves:
+        w.line("if (wg->stopped) return 1;")
+    for name, total in totals.items():
+        w.line(f"for (int wg_part = 0; wg_part < {count}; wg_part++) {targets[name]} += {total}[wg_part];")
+
+
+# -- what an iteration costs ---------------------------------------------------------------------------------------
+
+
+def _work(w: Writer, stmt: Loop) -> str:
+    """About how many operations an iteration takes, as a C expression."""
+    local = walk.definitions(stmt.body) | {stmt.var}
+    values: dict[str, Expr] = {}
+    _remember_middle(values, stmt, stmt.start, stmt.stop, local=set())
+    return _block_work(w, stmt.body, values, local)
+
+
+def _block_work(w: Writer, block: Block, values: dict[str, Expr], local: set[str]) -> str:
+    fixed, more = 0, list[str]()
+    for s in block:
+        fixed += 1 + sum(isinstance(x, Op) for e in walk.expressions(s) for x in walk.subexpressions(e))
+        match s:
+            case Let(name, value) if value.dtype is I64:
+                values[name] = walk.substitute(value, values)
+            case Loop():
+                more.append(_loop_work(w, s, values, local))
+            case _:
+                more += [text for inner in walk.blocks(s) if (text := _block_work(w, inner, values, local)) != "0"]
+    return " + ".join([str(fixed), *more])
+
+
+def _loop_work(w: Writer, stmt: Loop, values: dict[str, Expr], local: set[str]) -> str:
+    assert stmt.stop is not None
+    start, stop = walk.substitute(stmt.start, values), walk.substitute(stmt.stop, values)
+    trips = str(GUESS)
+    if _is_outside(start, local) and _is_outside(stop, local):
+        trips = f"(double)wg_trips({top(w, start)}, {top(w, stop)}, {stmt.step})"
+    _remember_middle(values, stmt, start, stop, local)
+    return f"{trips}*({_block_work(w, stmt.body, values, local)})"
+
+
+def _remember_middle(values: dict[str, Expr], stmt: Loop, start: Expr, stop: Expr | None, local: set[str]) -> None:
+    """Let a loop's variable stand for the middle of its range."""
+    assert stop is not None
+    if _is_outside(start, local) and _is_outside(stop, local):
+        values[stmt.var] = Op("floordiv", (Op("add", (start, stop), I64), Const(2, I64)), I64)
+
+
+def _is_outside(e: Expr, local: set[str]) -> bool:
+    """Whether an expression can be evaluated before the loop."""
+    return not any(isinstance(x, Load) for x in walk.subexpressions(e)) and not walk.names_in(e) & local
