@@ -1,15 +1,23 @@
 """Whether the iterations of an `any` loop can run on several threads (`analysis.lanes` asks the same of vector lanes).
 
-Whatever a thread writes must be its own. A storage that is written is touched only at an element that moves with the
-loop variable, under one name; or it is one element that is only added to, a *sum*; or it lives in the iteration. The
-body must not leave the loop, fail, call, or ask for memory other than what `is_private` allows.
+Whatever a thread writes must be its own. A storage that is written has one name in the loop, and
+
+- is touched only at an element that moves with the loop variable, or
+- is only added to, at elements that move with the loop variable a constant apart, as neighbours do: iterations meet if
+  they are no more than the *reach* apart; or
+- is one element that is only added to, a *sum*; or
+- lives in the iteration.
+
+The body must not leave the loop, fail, call, or ask for memory other than what `is_private` allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-from wengert.analysis.access import Access, accesses, common_axis, is_plain, looks
+from wengert.analysis.access import Access, accesses, common_axis, is_plain, looks, offset
+from wengert.analysis.affine import constant, isub
 from wengert.analysis.alias import Aliases
 from wengert.ir.nodes import Accumulate, Alloc, Buffer, If, Let, Loop, Op, Reshape, Stmt, Storage, Store, View
 from wengert.ir.ops import CHECKED
@@ -17,14 +25,22 @@ from wengert.ir.types import BOOL
 from wengert.ir.walk import definitions, expressions, names_in, statements, subexpressions
 
 
-def sums(
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How iterations meet: in `sums`, one per storage, and in what others within `reach` add to."""
+
+    sums: tuple[Access, ...] = ()
+    reach: int = 0
+
+
+def sharing(
     loop: Loop,
     storages: Mapping[str, Storage],
     aliases: Aliases,
     folded: set[str],
     is_private: Callable[[Buffer], bool],
-) -> list[Access] | None:
-    """The sums of a loop, one per storage; None if it cannot run on threads.
+) -> Sharing | None:
+    """How the iterations of a loop meet; None if it cannot run on threads.
 
     `storages` and `folded` (see `access.folded`) are the function's; `is_private` says of a buffer that the body
     allocates whether every thread gets its own.
@@ -40,7 +56,8 @@ def sums(
     touched: dict[str, list[Access]] = {}
     for x in accesses(loop.body):
         touched.setdefault(aliases.of(x.storage), []).append(x)
-    found: list[Access] = []
+    sums: list[Access] = []
+    reach = 0
     for c, mine in touched.items():
         if c in private or not any(x.writes for x in mine):
             continue
@@ -48,10 +65,13 @@ def sums(
         if any(x.storage != first.storage for x in mine) or not _is_known(first.storage, storages, local):
             return None
         if _is_sum(mine, local) and storages[first.storage].dtype is not BOOL:
-            found.append(first)
-        elif c in folded or common_axis([x.index for x in mine], loop.var, local) is None:
+            sums.append(first)
+            continue
+        gap = None if c in folded else _reach(mine, loop.var, local)
+        if gap is None:
             return None
-    return found
+        reach = max(reach, gap)
+    return Sharing(tuple(sums), reach)
 
 
 def _is_simple(s: Stmt, storages: Mapping[str, Storage]) -> bool:
@@ -81,3 +101,19 @@ def _is_sum(mine: Iterable[Access], local: set[str]) -> bool:
     """Whether one element, the same in all iterations, is only added to."""
     (index, *others) = {x.index for x in mine}
     return not others and all(x.adds for x in mine) and not any(names_in(e) & local or looks(e) for e in index)
+
+
+def _reach(mine: list[Access], var: str, local: set[str]) -> int | None:
+    """How far apart iterations are at the most that touch one element of a storage; None if that is not known."""
+    rows = [x.index for x in mine]
+    if common_axis(rows, var, local) is not None:
+        return 0
+    if not all(x.adds for x in mine):
+        return None
+    for k in range(len(rows[0])):
+        offsets = [offset(r[k], var, local) for r in rows]
+        gaps = [constant(isub(o, offsets[0])) if o is not None and offsets[0] is not None else None for o in offsets]
+        known = [g for g in gaps if g is not None]
+        if len(known) == len(gaps):
+            return max(known) - min(known)
+    return None

@@ -1,8 +1,9 @@
 """Loops on several threads: which ones, and how the outermost of a nest is shared out.
 
-A loop that may run on threads is written twice: in parts, one a thread, for when it has enough to do, and as it is. The
-parts do not depend on how many threads there are in the end, and their sums are added in order: results are the
-same from run to run.
+A loop that may run on threads is written twice: in parts, one a thread, for when it has enough to do, and as it is.
+Where neighbouring iterations add to the same elements there are two parts a thread, each longer than they reach; every
+other one runs first, then the rest. Parts do not depend on how many threads there are in the end, and their sums are
+added in order: results are the same from run to run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...analysis import parallel
-from ...analysis.access import Access
 from ...ir import walk
 from ...ir.nodes import Block, Buffer, Const, Expr, Let, Load, Loop, Op
 from ...ir.types import I64
@@ -33,17 +33,18 @@ GUESS = 8
 def loop(b: BlockWriter, stmt: Loop) -> None:
     """A loop, on threads if it is the outermost that can be."""
     w = b.w
-    sums = _sums(w, stmt)
-    start, stop = loops.bounds(w, stmt, often=sums is not None)
-    if sums is None or stop is None:
+    shared = _sharing(w, stmt)
+    start, stop = loops.bounds(w, stmt, often=shared is not None)
+    if shared is None or stop is None:
         loops.write(b, stmt, start, stop)
         return
     var = w.name_of(stmt.var)
     trips = w.names.fresh(f"{var}_trips")
     w.line(f"const int64_t {trips} = wg_trips({start}, {stop}, {stmt.step});")
     w.considered = True
-    w.open(f"if (wg_is_worth(wg, {trips}, {_work(w, stmt)}, {w.shared.threads}))")
-    _parts(b, stmt, start, trips, sums)
+    count = w.shared.threads * (2 if shared.reach else 1)
+    w.open(f"if (wg_is_worth(wg, {trips}, {_work(w, stmt)}, {count * max(shared.reach, 1)}))")
+    _parts(b, stmt, start, trips, shared, count)
     w.close(" else {")
     w.piece.depth += 1
     loops.write(b, stmt, start, stop)
@@ -51,7 +52,7 @@ def loop(b: BlockWriter, stmt: Loop) -> None:
     w.considered = False
 
 
-def _sums(w: Writer, stmt: Loop) -> list[Access] | None:
+def _sharing(w: Writer, stmt: Loop) -> parallel.Sharing | None:
     if w.shared.threads == 1 or w.considered or loops.is_brief(stmt) or not _is_whole(w, stmt.body):
         return None
 
@@ -59,7 +60,7 @@ def _sums(w: Writer, stmt: Loop) -> list[Access] | None:
         return storages.is_cell(w, buffer) or storages.fits_locally(w, buffer)
 
     aliases, folded = w.shared.aliases(w.function)
-    return parallel.sums(stmt, w.facts.storages, aliases, folded, is_private)
+    return parallel.sharing(stmt, w.facts.storages, aliases, folded, is_private)
 
 
 def _is_whole(w: Writer, block: Block) -> bool:
@@ -68,10 +69,9 @@ def _is_whole(w: Writer, block: Block) -> bool:
     return whole and all(_is_whole(w, inner) for s in block for inner in walk.blocks(s))
 
 
-def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, sums: list[Access]) -> None:
-    """The loop in parts, one a thread. A part that hears of an interrupt leaves, and so do then the others."""
-    w = b.w
-    count = w.shared.threads
+def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, shared: parallel.Sharing, count: int) -> None:
+    """The loop in parts. A part that hears of an interrupt leaves, and so do then the others."""
+    w, sums = b.w, shared.sums
     grain = GRAIN if reductions(w, stmt) is not None and not loops.has_inner(stmt) else 1
     places = {x.storage: w.place(x.storage) for x in sums}
     targets = {name: element(w, places[name], x.index) for name, x in zip(places, sums, strict=True)}
@@ -81,8 +81,11 @@ def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, sums: list[Access
     w.settle_overflow()
     var = w.name_of(stmt.var)
     first, last = w.names.fresh(f"{var}_first"), w.names.fresh(f"{var}_last")
-    w.line(f"#pragma omp parallel for num_threads({count}) schedule(static, 1)")
-    w.open(f"for (int wg_part = 0; wg_part < {count}; wg_part++)")
+    if shared.reach:
+        w.open("for (int wg_turn = 0; wg_turn < 2; wg_turn++)")
+    w.line(f"#pragma omp parallel for num_threads({w.shared.threads}) schedule(static, 1)")
+    first_part, step = ("wg_turn", "wg_part += 2") if shared.reach else ("0", "wg_part++")
+    w.open(f"for (int wg_part = {first_part}; wg_part < {count}; {step})")
     for name, part in ((first, "wg_part"), (last, "wg_part + 1")):
         w.line(f"const int64_t {name} = wg_part_start({start}, {trips}, {stmt.step}, {grain}, {part}, {count});")
     team = w.team = Team(w.names.fresh("leave"))
@@ -98,6 +101,8 @@ def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, sums: list[Access
     if team.leaves:
         w.line(f"{team.label}:;")
     w.close()
+    if shared.reach:
+        w.close()
     w.places.update(places)
     if team.leaves:
         w.line("if (wg->stopped) return 1;")

@@ -119,7 +119,9 @@ static inline int wg_descend(wg *wg) {
 /* -- loops on several threads ------------------------------------------------------------------------------- */
 
 #define WG_TEAM_TICKS 64
+#ifndef WG_WORTH
 #define WG_WORTH 5e4 /* operations; starting and awaiting threads takes as long as some thousand */
+#endif
 
 /* The iterations of a loop. */
 static inline int64_t wg_trips(int64_t start, int64_t stop, int64_t step) {
@@ -130,8 +132,9 @@ static inline int64_t wg_trips(int64_t start, int64_t stop, int64_t step) {
     return trips > INT64_MAX ? INT64_MAX : (int64_t)trips;
 }
 
-static inline bool wg_is_worth(const wg *wg, int64_t trips, double work, int threads) {
-    return trips >= threads && (double)trips * work >= WG_WORTH && !wg->alone;
+/* Whether a loop has enough to do for threads; `least` is the iterations that there must be. */
+static inline bool wg_is_worth(const wg *wg, int64_t trips, double work, int64_t least) {
+    return trips >= least && (double)trips * work >= WG_WORTH && !wg->alone;
 }
 
 /* Where one of several equal parts of a loop starts (the one before ends): parts are of whole grains. */
