@@ -168,6 +168,116 @@ def test_forked_children_compute() -> None:
     np.testing.assert_allclose(wg.grad(cubic)(np.ones(9)), np.full(9, 3.0))
 
 
+PARALLEL = """
+    import multiprocessing, os, signal, sys, threading, time
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+    import wengert as wg
+
+    def waves(x, n):
+        for _ in range(n):
+            x[1:-1] = 0.3 * (x[:-2] + x[1:-1] + x[2:])
+        return np.sum(x * np.sin(x))
+
+    def other(x):
+        return np.sum(np.cos(x) * x)
+
+    x = np.linspace(0, 1, 200_000).reshape(400, 500)
+    native, gradient, slope = wg.compile(waves), wg.grad(waves), wg.grad(other)
+    assert wg.runtime.compile.threads() == int(os.environ["WENGERT_NUM_THREADS"]), "no OpenMP"
+
+    def close(found, x):
+        return np.allclose(found, np.cos(x) - np.sin(x) * x, rtol=1e-12)
+
+    def threads():
+        return len(os.listdir("/proc/self/task"))
+"""
+
+
+def parallel(source: str, folder: Path) -> str:
+    """What a program prints that runs loops on two threads."""
+    text = textwrap.dedent(PARALLEL) + textwrap.dedent(source)
+    path = folder / "parallel.py"
+    path.write_text(text)
+    variables = {**os.environ, "WENGERT_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, env=variables, timeout=300)
+    if "no OpenMP" in done.stderr:
+        pytest.skip("this compiler has no OpenMP")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list threads")
+
+
+@needs_proc
+def test_loops_run_on_threads(tmp_path: Path) -> None:
+    source = """
+        little = x[:20, :20].copy()
+        assert close(slope(little), little)
+        print(threads(), end=" ")
+        assert close(slope(x), x)
+        print(threads())
+    """
+    before, after = map(int, parallel(source, tmp_path).split())
+    assert after == before + 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_children_compute_after_threads(tmp_path: Path) -> None:
+    """OpenMP would wait in the child for threads that are not there, in old programs and in new ones."""
+    source = """
+        def child(queue):
+            fresh = wg.grad(lambda x: np.sum(np.exp(x) * 2.0))
+            queue.put(close(slope(x), x) and np.allclose(fresh(x), 2 * np.exp(x)) and bool(np.all(gradient(x, 2) != 0)))
+
+        assert close(slope(x), x)
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        children = [context.Process(target=child, args=(queue,)) for _ in range(2)]
+        for one in children:
+            one.start()
+        print([queue.get(timeout=120) for _ in children], close(slope(x), x))
+    """
+    assert parallel(source, tmp_path) == "[True, True] True"
+
+
+def test_threads_call_what_runs_on_threads(tmp_path: Path) -> None:
+    source = """
+        inputs = [np.linspace(k, k + 1, 100_000 + k) for k in range(24)]
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(slope, inputs))
+        print(all(close(g, x) for x, g in zip(inputs, found)))
+    """
+    assert parallel(source, tmp_path) == "True"
+
+
+def test_interrupts_arrive_in_threads(tmp_path: Path) -> None:
+    """Between loops, and within one that takes long."""
+    source = """
+        def long(x, n):
+            for _ in range(n):
+                x += 1e-9 * np.sin(x)
+
+        def interrupted(call):
+            timer = threading.Timer(0.5, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
+            timer.start()
+            start = time.perf_counter()
+            try:
+                call()
+            except KeyboardInterrupt:
+                return time.perf_counter() - start < 10
+            return False
+
+        nested = wg.compile(long)
+        native(x.copy(), 2), nested(x.copy(), 3)
+        print(interrupted(lambda: native(x.copy(), 10**9)), interrupted(lambda: nested(x.copy(), 10**9)))
+        print(close(slope(x), x))
+    """
+    assert parallel(source, tmp_path) == "True True\nTrue"
+
+
 def test_processes_share_a_cache(cache: Any, tmp_path: Path) -> None:
     path = tmp_path / "together.py"
     path.write_text(textwrap.dedent(SMALL))

@@ -94,7 +94,6 @@ def test_one_thread_needs_nothing() -> None:
 
 def test_pieces_are_not_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is cut into functions keeps its variables in one frame."""
-    monkeypatch.setattr(outline, "PIECE_LIMIT", 1)
     body = "for i in 0:n any { let y = v[i] let z = y * y u[i] = y + z }"
     assert regions(emit(program(body), None, TEAM))
     monkeypatch.setattr(outline, "PIECE_LIMIT", 1)
