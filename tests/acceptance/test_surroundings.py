@@ -208,6 +208,26 @@ def parallel(source: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
+def test_programs_for_other_threads_are_other_programs(cache: Any, tmp_path: Path) -> None:
+    """What one process stored is not served to one that asks for another number of threads."""
+    source = """
+        import numpy as np
+        import wengert as wg
+        from wengert.programs import program_of
+
+        def f(x):
+            return np.sum(np.sin(x))
+
+        native = wg.compile(f)
+        native(np.ones(100))
+        (variants,) = program_of(f).variants.values()
+        print(variants[0].kernel.path.with_suffix(".c").read_text().count("num_threads(3)"))
+    """
+    found = [python(source, tmp_path, WENGERT_NUM_THREADS=n) for n in ("1", "3", "1", "3")]
+    assert [done.stdout.strip() for done in found] == ["0", "1", "0", "1"], found[1].stderr
+    assert cache.programs == 2
+
+
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list threads")
 
 

@@ -133,7 +133,7 @@ def test_explain(program: Path) -> None:
 def test_doctor() -> None:
     done = wengert("doctor", "--json")
     items = {item["name"]: item for item in json.loads(done.stdout)}
-    assert set(items) == {"versions", "compiler", "cache", "blas", "gradient"}
+    assert set(items) == {"versions", "compiler", "cache", "blas", "threads", "gradient"}
     assert all(item["ok"] for item in items.values()), done.stdout
     assert done.returncode == 0
 
@@ -145,6 +145,21 @@ def test_doctor_finds_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.returncode == 1
     assert "FAIL  compiler" in done.stdout
     assert "no-such-compiler" in done.stdout
+
+
+def test_doctor_tells_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WENGERT_NUM_THREADS", "none")
+    assert "FAIL  threads" in wengert("doctor").stdout
+    poor = tmp_path / "cc"
+    poor.write_text('#!/bin/sh\nfor a in "$@"; do [ "$a" = -fopenmp ] && exit 1; done\nexec cc "$@"\n')
+    poor.chmod(0o755)
+    monkeypatch.setenv("CC", str(poor))
+    monkeypatch.setenv("WENGERT_NUM_THREADS", "3")
+    done = wengert("doctor")
+    assert done.returncode == 1
+    assert "FAIL  threads    WENGERT_NUM_THREADS is 3, but the compiler has no OpenMP" in done.stdout
+    assert "ok    gradient" in done.stdout
 
 
 def test_bench_needs_a_checkout(tmp_path: Path) -> None:

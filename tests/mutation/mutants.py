@@ -200,5 +200,19 @@ MUTANTS = (
         "a live store is removed", "optimise/dce.py", r"case Store\(storage\) \| Accumulate", "case Accumulate", PASSES
     ),
     Mutant("what a ref names is removed", "optimise/dce.py", r"aliases\.append\(\(target, ref\)\)", "pass", PASSES),
+    Mutant(
+        "neighbours on threads at once",
+        "analysis/parallel.py",
+        r"return max\(known\) - min\(known\)",
+        "return 0",
+        ("tests/analysis/test_parallel.py",),
+    ),
+    Mutant(
+        "threads see two names of an array as two",
+        "analysis/parallel.py",
+        r"any\(x\.storage != first\.storage for x in mine\)",
+        "False",
+        ("tests/analysis/test_parallel.py",),
+    ),
     Mutant("loads are reused after writes", "optimise/flatten.py", r"known\.pop\(key, None\)", "pass", PASSES),
 )
