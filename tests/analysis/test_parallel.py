@@ -65,6 +65,12 @@ MEETING = {
     "a sum in an inner loop": ("for i in 0:n any { for j in 0:m any { u[n - 1] += a[i, j] } }", 1, 0),
     "a sum under a condition": ("for i in 0:n any { if v[i] > 0.0 { u[0] += v[i] } }", 1, 0),
     "neighbours": ("for i in 1:n any { u[i] += v[i]  u[i - 1] += x }", 0, 1),
+    "neighbours three apart": ("for i in 0:n - 3 any { u[i] += v[i]  u[i + 3] += x }", 0, 3),
+    "neighbours far apart in other columns": (
+        "for i in 0:n - 7 any { a[i, 0] += v[i]  a[i + 7, 1] += x  u[0] += x }",
+        1,
+        7,
+    ),
     "neighbours on both sides": (
         "for i in 1:n - 1 any { for j in 0:m { a[i - 1, j] += x  a[i + 1, j] += x  a[i, j] += x } }",
         0,

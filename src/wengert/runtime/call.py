@@ -139,8 +139,8 @@ _WAITING = "OMP_WAIT_POLICY"
 def _patient_threads() -> Generator[None]:
     """While the first library with threads is loaded: have OpenMP's idle threads sleep, unless the user chose.
 
-    Threads that spin take the time that others need as soon as there are more than processors: measured, a twentyfold
-    loss. OpenMP's library reads the variable only when it is loaded.
+    Threads that spin take the time that others need as soon as there are more than processors: measured, up to
+    twentyfold. OpenMP's library reads the variable only when it is loaded.
     """
     if compiling.wanted_threads() == 1 or _WAITING in os.environ or "GOMP_SPINCOUNT" in os.environ:
         yield

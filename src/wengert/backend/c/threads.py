@@ -1,7 +1,7 @@
 """Loops on several threads: which ones, and how the outermost of a nest is shared out.
 
 A loop that may run on threads is written twice: in parts, one a thread, for when it has enough to do, and as it is.
-Where neighbouring iterations add to the same elements there are two parts a thread, each longer than they reach; every
+Where neighbouring iterations add to the same elements there are two parts a thread, none shorter than they reach; every
 other one runs first, then the rest. Parts do not depend on how many threads there are in the end, and their sums are
 added in order: results are the same from run to run.
 """
@@ -72,7 +72,8 @@ def _is_whole(w: Writer, block: Block) -> bool:
 def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, shared: parallel.Sharing, count: int) -> None:
     """The loop in parts. A part that hears of an interrupt leaves, and so do then the others."""
     w, sums = b.w, shared.sums
-    grain = GRAIN if reductions(w, stmt) is not None and not loops.has_inner(stmt) else 1
+    in_lanes = reductions(w, stmt) is not None and not loops.has_inner(stmt)
+    grain = GRAIN if in_lanes and not shared.reach else 1
     places = {x.storage: w.place(x.storage) for x in sums}
     targets = {name: element(w, places[name], x.index) for name, x in zip(places, sums, strict=True)}
     totals = {name: w.names.fresh(f"{w.name_of(name)}_parts") for name in places}
