@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from wengert.cli.bench.case import Case, difference, make, match, slope
-from wengert.cli.bench.contest import Contest, Entry, Round, Setting, Timing, chosen_rivals, hold, hold_all
+from wengert.cli.bench.contest import Contest, Entry, Round, Setting, Timing, chosen_rivals, environment, hold, hold_all
 from wengert.cli.bench.programs import Program
 from wengert.cli.bench.report import as_json, markdown, means, table
 from wengert.cli.bench.rivals import save_gradients
@@ -230,3 +230,9 @@ def test_the_command(checkout: Path) -> None:
     assert run.exit_code == 2 and "--against" in run.output
     with pytest.raises(ValueError, match="no competitor fortran"):
         chosen_rivals("numpy,fortran")
+
+
+def test_every_competitor_is_told_the_threads(tmp_path: Path) -> None:
+    found = environment(2, tmp_path)
+    assert {found[f"{name}_NUM_THREADS"] for name in ("WENGERT", "OMP", "OPENBLAS", "NUMBA")} == {"2"}
+    assert "intra_op_parallelism_threads=2" in found["XLA_FLAGS"]
