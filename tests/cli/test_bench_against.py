@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from bench_checkout import checkout as made
 from wengert.cli.bench.case import Case, difference, make, match, slope
 from wengert.cli.bench.contest import Contest, Entry, Round, Setting, Timing, chosen_rivals, environment, hold, hold_all
 from wengert.cli.bench.programs import Program
@@ -20,45 +21,10 @@ from wengert.cli.bench.suite import npbench
 from wengert.cli.bench.verification import Limits
 from wengert.cli.main import app
 
-INIT = """
-import numpy as np
-
-def initialize(N):
-    return np.linspace(0.1, 1.0, N), np.linspace(1.0, 2.0, N)
-"""
-PROGRAM = """
-import numpy as np
-
-def kernel(N, a, x, y):
-    for i in range(1, N):
-        y[i] = a * y[i - 1] + np.sin(x[i])
-    return np.sum(x * y)
-"""
-WRONG = PROGRAM.replace("np.sin", "np.cos")
-HANGS = "import time\n\ndef kernel(N, a, x, y):\n    time.sleep(60)\n"
-INTEGERS = "def kernel(N):\n    count = 0\n    for i in range(N):\n        count ^= i << 1\n    return count\n"
-
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    made = {"func_name": "initialize", "input_args": ["N"], "output_args": ["x", "y"]}
-    recurrence = {"init": made, "input_args": ["N", "a", "x", "y"], "parameters": {"S": {"N": 40, "a": 0.5}}}
-    write(tmp_path, "recurrence", recurrence, INIT, {"numpy": PROGRAM, "numba_n": PROGRAM, "numba_o": WRONG})
-    write(tmp_path, "wrong", recurrence, INIT, {"numpy": PROGRAM, "numba_n": WRONG, "numba_np": PROGRAM})
-    write(tmp_path, "hangs", recurrence, INIT, {"numpy": PROGRAM, "numba_n": HANGS})
-    write(tmp_path, "integers", {"input_args": ["N"], "parameters": {"S": {"N": 9}}}, "", {"numpy": INTEGERS})
-    return tmp_path
-
-
-def write(checkout: Path, name: str, info: dict[str, Any], init: str, texts: dict[str, str]) -> None:
-    folder = checkout / "npbench" / "benchmarks" / name
-    folder.mkdir(parents=True)
-    (folder / f"{name}.py").write_text(init)
-    for kind, text in texts.items():
-        (folder / f"{name}_{kind}.py").write_text(text)
-    common = {"relative_path": name, "module_name": name, "func_name": "kernel"}
-    (checkout / "bench_info").mkdir(exist_ok=True)
-    (checkout / "bench_info" / f"{name}.json").write_text(json.dumps({"benchmark": {**common, **info}}))
+    return made(tmp_path)
 
 
 def one(checkout: Path, name: str) -> Program:
@@ -193,7 +159,7 @@ def test_gradients_that_are_rounding_are_alike() -> None:
 
 def results() -> list[Contest]:
     def timing(median: float) -> Timing:
-        return Timing.of([0.9 * median, median, 1.1 * median], 1.0)
+        return Timing.of([[0.9 * median], [median], [1.1 * median]], 1.0)
 
     first = Contest(
         "first",

@@ -121,6 +121,44 @@ def fields(
     examine(open_suite(folder, rewrites), options)
 
 
+@bench.command()
+def speed(
+    checkout: Annotated[Path, typer.Argument(help="A folder with a checkout of github spcl/npbench.")],
+    only: OnlyOption = "",
+    table: Annotated[
+        Path | None, typer.Option(help="Sizes and hand-written times (default: benchmarks/hand_written.json).")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Turns of every competitor.")] = 7,
+    timeout: TimeoutOption = 300.0,
+    memory: MemoryOption = 16.0,
+    page: PageOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Gradients of NPBench programs over adjoints written by hand, on one thread.
+
+    The hand-written times of another machine are scaled by the NumPy program's times there and here. NumPy's program
+    and wengert's gradient take turns; values and gradients are compared first, as by `npbench --against numpy`.
+    """
+    from wengert.cli.bench import speed as work
+    from wengert.cli.bench.contest import Contest, Setting, hold_all
+    from wengert.cli.bench.report import machine
+    from wengert.cli.bench.verification import Limits
+
+    suite, rows = work.suite(checkout, table)
+    setting = Setting(suite, work.PRESET, ("numpy",), limits=Limits(timeout, memory), rounds=rounds)
+    found: list[work.Standing] = []
+
+    def said(contest: Contest) -> None:
+        found.append(work.standing(contest, rows[contest.name]))
+        if sys.stderr.isatty():
+            typer.echo(f"{contest.name}: {found[-1].reason or f'{found[-1].multiple:.2f}'}", err=True)
+
+    hold_all(suite.programs([name for name in only.split(",") if name]), setting, said)
+    lines = [work.as_json(found, machine(setting))] if as_json else work.table(found, page)
+    typer.echo("\n".join(lines))
+    raise typer.Exit(1 if any(one.reason for one in found) else 0)
+
+
 def examine(suite: Suite, options: Options) -> None:
     """Verify or time; exit code 1 if wengert is wrong anywhere."""
     from wengert.cli.bench.programs import parameters

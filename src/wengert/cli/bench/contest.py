@@ -50,18 +50,29 @@ class Setting:
 
 @dataclass(slots=True)
 class Timing:
-    """Seconds of one call: median and quartiles over all turns, and the first call, which compiles."""
+    """Seconds of one call: median and quartiles over all turns, and the first call, which compiles.
+
+    `turns` has the median of every turn: turns of the same number of two competitors were side by side.
+    """
 
     median: float
     lower: float
     upper: float
     calls: int
     first: float | None = None
+    turns: list[float] = field(default_factory=list[float])
 
     @classmethod
-    def of(cls, times: Sequence[float], first: float | None) -> Timing:
-        cuts = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else [times[0]] * 3
-        return cls(statistics.median(times), cuts[0], cuts[2], len(times), first)
+    def of(cls, turns: Sequence[Sequence[float]], first: float | None) -> Timing:
+        times = [seconds for turn in turns for seconds in turn]
+        median, lower, upper = quartiles(times)
+        return cls(median, lower, upper, len(times), first, [statistics.median(turn) for turn in turns])
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The median, and the quartiles below and above it."""
+    cuts = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return statistics.median(values), cuts[0], cuts[2]
 
 
 @dataclass(slots=True)
@@ -85,16 +96,27 @@ class Contest:
     checked: str = ""  # what wengert's gradient was compared with
     note: str = ""
 
+    def timing(self, rival: str, what: str) -> Timing | None:
+        """The times, if the competitor was right."""
+        entry = self.entries.get(rival)
+        return getattr(entry, what) if entry is not None and entry.status == "ok" else None
+
     def seconds(self, rival: str, what: str) -> float | None:
         """The median, if the competitor was right."""
-        entry = self.entries.get(rival)
-        timing: Timing | None = getattr(entry, what) if entry is not None and entry.status == "ok" else None
+        timing = self.timing(rival, what)
         return timing.median if timing is not None else None
 
     def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> float | None:
-        """One median over another."""
-        a, b = self.seconds(*over), self.seconds(*under)
-        return a / b if a is not None and b is not None else None
+        """One time over another: the median over the turns."""
+        found = self.spread(over, under)
+        return found[0] if found is not None else None
+
+    def spread(self, over: tuple[str, str], under: tuple[str, str]) -> tuple[float, float, float] | None:
+        """Median and quartiles over the turns of one time over another: a machine's ups and downs meet both."""
+        a, b = self.timing(*over), self.timing(*under)
+        if a is None or b is None:
+            return None
+        return quartiles([x / y for x, y in zip(a.turns, b.turns, strict=True)])
 
 
 class Worker:
@@ -302,14 +324,17 @@ class Round:
         s = reply["slope"]
         if not all(math.isfinite(value) for value in s.values()):
             return "not compared: no finite differences"
-        gap = abs(s["differences"] - s["gradient"])
+        gap, note = abs(s["differences"] - s["gradient"]), ""
         if not gap <= max(TOLERANCE * s["scale"], s["error"]):
-            ours.state = {"wrong": f"{s['gradient']!r} along a direction, by differences {s['differences']!r}"}
-        return f"differences to {gap / (s['scale'] or 1.0):.0e}"
+            inexact = ours.ask({"do": "inexactness"}).get("inexactness", 0.0)  # of chaotic programs
+            note = f", ill-conditioned: allowed {10 * inexact:.0e}"
+            if not gap <= 10 * inexact * s["scale"]:
+                ours.state = {"wrong": f"{s['gradient']!r} along a direction, by differences {s['differences']!r}"}
+        return f"differences to {gap / (s['scale'] or 1.0):.0e}{note}"
 
     def time(self, workers: dict[str, Worker]) -> None:
         """Take turns; every competitor gets `rounds` of them for each thing that it can do."""
-        times: dict[tuple[str, str], list[float]] = {}
+        times: dict[tuple[str, str], list[list[float]]] = {}
         for _ in range(self.setting.rounds):
             for rival, worker in workers.items():
                 for what in worker.state.get("trial", {}) if worker.ready else ():
@@ -317,7 +342,7 @@ class Round:
                     if "times" not in reply:
                         worker.state = reply
                         break
-                    times.setdefault((rival, what), []).extend(reply["times"])
+                    times.setdefault((rival, what), []).append(reply["times"])
         for rival, worker in workers.items():
             entry = self.result.entries[rival] = worker.entry()
             if entry.status == "ok":

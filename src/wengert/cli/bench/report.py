@@ -48,8 +48,8 @@ def table(results: Sequence[Contest]) -> Iterator[str]:
     width = max([len(one.name) for one in results] + [7])
     yield f"{'program':<{width}}  " + "  ".join(f"{head:>9}" for head in HEADS)
     for one in results:
-        cells = [_milliseconds(one.seconds(*what)) or _status(one, what[0]) for what in TIMES]
-        cells += [_ratio(one.ratio(*RATIOS[name])) for name in list(RATIOS)[:4]]
+        cells = [milliseconds(one.seconds(*what)) or _status(one, what[0]) for what in TIMES]
+        cells += [ratio(one.ratio(*RATIOS[name])) for name in list(RATIOS)[:4]]
         yield f"{one.name:<{width}}  " + "  ".join(f"{cell:>9}" for cell in cells)
     yield ""
     yield "medians of one call in milliseconds: the program by numpy, numba, wengert; the gradient by wengert and JAX"
@@ -74,8 +74,8 @@ def markdown(results: Sequence[Contest]) -> Iterator[str]:
     yield f"| program | {' | '.join(heads)} | JAX program |"
     yield f"|---|{'---:|' * len(heads)}---|"
     for one in results:
-        cells = [_milliseconds(one.seconds(*what)) or _status(one, what[0]) for what in TIMES]
-        cells += [_ratio(one.ratio(*RATIOS[name])) for name in list(RATIOS)[:2]]
+        cells = [milliseconds(one.seconds(*what)) or _status(one, what[0]) for what in TIMES]
+        cells += [ratio(one.ratio(*RATIOS[name])) for name in list(RATIOS)[:2]]
         jax = one.entries.get("jax")
         source = jax.source if jax is not None and jax.status == "ok" else ""
         if jax is not None and "does not return" in jax.note:
@@ -83,11 +83,13 @@ def markdown(results: Sequence[Contest]) -> Iterator[str]:
         yield f"| {one.name} | {' | '.join(cells)} | {source} |"
 
 
-def _milliseconds(seconds: float | None) -> str:
+def milliseconds(seconds: float | None) -> str:
+    """Three digits; empty for what was not timed."""
     return "" if seconds is None else f"{1e3 * seconds:#.3g}".rstrip(".")
 
 
-def _ratio(value: float | None) -> str:
+def ratio(value: float | None) -> str:
+    """Two decimals."""
     return "-" if value is None else f"{value:.2f}"
 
 

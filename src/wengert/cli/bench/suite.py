@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from wengert.cli.bench.fields import field_programs
 from wengert.cli.bench.npbench import benchmarks
-from wengert.cli.bench.programs import Program, SuiteError
+from wengert.cli.bench.programs import Program, SuiteError, chosen
 
 BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 KINDS = {"npbench": benchmarks, "fields": field_programs}
@@ -16,15 +18,24 @@ KINDS = {"npbench": benchmarks, "fields": field_programs}
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Which programs: how to read them, where they are, and a file of JAX programs of ours for them."""
+    """Which programs: how to read them, where they are, and a file of JAX programs of ours for them.
+
+    `sizes`: a JSON file with one more preset, "hand", of some of them; the others are left out then.
+    """
 
     kind: str
     folder: str
     jax: str = ""
+    sizes: str = ""
 
     def programs(self, only: Sequence[str] = ()) -> Sequence[Program]:
         """All of them by name, or those named."""
-        return KINDS[self.kind](Path(self.folder), only, Path(self.jax) if self.jax else None)
+        jax = Path(self.jax) if self.jax else None
+        if not self.sizes:
+            return KINDS[self.kind](Path(self.folder), only, jax)
+        rows: dict[str, Any] = json.loads(Path(self.sizes).read_text())
+        found = KINDS[self.kind](Path(self.folder), chosen({name: name for name in rows}, only), jax)
+        return [replace(one, presets={**one.presets, "hand": rows[one.name]["sizes"]}) for one in found]
 
     def program(self, name: str) -> Program:
         """The one of that name."""
