@@ -12,7 +12,6 @@ from wengert.ad.names import reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
-from wengert.ad.reverse.costs import Work
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.outline import outlinings
 from wengert.ad.reverse.plan import Plan
@@ -28,6 +27,7 @@ from wengert.ad.reverse.trips import Trips
 from wengert.ad.reverse.values import Rerun, Values
 from wengert.ad.roots import smooth_roots
 from wengert.analysis.activity import Activity, Flow
+from wengert.analysis.cost.nominal import Work
 from wengert.analysis.entry import EntryReads
 from wengert.ir import build as b
 from wengert.ir.build import Emitter

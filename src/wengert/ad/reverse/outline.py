@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import prod
 
-from wengert.ad.reverse.costs import STORED, Counts
 from wengert.ad.reverse.plan import Plan
 from wengert.ad.reverse.regions import Prepared, Region
 from wengert.analysis.activity import Flow
 from wengert.analysis.alias import AliasAnalysis, analyse
+from wengert.analysis.cost.counts import Counts
+from wengert.analysis.cost.nominal import STORED
 from wengert.analysis.entry import EntryReads
 from wengert.ir.nodes import Block, Buffer, Call, Expr, Function, Loop, Module, Param, Scalar, Stmt, Var
 from wengert.ir.types import DType

@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
-from wengert.ad.reverse.costs import STORED, Counts, cost, itemsize
 from wengert.ad.reverse.exact import Exactness
 from wengert.ad.reverse.kept import AFTER, BEFORE, Direction, Index, Kept
 from wengert.ad.reverse.plan import Arguments, Box, box_of
 from wengert.ad.reverse.problem import Cost, Node, Problem
 from wengert.ad.reverse.regions import CallSite, Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.slices import Slice, Slicer
+from wengert.analysis.cost.counts import Counts, itemsize
+from wengert.analysis.cost.nominal import STORED, cost, library
 from wengert.ir.nodes import Accumulate, Buffer, Cast, Const, Expr, LibCall, Load, Op, Select, Store, Var
 from wengert.ir.types import DType
 from wengert.ir.walk import declared, names_in, operands
@@ -347,7 +348,7 @@ class Values:
             case Store() | Accumulate():
                 return self.trips(region)
             case LibCall() as stmt:
-                return self.counts.library(stmt) * self.trips(region)
+                return library(stmt, self.counts) * self.trips(region)
             case _:
                 return 0.0
 
