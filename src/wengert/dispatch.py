@@ -157,6 +157,16 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
     return namespace["fetch"]
 
 
+def locator(staged: Staged) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]:
+    """A function (fn, args, kwargs) -> the objects outside that the program's effects speak of."""
+    w = _Writer()
+    names = [w.get(access) for access in staged.effects.places]
+    body = "\n    ".join([*w.lines, f"return ({''.join(f'{n}, ' for n in names)})"])
+    namespace: dict[str, Any] = dict(w.objects)
+    exec(compile(f"def locate(fn, args, kwargs):\n    {body}\n", "<wengert places>", "exec"), namespace)
+    return namespace["locate"]
+
+
 def _size(staged: Staged, w: _Writer, name: str) -> str:
     leaf, axis = staged.sizes[name]
     return w.get(staged.leaves[leaf].access) if axis < 0 else f"s{leaf}[{axis}]"

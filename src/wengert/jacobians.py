@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from wengert import ad, pipeline
-from wengert.frontend.python.program import Output, Staged
+from wengert.frontend.python.outputs import Output
+from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import is_ndarray, number_like
 from wengert.ir.nodes import Module, Scalar
 from wengert.programs import ArgumentError, Transform, Wrt, private

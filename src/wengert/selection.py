@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from wengert.dispatch import inexact
-from wengert.frontend.python.program import Kinds, Output, Staged
+from wengert.frontend.python.effects import Kept, Perhaps
+from wengert.frontend.python.externals import Access
+from wengert.frontend.python.outputs import Kinds, Output, Same
+from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import (
     attributes_of,
     class_of,
@@ -192,28 +195,72 @@ def select_outputs(
         if part is None or part == RETURN:
             trees.append(staged.output)
             continue
-        access = argument_access(fn, part, args, kwargs)
-        trees.append(
-            _mutated_tree(staged, access, args[access[1]] if access[0] == "arg" else kwargs[access[1]], results)
-        )
+        trees.append(_Finals(staged, args, kwargs, results).tree(argument_access(fn, part, args, kwargs)))
     many = not (of is None or isinstance(of, str))
     return Selected(results, tuple(trees) if many else trees[0], many)
 
 
-def _mutated_tree(staged: Staged, access: tuple[Any, ...], value: Any, results: list[str]) -> Any:
-    for leaf in staged.leaves:
-        if leaf.access == access and leaf.buffer is not None:
-            if leaf.buffer.name not in results:
-                results.append(leaf.buffer.name)
-            return Output(results.index(leaf.buffer.name), "array")
-    match value:
-        case _ if is_sequence(value):
-            parts = [_mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in enumerate(value)]
-            return tuple_like(class_of(value), parts)
-        case _ if is_dict(value):
-            return {k: _mutated_tree(staged, (*access, ("item", k)), v, results) for k, v in value.items()}
-        case _:
-            return value
+@dataclass(frozen=True)
+class _Finals:
+    """Trees of what arguments hold after the program; arrays among them are added to `results`."""
+
+    staged: Staged
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: list[str]
+
+    def tree(self, access: Access) -> Any:
+        for leaf in self.staged.leaves:
+            if leaf.access == access and leaf.buffer is not None:
+                if leaf.buffer.name not in self.results:
+                    self.results.append(leaf.buffer.name)
+                return Output(self.results.index(leaf.buffer.name), "array")
+        effects, value = self.staged.effects, self._value(access)
+        change = next((c for c in effects.changes if effects.places[c.place] == access), None)
+        if change is not None and change.kind != "attributes":
+            return self._new(change.contents, access)
+        match value:
+            case _ if is_sequence(value):
+                parts = [self.tree((*access, ("item", k))) for k in range(len(value))]
+                return tuple_like(class_of(value), parts)
+            case _ if is_dict(value):
+                return {k: self.tree((*access, ("item", k))) for k in value}
+            case _ if change is not None:
+                new: dict[str, Any] = self._new(change.contents, access)
+                names = [k for k in dict.fromkeys([*attributes_of(value), *new]) if k not in change.dropped]
+                parts = {k: new[k] if k in new else self.tree((*access, ("attr", k))) for k in names}
+                return instance_like(value, parts)
+            case _:
+                return value
+
+    def _new(self, part: Any, access: Access) -> Any:
+        """The tree of what the program has put into the object at `access`."""
+        match part:
+            case Kept(key):
+                return self.tree((*access, ("item", key)))
+            case Same(place):
+                return self.tree(self.staged.effects.places[place])
+            case Perhaps():
+                raise ArgumentError(
+                    "run-time data decide what this argument holds afterwards: return the values"
+                )
+            case _ if is_sequence(part):
+                return tuple_like(class_of(part), [self._new(v, access) for v in part])
+            case _ if is_dict(part):
+                return {k: self._new(v, access) for k, v in part.items()}
+            case _:
+                return part
+
+    def _value(self, access: Access) -> Any:
+        root, *steps = access[0], *access[2:]
+        if root not in ("arg", "kw"):
+            raise ArgumentError(
+                "this argument holds something that is no argument afterwards: return the values"
+            )
+        value = self.args[access[1]] if root == "arg" else self.kwargs[access[1]]
+        for kind, key in steps:
+            value = attributes_of(value)[key] if kind == "attr" else value[key]
+        return value
 
 
 def with_results(module: Module, names: Sequence[str]) -> Module:

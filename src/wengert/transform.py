@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from wengert import ad, pipeline
-from wengert.dispatch import fetcher, inexact
-from wengert.frontend.python.program import Kinds, Output, Staged, decided, is_tree, rebuild, stage_call
+from wengert.dispatch import fetcher, inexact, locator
+from wengert.errors import Unsupported
+from wengert.frontend.python.effects import apply
+from wengert.frontend.python.outputs import Kinds, Output, decided, is_tree, rebuild
+from wengert.frontend.python.program import Staged, stage_call
 from wengert.frontend.python.python_values import (
     attributes_of,
     class_of,
@@ -52,18 +55,25 @@ class Compiled(Transform):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         variant, leaves = self.program.variant("value", args, kwargs, _make_value)
         staged = variant.staged
+        outside = locator(staged)(self.fn, args, kwargs) if staged.effects.places else ()
         if not staged.mutated and not staged.returns_inputs:
-            return rebuild(staged.output, variant.kernel(leaves))
-        originals = variant.raw(self.fn, args, kwargs)
-        assert originals is not None
-        return _run_in_place(staged, variant.kernel, leaves, originals)
+            results = variant.kernel(leaves)
+        else:
+            originals = variant.raw(self.fn, args, kwargs)
+            assert originals is not None
+            results = _run_in_place(staged, variant.kernel, leaves, originals)
+        if staged.effects.changes:
+            apply(staged.effects.changes, results, outside)
+        return rebuild(staged.output, results, outside)
 
 
 def _make_value(staged: Staged, module: Module) -> tuple[Any, Any]:
+    if staged.effects.problem is not None:
+        raise Unsupported([staged.effects.problem])
     return Kernel(pipeline.finish(module), primal_binds(staged)), None
 
 
-def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], originals: tuple[Any, ...]) -> Any:
+def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], originals: tuple[Any, ...]) -> tuple[Any, ...]:
     """Run a program that changes or returns its arguments: odd layouts are copied in and out."""
     check_overlap(staged, originals)
     for k in staged.mutated:
@@ -73,10 +83,10 @@ def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], original
     for k in staged.mutated:
         if leaves[k] is not originals[k]:
             originals[k][...] = leaves[k]
-    for output in flat_outputs(staged.output):
+    for output in flat_outputs((staged.output, *(c.contents for c in staged.effects.changes))):
         if output.kind == "leaf":
             results[output.index] = originals[output.leaf]
-    return rebuild(staged.output, tuple(results))
+    return tuple(results)
 
 
 def compile(fn: Callable[..., Any]) -> Compiled:

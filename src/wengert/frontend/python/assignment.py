@@ -12,11 +12,19 @@ from . import arrays, index, numeric
 from .frame import PyRaise
 from .interp import Interp
 from .operators import SYMBOLS
-from .python_values import is_dict, is_list, python_method
+from .python_values import is_dict, is_list, is_set, python_method
 from .subclasses import SubArray, array_of, defined
 from .values import Choice, RArray, RList, RScalar
 
 _ITEM_METHODS = ("__getitem__", "__setitem__")
+
+
+_IN_PLACE = {
+    "+": "__iadd__", "-": "__isub__", "*": "__imul__", "/": "__itruediv__", "//": "__ifloordiv__", "%": "__imod__",
+    "**": "__ipow__", "@": "__imatmul__", "&": "__iand__", "|": "__ior__", "^": "__ixor__", "<<": "__ilshift__",
+    ">>": "__irshift__",
+}  # fmt: skip
+_OF_SETS = {"|": "update", "&": "intersection_update", "-": "difference_update", "^": "symmetric_difference_update"}
 
 
 class Assignment(Interp):
@@ -106,10 +114,9 @@ class Assignment(Interp):
         index.update(self.stage, view, symbol, value)
 
     def in_place(self, symbol: str, old: Any, value: Any) -> Any:
-        """old symbol= value: arrays and lists change in place, anything else gives a new value."""
+        """old symbol= value: arrays and containers change in place, anything else gives a new value."""
         old, value = self.resolve(old), self.resolve(value)
-        names = {"+": "__iadd__", "-": "__isub__", "*": "__imul__", "/": "__itruediv__"}
-        if isinstance(old, SubArray) and symbol != "@" and defined(self, old, names.get(symbol, "")) is None:
+        if isinstance(old, SubArray) and symbol != "@" and defined(self, old, _IN_PLACE[symbol]) is None:
             self.in_place(symbol, array_of(old), value)
             return old
         if isinstance(old, RArray) and symbol != "@":
@@ -122,12 +129,21 @@ class Assignment(Interp):
         if is_list(old) and symbol == "+":
             self.call_method(old, "extend", [value], {})
             return old
+        if is_list(old) and symbol == "*":
+            self.stage.mutate(old)[:] = self.binary("*", list(old), value)
+            return old
+        if is_set(old) and symbol in _OF_SETS and isinstance(value, (set, frozenset)):
+            self.call_method(old, _OF_SETS[symbol], [value], {})
+            return old
+        if is_dict(old) and symbol == "|":
+            self.call_method(old, "update", [value], {})
+            return old
         if isinstance(old, RList):
             if symbol != "+":
                 raise self.stage.refuse(f"{symbol}= of a list that grows at run time", "use np.array(list)")
             self.call_method(old, "extend", [value], {})
             return old
-        if (method := python_method(old, names.get(symbol, ""))) is not None:
+        if (method := python_method(old, _IN_PLACE[symbol])) is not None:
             return self.call(method, [old, value], {})
         return self.binary(symbol, old, value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import datetime
 import functools
 import importlib
 import inspect
@@ -112,16 +113,16 @@ class Calls(Interp):
             return ufuncs.call_ufunc(self, fn, *args, **kwargs)
         if isinstance(fn, type):
             return self.instantiate(fn, args, kwargs)
-        if isinstance(fn, types.FunctionType):
-            return self.call_function(fn, args, kwargs)
-        inner = getattr(fn, "_implementation", None) or getattr(fn, "__wrapped__", None)
-        if isinstance(inner, types.FunctionType):
-            return self.call(inner, args, kwargs)
         if _impure(fn):
             raise self.stage.refuse(
                 f"{getattr(fn, '__qualname__', fn)} depends on or changes the world outside the program",
                 "call it outside and pass the result as an argument",
             )
+        if isinstance(fn, types.FunctionType):
+            return self.call_function(fn, args, kwargs)
+        inner = getattr(fn, "_implementation", None) or getattr(fn, "__wrapped__", None)
+        if isinstance(inner, types.FunctionType):
+            return self.call(inner, args, kwargs)
         if fn is None or isinstance(fn, (int, float, complex, str, list, tuple, dict, RScalar, RArray)):
             raise PyRaise(TypeError(f"'{builtin.type_of(fn).__name__}' object is not callable"))
         if not contains_runtime(args) and not contains_runtime(kwargs):
@@ -307,6 +308,8 @@ def _impure(fn: Any) -> bool:
     impure = ("numpy.random", "random", "time", "os", "posix", "io", "_io", "socket", "subprocess", "secrets", "uuid")
     if any(m == i or m.startswith(i + ".") for m in modules for i in impure):
         return True
+    if isinstance(owner, type) and issubclass(owner, datetime.date):
+        return fn.__name__ in ("now", "today", "utcnow")
     return fn in (open, input, exec, eval, compile, globals, locals, vars, __import__)
 
 

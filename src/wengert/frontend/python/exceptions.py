@@ -168,7 +168,9 @@ class Exceptions(Interp):
     def native(self, run: Callable[[], Any]) -> Any:
         """Run Python itself on static values; its exceptions are the program's."""
         try:
-            return run()
+            result = run()
+            self.externals.check_copies()
+            return result
         except (WengertError, PyRaise, Restage, NeedStatic, NeedLeafStatic, ExitNow):
             raise
         except Exception as error:

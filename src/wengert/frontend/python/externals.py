@@ -3,8 +3,12 @@ leaves (inputs read anew at every call); everything else is static and guarded."
 
 from __future__ import annotations
 
+import copy
 import enum
+import io
+import os
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +18,10 @@ from wengert.analysis.affine import constant, iadd, imul
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
-from .python_values import class_of, is_dict, is_list, is_ndarray, is_numpy_scalar, is_tuple, tuple_like
+from .python_values import class_of, is_dict, is_list, is_ndarray, is_numpy_scalar, is_set, is_tuple, tuple_like
 from .registry import CALLABLES
 from .stage import Stage
-from .values import RArray, Root, RScalar
+from .values import Poison, RArray, Root, RScalar
 
 Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
 # ("arg", k) | ("kw", name) | ("self",) | ("global", Held(dict), name) | ("cell", Held(function), k) |
@@ -25,7 +29,7 @@ Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
 Access = tuple[Any, ...]
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)
-_BY_VALUE = (set, frozenset, range, slice)
+_BY_VALUE = (frozenset, range, slice)
 _PYTHON_DTYPES: dict[type[Any], DType] = {int: I64, float: F64, complex: C128}
 SMALL = 8  # extents up to this are part of the specialisation; larger ones are symbolic
 
@@ -98,6 +102,8 @@ class Externals:
         self.guards: list[Guard] = []
         self.proxies: dict[int, Any] = {}
         self.outside: dict[int, Outside] = {}
+        self.holders: dict[int, Outside] = {}  # by the dict of a proxy's attributes
+        self.copies: list[tuple[Any, Any]] = []  # copies of outside objects that Python itself works on: now, before
         self.arrays: dict[int, Leaf] = {}
 
     def guard(self, access: Access, kind: str, expected: Any) -> None:
@@ -140,6 +146,9 @@ class Externals:
             self.guard(access, "keys", tuple(value))
             made = {k: self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in value.items()}
             return self._proxy(value, _dict_like(class_of(value), made), access)
+        if class_of(value) is set:
+            self.guard(access, "equal", set(value))
+            return self._proxy(value, set(value), access)
         if issubclass(class_of(value), _BY_VALUE):
             self.guard(access, "equal", value)
             return value
@@ -148,7 +157,12 @@ class Externals:
             owner = self.wrap(value.__self__, (*access, ("attr", "__self__")), name)
             return types.MethodType(value.__func__, owner) if not isinstance(owner, (RScalar, RArray)) else value
         kind = class_of(value)
-        if hasattr(value, "__dict__") and kind.__module__ != "builtins" and not callable_static(value):
+        if (
+            hasattr(value, "__dict__")
+            and value is not os.environ
+            and kind.__module__ != "builtins"
+            and not callable_static(value)
+        ):
             self.guard(access, "type", (kind, -1))
             try:
                 made = object.__new__(kind)
@@ -156,12 +170,47 @@ class Externals:
                 self.guard(access, "is", value)
                 return value
             return self._proxy(value, made, access)
-        self.guard(access, "is", value)
-        return value
+        return self._opaque(value, access)
+
+    def _opaque(self, value: Any, access: Access) -> Any:
+        """An object that is used as it is: what it holds is part of the specialisation, if it can be compared."""
+        kind = class_of(value)
+        if value is os.environ:
+            reason = "os.environ may be different at every call"
+            return Poison(reason, "read it outside and pass the value as an argument", self.stage.span)
+        if issubclass(kind, Iterator) and not issubclass(kind, io.IOBase):
+            return Poison(
+                f"a {kind.__name__} that exists outside would give something else at every call",
+                "make it inside the function, or pass a list",
+                self.stage.span,
+            )
+        if kind.__eq__ is object.__eq__:
+            self.guard(access, "is", value)
+            return value
+        if kind.__hash__ is not None:
+            self.guard(access, "equal", value)
+            return value
+        try:
+            made, found = copy.deepcopy(value), copy.deepcopy(value)
+        except Exception:
+            self.guard(access, "is", value)
+            return value
+        self.guard(access, "equal", found)
+        self.copies.append((made, found))
+        return made
+
+    def check_copies(self) -> None:
+        """Refuse that Python itself has changed an object that exists outside."""
+        for now, before in self.copies:
+            if now != before:
+                reason = f"a {class_of(before).__name__} that exists outside is changed"
+                raise self.stage.refuse(reason, "change a list, a dict or a set, or return the new value")
 
     def _proxy(self, original: Any, made: Any, access: Access) -> Any:
         self.proxies[id(original)] = made
         self.outside[id(made)] = Outside(original, access)
+        if not (is_list(made) or is_dict(made) or is_set(made)):
+            self.holders[id(made.__dict__)] = self.outside[id(made)]
         self.stage.keep_alive.append((original, made))
         return made
 

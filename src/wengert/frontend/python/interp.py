@@ -57,7 +57,6 @@ class Interp(Protocol):
     sizes: dict[Any, int]
     ir_functions: dict[Any, Staging]
     has_subclasses: bool
-    changed_outside: list[tuple[Any, str]]
     sources: dict[types.CodeType, types.FunctionType]
 
     @property

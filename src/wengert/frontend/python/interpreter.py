@@ -72,7 +72,6 @@ class Interpreter(
         self.sizes = {}
         self.ir_functions = {}
         self.has_subclasses = False
-        self.changed_outside = []
         self.sources = {}
 
 

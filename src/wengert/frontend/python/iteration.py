@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +20,7 @@ from .frame import PyRaise
 from .interp import Interp
 from .lists import sure_keys
 from .python_values import is_dict, is_list, python_method
+from .slots import CannotJoin
 from .source import assigned, liveness_of, scope_of
 from .stage import NeedLeafStatic, NeedStatic, Restage
 from .subclasses import SubArray, array_of, defined, like
@@ -102,16 +103,25 @@ class Iteration(Interp):
         if len(items) > MAX_UNROLL:
             reason = f"this loop over {len(items)} Python objects would be unrolled"
             raise self.stage.refuse(reason, "loop over an array or a range instead")
-        leaving = self.target("break")
 
-        def run() -> bool:
+        def turns() -> Iterator[Callable[[], None]]:
             for count, item in enumerate(items):
                 if count > MAX_UNROLL:
                     raise self.stage.refuse("a list grows while it is iterated over", "iterate over a copy")
+                yield lambda item=item: self.assign(node.target, item)
+
+        return self._unrolled(node, turns())
+
+    def _unrolled(self, node: ast.For | ast.While, turns: Iterator[Callable[[], None]]) -> bool:
+        """The turns of a loop one after another, each begun by what `turns` gives."""
+        leaving = self.target("break")
+
+        def run() -> bool:
+            for enter in turns:
                 turn = self.target("continue")
 
-                def iteration(item: Any = item, turn: Target = turn) -> bool:
-                    self.assign(node.target, item)
+                def iteration(enter: Callable[[], None] = enter, turn: Target = turn) -> bool:
+                    enter()
                     self.loops.append((leaving, turn))
                     try:
                         return self.exec_block(node.body)
@@ -221,8 +231,53 @@ class Iteration(Interp):
 
         always = isinstance(node.test, ast.Constant) and bool(node.test.value)
         tested = None if always else test
-        path = self.loop(Turns(node, ZERO, None, 1, enter, tested, body, live_head, live_after, names))
-        return self.loop_end(node, path)
+
+        def rolled() -> bool:
+            path = self.loop(Turns(node, ZERO, None, 1, enter, tested, body, live_head, live_after, names))
+            return self.loop_end(node, path)
+
+        if always or not isinstance(self.stage.trial(test).result, Const):
+            return rolled()
+        return self._rolled_or_unrolled(node, rolled)
+
+    def _rolled_or_unrolled(self, node: ast.While, rolled: Callable[[], bool]) -> bool:
+        """A loop whose test staging decides at first (a walk along linked objects, a stack of objects): a loop at run
+        time, or if it cannot be one, turn after turn while the test is decided; problems are those of the first way."""
+        stage = self.stage
+        mark, before = self.mark(), list(stage.problems)
+        caught: Exception | None = None
+        try:
+            falls = rolled()
+            if len(stage.problems) == len(before):
+                return falls
+        except (Unsupported, CannotJoin) as error:
+            caught = error
+        problems = list(stage.problems)
+        self.rollback(mark)
+        stage.problems[:] = before
+        try:
+            falls = self._unrolled(node, self._while_turns(node))
+            if len(stage.problems) == len(before):
+                return falls
+        except (Unsupported, CannotJoin):
+            pass
+        self.rollback(mark)
+        stage.problems[:] = problems
+        if isinstance(caught, CannotJoin):
+            reason = f"a variable of this loop changes its kind: {caught}"
+            raise stage.refuse(reason, "keep its kind the same") from None
+        raise caught or Unsupported([])
+
+    def _while_turns(self, node: ast.While) -> Iterator[Callable[[], None]]:
+        for _ in range(MAX_UNROLL):
+            cond = self.truth(self.eval(node.test))
+            if not isinstance(cond, bool):
+                reason = "run-time data decide how often this loop runs, and its variables change their kinds"
+                raise self.stage.refuse(reason, "keep the kinds of its variables the same")
+            if not cond:
+                return
+            yield lambda: None
+        raise self.stage.refuse("this loop would be unrolled too often", "loop over an array or a range instead")
 
     def positions(self, it: RRange | RIter) -> tuple[Expr, Callable[[Expr], Any]]:
         """The length and the elements by position."""

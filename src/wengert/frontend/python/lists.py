@@ -38,6 +38,12 @@ def spec_of_list(items: RList) -> GrowSpec:
     return GrowSpec(items.dtype, items.python, items.shape, items.kind, tuple(spec_of_list(p) for p in items.parts))
 
 
+_CHANGE_SETS = (
+    "add", "discard", "remove", "update", "pop", "clear", "difference_update", "intersection_update",
+    "symmetric_difference_update",
+)  # fmt: skip
+
+
 class Lists(Interp):
     """Lists, static and growable. A part of the interpreter."""
 
@@ -345,8 +351,10 @@ class Lists(Interp):
             return self.dict_method(items, name, args, kwargs)
         if contains_runtime(args):
             raise self.stage.refuse("a set of run-time numbers", "use NumPy arrays")
-        if self.stage.journal and name in ("add", "discard", "remove", "update", "pop", "clear"):
-            raise self.stage.refuse("a set is changed under run-time control", "use a dict or list")
+        if name in _CHANGE_SETS:
+            if self.stage.journal:
+                raise self.stage.refuse("a set is changed under run-time control", "use a dict or list")
+            self.stage.touch(items)
         return self.native(lambda: getattr(items, name)(*args, **kwargs))
 
     def dict_method(self, items: dict[Any, Any], name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -38,13 +38,14 @@ class Names(Interp):
         function = frame.function
         if isinstance(function, types.FunctionType) and name in function.__code__.co_freevars:
             position = function.__code__.co_freevars.index(name)
-            return self.externals.wrap(cell_contents(function, name), ("cell", Held(function), position), name)
+            value = self.externals.wrap(cell_contents(function, name), ("cell", Held(function), position), name)
+            return self.use(value, name)
         return self.load_global(frame, name)
 
     def load_global(self, frame: Frame, name: str) -> Any:
         if name in frame.globals:
             value = frame.globals[name]
-            return self.externals.wrap(value, ("global", Held(frame.globals), name), name)
+            return self.use(self.externals.wrap(value, ("global", Held(frame.globals), name), name), name)
         if hasattr(builtins, name):
             return getattr(builtins, name)
         raise PyRaise(NameError(f"name '{name}' is not defined"))

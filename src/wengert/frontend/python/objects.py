@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import functools
 import inspect
+import os
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -132,9 +133,10 @@ class Objects(Interp):
                 raise PyRaise(AttributeError(f"'function' object has no attribute '{name}'"))
             case types.ModuleType():
                 value = self.native(lambda: getattr(owner, name))
-                if owner.__name__.split(".")[0] in LIBRARIES or name not in vars(owner):
+                library = owner.__name__.split(".")[0] in LIBRARIES and value is not os.environ
+                if library or name not in vars(owner):
                     return value
-                return self.externals.wrap(value, ("global", Held(vars(owner)), name), name)
+                return self.use(self.externals.wrap(value, ("global", Held(vars(owner)), name), name), name)
             case _:
                 pass
         return self.object_attribute(owner, name)
@@ -213,11 +215,9 @@ class Objects(Interp):
             raise self.stage.refuse(reason, "leave __slots__ out")
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
-        if id(owner) in self.externals.outside:
-            source = self.externals.outside[id(owner)]
-            if name not in owner.__dict__ and name in source.original.__dict__:
-                self.externals.attribute(owner, name)
-            self.changed_outside.append((owner, name))
+        source = self.externals.outside.get(id(owner))
+        if source is not None and name not in owner.__dict__ and name in source.original.__dict__:
+            self.externals.attribute(owner, name)
         self.stage.write(owner.__dict__, name, self.settle(value, name))
 
     def in_part(self, owner: RArray, name: str, value: Any) -> None:

@@ -21,6 +21,10 @@ def is_sequence(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     return isinstance(value, (list, tuple))
 
 
+def is_set(value: object) -> TypeGuard[set[Any]]:
+    return isinstance(value, set)
+
+
 def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
     return isinstance(value, dict)
 

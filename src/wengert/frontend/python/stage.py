@@ -96,6 +96,7 @@ class Snapshot:
     copied: set[Root]
     lent: dict[Root, tuple[Any, ...]]
     positions: dict[Any, Positions]
+    frozen: set[int]
 
 
 Written = dict[tuple[int, Any], tuple[Any, Any, Any]]  # (id of a container, key): (container, key, old value)
@@ -296,6 +297,11 @@ class Stage:
         self._note(items, WHOLE, list(items))
         return items
 
+    def touch(self, container: set[Any]) -> None:
+        """Announce a change of a static set, outside of run-time control."""
+        if id(container) not in self.created:
+            self.changed_outside.setdefault((id(container), WHOLE), (container, WHOLE, list(container)))
+
     def freeze(self, container: Any) -> None:
         """Refuse every later change: a joined object stands for this one elsewhere."""
         self.frozen.add(id(container))
@@ -325,6 +331,7 @@ class Stage:
             copied=set(self.copied),
             lent=dict(self.lent),
             positions=dict(self.positions),
+            frozen=set(self.frozen),
         )
 
     def restore(self, snap: Snapshot) -> None:
@@ -338,6 +345,7 @@ class Stage:
         self.stored_as, self.pending = dict(snap.stored_as), dict(snap.pending)
         self.copied, self.lent = set(snap.copied), dict(snap.lent)
         self.positions = dict(snap.positions)
+        self.frozen = set(snap.frozen)
 
     @contextmanager
     def function_body(self) -> Generator[tuple[list[Stmt], Written], None, None]:

@@ -14,6 +14,28 @@ class P:
         return self
 
 
+class Tree:
+    def __init__(self, value, left=None, right=None):
+        self.value = value
+        self.left = left
+        self.right = right
+
+
+def stack_of_nodes(x):
+    stack = [Tree(x, Tree(2 * x, Tree(3 * x)), Tree(x * x))]
+    total = 0.0
+    while stack:
+        node = stack.pop()
+        total = total * 0.5 + node.value
+        if node.left is not None:
+            stack.append(node.left)
+        if node.right:
+            stack.append(node.right)
+    else:
+        total += 1
+    return total
+
+
 def objs_in_list(x, n):
     ps = [P(x * k, 1.0 - k) for k in range(3)]
     for i in range(n):
@@ -447,6 +469,7 @@ CASES = {
 }
 CASES.update(
     {
+        stack_of_nodes: [(0.7,)],
         finally_override: [(0.7,)],
         nan_where: [(A(8),)],
         aug_matrix: [(A(16).reshape(4, 4), 4)],
