@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,12 @@ from typer.testing import CliRunner
 
 from bench_checkout import checkout as made
 from wengert.cli.bench.case import Case, difference, make, match, slope
-from wengert.cli.bench.contest import Contest, Entry, Round, Setting, Timing, chosen_rivals, environment, hold, hold_all
+from wengert.cli.bench.contest import OWN, Round, Setting, chosen_rivals, hold, hold_all
 from wengert.cli.bench.programs import Program
-from wengert.cli.bench.report import as_json, markdown, means, table
 from wengert.cli.bench.rivals import save_gradients
 from wengert.cli.bench.suite import npbench
 from wengert.cli.bench.verification import Limits
+from wengert.cli.bench.workers import environment
 from wengert.cli.main import app
 
 
@@ -54,6 +52,9 @@ def test_a_contest_in_processes(checkout: Path) -> None:
     assert "o wrong: array 0" in recurrence.entries["numba"].note
     assert recurrence.ratio(("numpy", "primal"), ("wengert", "primal")) is not None
     assert recurrence.ratio(("jax", "gradient"), ("wengert", "gradient")) is None
+    memory = recurrence.entries["wengert"].memory
+    assert memory is not None and memory.counted is not None and memory.counted >= 2 * 40 * 8  # two gradients
+    assert memory.tape is not None and memory.tape <= memory.counted
     assert integers.note == "no gradient: no float outputs"
     assert integers.entries["wengert"].gradient is None and integers.seconds("wengert", "primal") is not None
     assert integers.entries["numba"].status == "absent"
@@ -126,6 +127,7 @@ def test_differences_decide_between_gradients(checkout: Path, tmp_path: Path) ->
 
     def compare(theirs: list[np.ndarray], ours: list[np.ndarray], inexact: float = 0.0) -> tuple[str, Any]:
         jax: Any = Stub(tmp_path, "jax", theirs, [0, 1])
+        jax.spec = contest.spec("jax")
         wengert: Any = Stub(tmp_path, "wengert", ours, [0, 1])
         wengert.spec = contest.spec("wengert", kept=[0, 1])
         wengert.replies["inexactness"] = {"inexactness": inexact}
@@ -157,37 +159,6 @@ def test_gradients_that_are_rounding_are_alike() -> None:
     assert case.close([np.array([1e-5, 0, 0])], [np.array([2e-5, 0, 0])], 1e-6) != ""
 
 
-def results() -> list[Contest]:
-    def timing(median: float) -> Timing:
-        return Timing.of([[0.9 * median], [median], [1.1 * median]], 1.0)
-
-    first = Contest(
-        "first",
-        {
-            "numpy": Entry("ok", primal=timing(0.008)),
-            "wengert": Entry("ok", primal=timing(0.001), gradient=timing(0.002)),
-            "jax": Entry("ok", source="npbench", gradient=timing(0.004)),
-        },
-    )
-    second = replace(first, name="second", entries={**first.entries, "jax": Entry("wrong", "transposed")})
-    third = replace(first, name="third", entries={**first.entries, "jax": Entry("ok", gradient=timing(0.016))})
-    return [first, second, third]
-
-
-def test_the_report(tmp_path: Path) -> None:
-    mean = means(results())["jax gradient / wengert gradient"]
-    assert mean["programs"] == 2 and mean["arithmetic"] == pytest.approx(5.0) and mean["geometric"] == pytest.approx(4)
-    lines = list(table(results()))
-    assert lines[1].split() == ["first", "8.00", "-", "1.00", "2.00", "4.00", "2.00", "2.00", "8.00", "-"]
-    assert lines[2].split()[5] == "wrong"
-    assert lines[-1] == "second, jax: wrong: transposed"
-    assert any(line.startswith("| second |") and "wrong" in line for line in markdown(results()))
-    found = json.loads(as_json(results(), Setting(npbench(tmp_path))))
-    assert found["programs"][0]["ratios"]["jax gradient / wengert gradient"] == pytest.approx(2.0)
-    assert found["programs"][0]["entries"]["jax"]["gradient"]["calls"] == 3
-    assert (found["setting"]["suite"], found["setting"]["threads"]) == ("npbench", 1)
-
-
 def test_the_command(checkout: Path) -> None:
     run = CliRunner().invoke(app, ["bench", "npbench", str(checkout), "--against", "numpy", "--only", "recurrence"])
     assert run.exit_code == 0, run.output
@@ -202,3 +173,66 @@ def test_every_competitor_is_told_the_threads(tmp_path: Path) -> None:
     found = environment(2, tmp_path)
     assert {found[f"{name}_NUM_THREADS"] for name in ("WENGERT", "OMP", "OPENBLAS", "NUMBA")} == {"2"}
     assert "intra_op_parallelism_threads=2" in found["XLA_FLAGS"]
+
+
+class Arrival(Round):
+    """A contest whose JAX programs have prepared: what they answered, by where they come from."""
+
+    answers: dict[str, dict[str, Any]]
+
+    def start(self, rival: str, source: str = "", kept: Any = None) -> Any:
+        stub = Stub(self.folder, f"{rival}{source}", self.gradients[rival + source], [0, 1])
+        stub.spec = self.spec(rival, source, kept)
+        if rival == "jax":
+            stub.state |= self.answers[source]
+        stub.ready, stub.lost = "ready" in stub.state, "slower, or fewer outputs"
+        return stub
+
+
+def test_the_suites_own_jax_program_is_timed_beside_the_fastest(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "npbench" / "benchmarks" / "recurrence" / "recurrence_jax.py").write_text("")
+    rewrites = tmp_path / "jax.py"
+    rewrites.write_text("def recurrence(N, a, x, y):\n    return x\n")
+    suite = npbench(checkout, rewrites)
+    program = suite.program("recurrence")
+    case = make(program, "S")
+    case.save(tmp_path / "case.pickle")
+    right = analytic(case)
+    wrong = [right[0] * 1.5, right[1]]
+
+    def held(own: list[np.ndarray], seconds: float) -> tuple[Arrival, dict[str, Any]]:
+        contest = Arrival(program, Setting(suite, rivals=("jax",)), tmp_path)
+        contest.answers = {
+            "npbench": {"trial": {"gradient": seconds}, "note": ""},
+            "ours": {"trial": {"gradient": 1.0}, "note": ""},
+        }
+        contest.gradients = {"jaxnpbench": own, "jaxours": right, "wengert": right}
+        plain: Any = Stub(tmp_path, "numpy", [], [0, 1])
+        plain.replies["slope"] = {"slope": slope(program, case, right)}
+        return contest, contest.jax(plain)
+
+    contest, found = held(right, 5.0)
+    assert found["jax"].spec.source == "ours" and found[OWN].spec.source == "npbench"
+    assert "npbench: slower" in found["jax"].state["note"]
+    contest, found = held(right, 0.5)
+    assert found["jax"] is found[OWN]
+    contest, found = held(wrong, 0.5)
+    assert found["jax"].spec.source == "ours" and "gradient of argument 2" in found[OWN].state["wrong"]
+
+
+def test_what_no_differences_resolve_is_said(checkout: Path, tmp_path: Path) -> None:
+    program = one(checkout, "recurrence")
+    contest = Round(program, quick(checkout), tmp_path)
+    case = make(program, "S")
+    ours: Any = Stub(tmp_path, "wengert", analytic(case), [0, 1])
+    ours.spec = contest.spec("wengert", kept=[0, 1])
+    plain: Any = Stub(tmp_path, "numpy", [], [0, 1])
+
+    def said(**values: float) -> str:
+        plain.replies["slope"] = {"slope": values}
+        return contest.arbitrate(ours, plain)
+
+    assert said(differences=500.0, error=100.0, gradient=1.0, scale=2.0) == "not compared: differences do not settle"
+    assert "ready" in ours.state
+    said(differences=500.0, error=1e-9, gradient=0.0, scale=0.0)  # a silent zero is no reason not to compare
+    assert "wrong" in ours.state

@@ -60,7 +60,7 @@ def test_the_command(checkout: Path) -> None:
     run = CliRunner().invoke(app, [*arguments, "--json"])
     assert run.exit_code == 0, run.output
     found = json.loads(run.output)
-    assert found["programs"][0]["multiple"] == pytest.approx(found["geometric"])
-    assert found["programs"][0]["checked"].startswith("differences to")
+    assert found["standings"][0]["multiple"] == pytest.approx(found["geometric"])
+    assert found["standings"][0]["checked"].startswith("differences to")
     run = CliRunner().invoke(app, [*arguments, "--markdown"])
     assert run.exit_code == 0 and "| recurrence |" in run.output

@@ -24,12 +24,18 @@ SeedOption = Annotated[int, typer.Option(help="Of the random directions and weig
 TimeoutOption = Annotated[float, typer.Option(help="Seconds per program.")]
 MemoryOption = Annotated[float, typer.Option(help="GiB of address space per program.")]
 JobsOption = Annotated[int, typer.Option(help="Programs at a time (--against: competitors that compile at a time).")]
-AgainstOption = Annotated[str, typer.Option(metavar="NAMES", help="Time beside these: numpy, numba, jax.")]
+AgainstOption = Annotated[str, typer.Option(metavar="NAMES", help="Time beside these: numpy, numba, jax, dace.")]
 ThreadsOption = Annotated[int, typer.Option(help="Of every competitor (--against).")]
 RewritesOption = Annotated[
     Path | None, typer.Option(help="A file of JAX programs (default: ours, of the folder benchmarks).")
 ]
 PlotOption = Annotated[Path | None, typer.Option(help="Write a bar chart (--against; needs matplotlib).")]
+SaveOption = Annotated[Path | None, typer.Option(help="Write JSON after every program (--against).")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Keep the programs that --save already has.")]
+RoundsOption = Annotated[int, typer.Option(help="Turns of every competitor (--against).")]
+DaceOption = Annotated[
+    str, typer.Option(envvar="WENGERT_BENCH_DACE", help="The Python that has DaCe, where this one has not.")
+]
 PageOption = Annotated[bool, typer.Option("--markdown", help="Print a table for a page (--against).")]
 
 
@@ -49,6 +55,10 @@ class Options:
     plot: Path | None
     page: bool
     as_json: bool
+    save: Path | None
+    resume: bool
+    rounds: int
+    dace_python: str
 
 
 @bench.command()
@@ -67,6 +77,10 @@ def npbench(
     plot: PlotOption = None,
     page: PageOption = False,
     as_json: JsonOption = False,
+    save: SaveOption = None,
+    resume: ResumeOption = False,
+    rounds: RoundsOption = 5,
+    dace_python: DaceOption = "",
 ) -> None:
     """The programs of NPBench as they are: native value and derivatives against NumPy.
 
@@ -82,13 +96,16 @@ def npbench(
     where that runs.
 
     --against: the gradient of a fixed randomly weighted sum of all float outputs with respect to all float arrays, by
-    wengert and JAX, and the program itself by NumPy, Numba (NPBench's own programs) and wengert. Every competitor has a
-    process; values and gradients are compared (to 1e-6, single precision 2e-3) before anything is timed; then they take
-    turns. Medians; the first call, which compiles, apart. Needs `pip install wengert[bench]`.
+    wengert, JAX (the fastest program that is right, and NPBench's own) and DaCe AD, and the program itself by NumPy,
+    Numba (NPBench's own programs) and wengert. Every competitor has a process; values and gradients are compared (to
+    1e-6, single precision 2e-3) before anything is timed; then they take turns. Medians; the first call, which
+    compiles, apart; the peak memory of a gradient. Needs `pip install wengert[bench]`; DaCe `wengert[dace]`, or
+    another Python that has it, --dace-python.
     """
     from wengert.cli.bench.suite import npbench as open_suite
 
-    options = Options(verify, only, preset, seed, timeout, memory, jobs, against, threads, plot, page, as_json)
+    given = (verify, only, preset, seed, timeout, memory, jobs, against, threads, plot, page, as_json)
+    options = Options(*given, save, resume, rounds, dace_python)
     examine(open_suite(checkout, rewrites), options)
 
 
@@ -108,6 +125,10 @@ def fields(
     plot: PlotOption = None,
     page: PageOption = False,
     as_json: JsonOption = False,
+    save: SaveOption = None,
+    resume: ResumeOption = False,
+    rounds: RoundsOption = 5,
+    dace_python: DaceOption = "",
 ) -> None:
     """Programs of many fields, which nobody tuned the compiler for: verified and timed as NPBench's are.
 
@@ -117,7 +138,8 @@ def fields(
     """
     from wengert.cli.bench.suite import fields as open_suite
 
-    options = Options(verify, only, preset, seed, timeout, memory, jobs, against, threads, plot, page, as_json)
+    given = (verify, only, preset, seed, timeout, memory, jobs, against, threads, plot, page, as_json)
+    options = Options(*given, save, resume, rounds, dace_python)
     examine(open_suite(folder, rewrites), options)
 
 
@@ -140,8 +162,9 @@ def speed(
     and wengert's gradient take turns; values and gradients are compared first, as by `npbench --against numpy`.
     """
     from wengert.cli.bench import speed as work
-    from wengert.cli.bench.contest import Contest, Setting, hold_all
-    from wengert.cli.bench.report import machine
+    from wengert.cli.bench.contest import Setting, hold_all
+    from wengert.cli.bench.results import Contest
+    from wengert.cli.bench.runs import machine
     from wengert.cli.bench.verification import Limits
 
     suite, rows = work.suite(checkout, table)
@@ -154,7 +177,7 @@ def speed(
             typer.echo(f"{contest.name}: {found[-1].reason or f'{found[-1].multiple:.2f}'}", err=True)
 
     hold_all(suite.programs([name for name in only.split(",") if name]), setting, said)
-    lines = [work.as_json(found, machine(setting))] if as_json else work.table(found, page)
+    lines = [work.as_json(found, machine(setting.rivals))] if as_json else work.table(found, page)
     typer.echo("\n".join(lines))
     raise typer.Exit(1 if any(one.reason for one in found) else 0)
 
@@ -182,25 +205,76 @@ def examine(suite: Suite, options: Options) -> None:
 
 def time_beside(suite: Suite, names: list[str], options: Options) -> tuple[Iterable[str], bool]:
     """The contest; its report, and whether wengert was right everywhere."""
-    from wengert.cli.bench.contest import Contest, Setting, chosen_rivals, hold_all
-    from wengert.cli.bench.report import as_json, markdown, plot, table
+    from wengert.cli.bench.contest import Setting, chosen_rivals, hold_all
+    from wengert.cli.bench.report import markdown, table
+    from wengert.cli.bench.results import Contest
+    from wengert.cli.bench.runs import Run
     from wengert.cli.bench.verification import Limits
 
-    limits = Limits(options.timeout, options.memory)
-    rivals = chosen_rivals(options.against)
-    setting = Setting(suite, options.preset, rivals, options.threads, limits, jobs=options.jobs)
+    setting = Setting(
+        suite,
+        options.preset,
+        chosen_rivals(options.against),
+        options.threads,
+        Limits(options.timeout, options.memory),
+        options.rounds,
+        jobs=options.jobs,
+        pythons=(("dace", options.dace_python),),
+    )
+    run = Run.of(setting)
+    if options.save is not None and options.resume:
+        run = run.resumed(options.save)
+    done = {one.name for one in run.programs}
+    programs = [program for program in suite.programs(names) if program.name not in done]
 
     def said(contest: Contest) -> None:
-        states = ", ".join(f"{name} {entry.status}" for name, entry in contest.entries.items())
-        typer.echo(f"{contest.name}: {states}", err=True)
+        run.programs.append(contest)
+        if options.save is not None:
+            run.save(options.save)
+        if sys.stderr.isatty():
+            states = ", ".join(f"{name} {entry.status}" for name, entry in contest.entries.items())
+            typer.echo(f"[{len(run.programs)}/{len(done) + len(programs)}] {contest.name}: {states}", err=True)
 
-    contests = hold_all(suite.programs(names), setting, said)
+    hold_all(programs, setting, said)
     if options.plot is not None:
-        plot(contests, options.plot)
-    right = all(one.entries.get("wengert") is not None and one.entries["wengert"].status == "ok" for one in contests)
+        from wengert.cli.bench.chart import plot
+
+        plot(run, options.plot)
+    ours = [one.entries.get("wengert") for one in run.programs]
+    right = all(entry is not None and entry.status == "ok" for entry in ours)
     if options.as_json:
-        return [as_json(contests, setting)], right
-    return (markdown if options.page else table)(contests), right
+        return [run.text().rstrip()], right
+    return (markdown if options.page else table)(run), right
+
+
+@bench.command()
+def table(
+    files: Annotated[list[Path], typer.Argument(help="Files of results: of --save, or of bench speed --json.")],
+    into: Annotated[
+        list[Path] | None, typer.Option(help="Pages whose tables are to be replaced; see benchmarks/README.md.")
+    ] = None,
+    plot: PlotOption = None,
+) -> None:
+    """Print the tables of results, or write them into pages; files of one suite, preset and threads are merged.
+
+    Of a program that is in two files the later file counts. Files of two presets also make a table with every program
+    at its largest preset at which JAX finished; files of one and of more threads a table of speed-ups.
+    """
+    from wengert.cli.bench.pages import tables, written
+
+    found = tables(files)
+    if plot is not None:
+        from wengert.cli.bench.chart import plot as draw
+        from wengert.cli.bench.runs import Run, merged
+
+        runs = merged([Run.read(path) for path in files])
+        draw(runs[0], plot)
+    for page in into or ():
+        text, names = written(page.read_text(), found)
+        page.write_text(text)
+        typer.echo(f"{page}: {'; '.join(names) or 'no table of these results'}", err=True)
+    if not into and plot is None:
+        typer.echo("\n\n".join(f"{name}\n\n{text}" for name, text in found.items()))
 
 
 def verify_all(suite: Suite, names: list[str], options: Options) -> tuple[Iterable[str], bool]:

@@ -1,33 +1,31 @@
-"""`wengert bench SUITE --against numpy,numba,jax`: gradients and primals timed beside those of others.
+"""`wengert bench SUITE --against numpy,numba,jax,dace`: gradients and primals timed beside those of others.
 
-A program's competitors prepare in processes of their own, are compared, and then take turns (round robin).
+A program's competitors prepare in processes of their own, are compared, and then take turns (round robin). JAX has two
+entries: `jax`, the fastest of the programs that are right, and `jax npbench`, the suite's own program where that is
+right; DaCe's entry is the fastest of its variants that are right.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import queue
-import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from wengert.cli.bench.case import TOLERANCE, Case
 from wengert.cli.bench.programs import Program
+from wengert.cli.bench.results import Contest, Entry, Memory, Timing
 from wengert.cli.bench.rivals import Spec, load_gradients
 from wengert.cli.bench.suite import Suite
 from wengert.cli.bench.verification import Limits
+from wengert.cli.bench.workers import Worker
 from wengert.errors import WengertError
 
-KNOWN = ("numpy", "numba", "jax")
+KNOWN = ("numpy", "numba", "jax", "dace")
+UNSETTLED = 1e-2  # an error of differences, over the gradient's terms, from which on they say nothing
+OWN = "jax npbench"  # the entry of the suite's own JAX program
 
 
 class UnknownRival(WengertError, ValueError):
@@ -36,175 +34,22 @@ class UnknownRival(WengertError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How the contest is held."""
+    """How the contest is held.
+
+    `limits.seconds` is for each thing that a competitor is asked to do. `patience`: the seconds after which one gets
+    no more turns. `pythons`: interpreters of competitors that cannot be installed beside the others.
+    """
 
     suite: Suite
     preset: str = "S"
-    rivals: tuple[str, ...] = KNOWN
+    rivals: tuple[str, ...] = ("numpy", "numba", "jax")
     threads: int = 1
     limits: Limits = field(default_factory=lambda: Limits(seconds=120.0))
     rounds: int = 5
     turn: float = 0.1  # seconds
     jobs: int = 1  # that prepare at a time; nothing else runs while one is timed
-
-
-@dataclass(slots=True)
-class Timing:
-    """Seconds of one call: median and quartiles over all turns, and the first call, which compiles.
-
-    `turns` has the median of every turn: turns of the same number of two competitors were side by side.
-    """
-
-    median: float
-    lower: float
-    upper: float
-    calls: int
-    first: float | None = None
-    turns: list[float] = field(default_factory=list[float])
-
-    @classmethod
-    def of(cls, turns: Sequence[Sequence[float]], first: float | None) -> Timing:
-        times = [seconds for turn in turns for seconds in turn]
-        median, lower, upper = quartiles(times)
-        return cls(median, lower, upper, len(times), first, [statistics.median(turn) for turn in turns])
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The median, and the quartiles below and above it."""
-    cuts = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
-    return statistics.median(values), cuts[0], cuts[2]
-
-
-@dataclass(slots=True)
-class Entry:
-    """One competitor on one program. `status`: ok, wrong, failed or absent."""
-
-    status: str
-    reason: str = ""
-    source: str = ""
-    note: str = ""
-    primal: Timing | None = None
-    gradient: Timing | None = None
-
-
-@dataclass(slots=True)
-class Contest:
-    """What was found about one program."""
-
-    name: str
-    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
-    checked: str = ""  # what wengert's gradient was compared with
-    note: str = ""
-
-    def timing(self, rival: str, what: str) -> Timing | None:
-        """The times, if the competitor was right."""
-        entry = self.entries.get(rival)
-        return getattr(entry, what) if entry is not None and entry.status == "ok" else None
-
-    def seconds(self, rival: str, what: str) -> float | None:
-        """The median, if the competitor was right."""
-        timing = self.timing(rival, what)
-        return timing.median if timing is not None else None
-
-    def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> float | None:
-        """One time over another: the median over the turns."""
-        found = self.spread(over, under)
-        return found[0] if found is not None else None
-
-    def spread(self, over: tuple[str, str], under: tuple[str, str]) -> tuple[float, float, float] | None:
-        """Median and quartiles over the turns of one time over another: a machine's ups and downs meet both."""
-        a, b = self.timing(*over), self.timing(*under)
-        if a is None or b is None:
-            return None
-        return quartiles([x / y for x, y in zip(a.turns, b.turns, strict=True)])
-
-
-class Worker:
-    """A competitor's process: replies to requests within the time limit, or is ended."""
-
-    def __init__(self, spec: Spec, seconds: float) -> None:
-        self.spec, self.seconds = spec, seconds
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the process)
-        cache = Path(spec.folder) / "cache"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "wengert.cli.bench.rivals", json.dumps(asdict(spec))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            env=environment(spec.threads, cache),
-        )
-        self.lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-        self.state = self.reply()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.put(line)
-        self.lines.put(None)
-
-    def reply(self) -> dict[str, Any]:
-        """The next reply; of one that is late or dead, why."""
-        try:
-            line = self.lines.get(timeout=self.seconds)
-        except queue.Empty:
-            self.close()
-            return {"failed": f"not done after {self.seconds:g} s"}
-        if line is not None:
-            return json.loads(line)
-        if self.errors.closed:
-            return {"failed": "the process has ended"}
-        self.errors.seek(0)
-        last = self.errors.read().strip().splitlines()[-1:]
-        return {"failed": f"exit {self.process.wait()}{''.join(f': {text}' for text in last)}"}
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for the reply."""
-        try:
-            assert self.process.stdin is not None
-            print(json.dumps(request), file=self.process.stdin, flush=True)
-        except (BrokenPipeError, ValueError):
-            return {"failed": "the process has ended"}
-        return self.reply()
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.wait()
-        self.errors.close()
-
-    @property
-    def ready(self) -> bool:
-        return "ready" in self.state
-
-    @property
-    def kept(self) -> list[int]:
-        return self.state.get("kept") or []
-
-    @property
-    def lost(self) -> str:
-        """Why another was chosen."""
-        status = next(iter(self.state))
-        return "slower, or fewer outputs" if self.ready else f"{status}: {self.state[status]}"
-
-    def entry(self) -> Entry:
-        """What is known before anything is timed."""
-        for status in ("wrong", "failed", "absent"):
-            if status in self.state:
-                return Entry(status, self.state[status], self.spec.source)
-        return Entry("ok", "", self.spec.source, self.state.get("note", ""))
-
-
-def environment(threads: int, cache: Path) -> dict[str, str]:
-    """The variables by which libraries are told how many threads they may use, and an empty cache."""
-    names = ("OMP", "OPENBLAS", "MKL", "NUMBA", "NUMEXPR", "VECLIB")
-    counts = {f"{name}_{'MAXIMUM' if name == 'VECLIB' else 'NUM'}_THREADS": str(threads) for name in names}
-    eigen = str(threads > 1).lower()
-    flags = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
-    platform = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-    ours = {"WENGERT_NUM_THREADS": str(threads), "WENGERT_CACHE_DIR": str(cache)}
-    return {**os.environ, **counts, **platform, **ours}
+    patience: float = 60.0
+    pythons: tuple[tuple[str, str], ...] = ()
 
 
 def chosen_rivals(text: str) -> tuple[str, ...]:
@@ -226,7 +71,7 @@ class Round:
 
     def start(self, rival: str, source: str = "", kept: Sequence[int] | None = None) -> Worker:
         spec = self.spec(rival, source, kept)
-        worker = Worker(spec, self.setting.limits.seconds)
+        worker = Worker(spec, self.setting.limits.seconds, dict(self.setting.pythons).get(rival, ""))
         self.workers.append(worker)
         return worker
 
@@ -263,36 +108,75 @@ class Round:
         return self.result
 
     def derivatives(self, plain: Worker) -> dict[str, Worker]:
-        """Wengert, and the JAX program that is timed: of those that are right, what returns most, then the fastest."""
+        """Wengert and what its gradient is compared with, each checked."""
+        found = self.jax(plain)
+        if "dace" in self.setting.rivals and plain.kept and found["wengert"].ready:
+            found |= self.dace(found["wengert"], plain)
+        ours = found["wengert"]
+        if ours.ready and plain.kept and not self.result.checked:
+            self.result.checked = self.arbitrate(ours, plain)
+        return found
+
+    def jax(self, plain: Worker) -> dict[str, Worker]:
+        """Wengert, and the JAX programs that are timed: of those that are right what returns most, then the fastest;
+        and the suite's own."""
         compared = "jax" in self.setting.rivals and bool(plain.kept)
-        candidates = self.candidates() if compared else []
+        candidates = [self.start("jax", source) for source in self.program.jax()] if compared else []
         if compared and not candidates:
             self.result.entries["jax"] = Entry("absent", "there is no JAX program")
         right = [worker for worker in candidates if worker.ready]
         right.sort(key=lambda worker: (-len(worker.kept), worker.state["trial"]["gradient"]))
         ours: Worker | None = None
+        best: Worker | None = None
         for worker in right:
-            ours = self.wengert(worker.kept, ours)
-            if not ours.ready:
+            reference = self.wengert(worker.kept, ours)
+            if best is None:  # wengert is timed with the outputs of the best
+                ours = reference
+            if not reference.ready:
                 break
-            wrong = self.compare(worker, ours, plain)
-            if not wrong:
-                others = [c for c in candidates if c is not worker]
-                lost = [f"{c.spec.source}: {c.lost}" for c in others]
-                worker.state["note"] = "; ".join([t for t in (worker.state["note"], *lost) if t])
-                return {"jax": worker, "wengert": ours}
-            worker.state = {"wrong": f"gradient {wrong}"}
-        ours = self.wengert(plain.kept, ours)
-        if ours.ready and plain.kept and not self.result.checked:
-            self.result.checked = self.arbitrate(ours, plain)
-        if len(candidates) > 1:
+            wrong = self.compare(worker, reference, plain)
+            if wrong:
+                worker.state = {"wrong": f"gradient {wrong}"}
+            else:
+                best = best or worker
+        if best is None or ours is None:
+            ours = self.wengert(plain.kept, ours)
+        found = {"wengert": ours}
+        for worker in candidates:
+            if worker.spec.source == "npbench":
+                found[OWN] = worker
+        if best is not None:
+            lost = [f"{c.spec.source}: {c.lost}" for c in candidates if c is not best]
+            best.state["note"] = "; ".join([text for text in (best.state["note"], *lost) if text])
+            found["jax"] = best
+        elif candidates:
             reasons = "; ".join(f"{c.spec.source}: {c.entry().reason}" for c in candidates)
-            wrong = any("wrong" in c.state for c in candidates)
-            candidates[0].state = {"wrong" if wrong else "failed": reasons}
-        return {**({"jax": candidates[0]} if candidates else {}), "wengert": ours}
+            status = "wrong" if any("wrong" in c.state for c in candidates) else "failed"
+            self.result.entries["jax"] = Entry(status, reasons)
+        return found
 
-    def candidates(self) -> list[Worker]:
-        return [self.start("jax", source) for source in self.program.jax()]
+    def dace(self, ours: Worker, plain: Worker) -> dict[str, Worker]:
+        """The fastest of DaCe's variants that are right."""
+        candidates = [self.start("dace", source, ours.spec.kept) for source in self.program.dace()]
+        if not candidates:
+            self.result.entries["dace"] = Entry("absent", "there is no DaCe program")
+            return {}
+        for worker in candidates:
+            if worker.ready:
+                reference = self.wengert(worker.kept, ours)
+                wrong = self.compare(worker, reference, plain) if reference.ready else "not compared"
+                if wrong:
+                    worker.state = {"wrong": f"gradient {wrong}"}
+        right = [worker for worker in candidates if worker.ready]
+        if not right:
+            reasons = "; ".join(dict.fromkeys(f"{c.spec.source}: {c.entry().reason}" for c in candidates))
+            status = "wrong" if any("wrong" in c.state for c in candidates) else "failed"
+            self.result.entries["dace"] = Entry(status, reasons)
+            return {}
+        best = min(right, key=lambda worker: worker.state["trial"]["gradient"])
+        lost = [f"{c.spec.source}: {c.lost}" for c in candidates if c is not best]
+        best.state["note"] = "; ".join([text for text in (best.state["note"], *lost) if text])
+        return {"dace": best}
 
     def wengert(self, kept: Sequence[int], before: Worker | None) -> Worker:
         """A process for these outputs, unless there is one."""
@@ -306,14 +190,14 @@ class Round:
         case = Case.load(self.folder / "case.pickle").restricted(worker.kept)
         gap = case.close(theirs, found, case.tolerance)
         if not gap:
-            self.result.checked = "jax"
+            self.result.checked = worker.spec.rival
             return ""
         inexact = ours.ask({"do": "inexactness"}).get("inexactness", 0.0)
         if not case.close(theirs, found, max(case.tolerance, 10 * inexact)):
-            self.result.checked = f"jax, ill-conditioned: allowed {10 * inexact:.0e}"
+            self.result.checked = f"{worker.spec.rival}, ill-conditioned: allowed {10 * inexact:.0e}"
             return ""
         self.result.checked = self.arbitrate(ours, plain)
-        return gap
+        return gap if "not compared" not in self.result.checked else f"{gap}; {self.result.checked}"
 
     def arbitrate(self, ours: Worker, plain: Worker) -> str:
         """Compare wengert's gradient with differences of NumPy's program along one direction."""
@@ -324,6 +208,8 @@ class Round:
         s = reply["slope"]
         if not all(math.isfinite(value) for value in s.values()):
             return "not compared: no finite differences"
+        if s["error"] > UNSETTLED * max(s["scale"], abs(s["differences"])):
+            return "not compared: differences do not settle"
         gap, note = abs(s["differences"] - s["gradient"]), ""
         if not gap <= max(TOLERANCE * s["scale"], s["error"]):
             inexact = ours.ask({"do": "inexactness"}).get("inexactness", 0.0)  # of chaotic programs
@@ -334,21 +220,26 @@ class Round:
 
     def time(self, workers: dict[str, Worker]) -> None:
         """Take turns; every competitor gets `rounds` of them for each thing that it can do."""
-        times: dict[tuple[str, str], list[list[float]]] = {}
+        times: dict[tuple[int, str], list[list[float]]] = {}
+        unique = {id(worker): worker for worker in workers.values()}
         for _ in range(self.setting.rounds):
-            for rival, worker in workers.items():
+            for key, worker in unique.items():
                 for what in worker.state.get("trial", {}) if worker.ready else ():
+                    turns = times.setdefault((key, what), [])
+                    if sum(map(sum, turns)) > self.setting.patience:
+                        continue
                     reply = worker.ask({"do": "time", "what": what, "seconds": self.setting.turn})
                     if "times" not in reply:
                         worker.state = reply
                         break
-                    times.setdefault((rival, what), []).append(reply["times"])
+                    turns.append(reply["times"])
         for rival, worker in workers.items():
             entry = self.result.entries[rival] = worker.entry()
             if entry.status == "ok":
                 first = worker.state["ready"]
                 for what in worker.state["trial"]:
-                    setattr(entry, what, Timing.of(times[rival, what], first.get(what)))
+                    setattr(entry, what, Timing.of(times[id(worker), what], first.get(what)))
+                entry.memory = Memory(**worker.state["memory"]) if worker.state.get("memory") else None
 
 
 def hold(program: Program, setting: Setting) -> Contest:

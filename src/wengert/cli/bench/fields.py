@@ -45,6 +45,10 @@ class FieldProgram:
             return {}
         return {"ours": lambda: getattr(load_module(path), self.name)}
 
+    def dace(self) -> dict[str, Loader]:
+        """None: nobody has written them."""
+        return {}
+
 
 def _jitted(path: Path, name: str) -> Variant:
     numba: Any = importlib.import_module("numba")

@@ -1,4 +1,4 @@
-"""JAX as a competitor: in double precision, with one jit around value and gradient."""
+"""JAX as a competitor: in double precision, with one jit around the gradient."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.cli.bench.case import difference, match
+from wengert.cli.bench.memory import peak
+from wengert.cli.bench.results import Memory
 from wengert.cli.bench.rivals import Prepared, Spec, Wrong, clock
+
+PATIENCE = 20.0  # seconds of compilation up to which it is done once more to ask the compiler about memory
 
 
 def prepare(spec: Spec) -> Prepared:
-    """Compile value and gradient; compare the value with NumPy's.
+    """Compile program and gradient; compare the values with NumPy's.
 
     The program's outputs are told apart by their values; those that it does not return do not count (`kept`).
     """
@@ -53,16 +57,25 @@ def prepare(spec: Spec) -> Prepared:
         terms = [jnp.sum(jnp.real(jnp.conj(w) * results[j])) for w, j in zip(weights, pairs.values(), strict=True)]
         return sum(terms[1:], terms[0])
 
-    run = jax.jit(jax.value_and_grad(objective))
     active = tuple(dynamic[place[k]] for k in case.wrt)
+    inputs = (active, dynamic, weights)
+    run = jax.jit(jax.grad(objective))
 
     def call(given: tuple[Any, ...]) -> Any:
         return jax.block_until_ready(run(*given))
 
-    inputs = (active, dynamic, weights)
-    (_, gradients), first = clock(lambda: call(inputs))
+    gradients, first = clock(lambda: call(inputs))
+    _, taken = peak(lambda: call(inputs))  # of a second call, when everything else is loaded
+    memory = Memory(taken, _planned(run.lower(*inputs).compile()) if first < PATIENCE else None)
     made = [np.conj(np.asarray(g)) for g in gradients]  # JAX's gradient of a real function is the conjugate
     missing_text = f"does not return output {', '.join(map(str, missing))}" if missing else ""
-    return Prepared(
-        {"gradient": (lambda: inputs, call)}, {"gradient": first}, [np.array(g) for g in made], [*pairs], missing_text
-    )
+    runs, times = {"gradient": (lambda: inputs, call)}, {"gradient": first}
+    return Prepared(runs, times, [np.array(g) for g in made], [*pairs], missing_text, memory=memory)
+
+
+def _planned(run: Any) -> int | None:
+    """The bytes of temporaries and results that the compiler says a call takes."""
+    analysis = run.memory_analysis()
+    if analysis is None:
+        return None
+    return int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)

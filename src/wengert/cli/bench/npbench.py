@@ -60,6 +60,13 @@ class Benchmark:
             found["ours"] = lambda: getattr(load_module(rewrites), self.name)
         return found
 
+    def dace(self) -> dict[str, Loader]:
+        """NPBench's own, as it is and with DaCe's automatic optimisation; the module is loaded by `dace_rival`."""
+        path = self.folder / f"{self.module}_dace.py"
+        if not path.exists():
+            return {}
+        return {kind: lambda: getattr(load_module(path), self.function) for kind in ("simplified", "auto-optimised")}
+
 
 def _unjitted(f: Variant) -> Variant:
     return getattr(f, "__wrapped__", f)

@@ -55,6 +55,10 @@ class Program(Protocol):
         """JAX programs of the same arguments, by where they come from; without a jit around them."""
         ...
 
+    def dace(self) -> Mapping[str, Loader]:
+        """DaCe programs that take and change arguments of the same names, by how they are optimised."""
+        ...
+
 
 T = TypeVar("T")
 
@@ -109,12 +113,13 @@ def _shrunk(value: Any, factor: float) -> Any:
     return value
 
 
-def load_module(path: Path) -> ModuleType:
-    """The module in a file."""
+def load_module(path: Path, names: Mapping[str, Any] | None = None) -> ModuleType:
+    """The module in a file; `names` are there before it runs."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.exists():
         raise SuiteError(f"there is no {path}")
     module = importlib.util.module_from_spec(spec)
+    vars(module).update(names or {})
     spec.loader.exec_module(module)
     return module
 

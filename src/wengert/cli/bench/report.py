@@ -1,37 +1,130 @@
-"""The results of `wengert bench SUITE --against`: table, JSON, chart."""
+"""The tables of `wengert bench SUITE --against`: for a terminal and for a page."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import json
 import math
-import os
-import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from wengert.cli.bench.contest import Contest, Setting
+from wengert.cli.bench.results import Contest
+from wengert.cli.bench.runs import Run
 
-RATIOS = {
-    "jax gradient / wengert gradient": (("jax", "gradient"), ("wengert", "gradient")),
-    "wengert gradient / wengert primal": (("wengert", "gradient"), ("wengert", "primal")),
-    "numpy primal / wengert primal": (("numpy", "primal"), ("wengert", "primal")),
-    "numba primal / wengert primal": (("numba", "primal"), ("wengert", "primal")),
-    "wengert gradient / numpy primal": (("wengert", "gradient"), ("numpy", "primal")),
-    "wengert gradient / numba primal": (("wengert", "gradient"), ("numba", "primal")),
+Quotient = Callable[[Contest], "float | None"]
+
+
+def times(over: str, under: str) -> Quotient:
+    """One time over another, each a competitor and "gradient" or "primal"."""
+    (a, what), (b, other) = over.rsplit(" ", 1), under.rsplit(" ", 1)
+    return lambda one: one.ratio((a, what), (b, other))
+
+
+def peaks(over: str, under: str) -> Quotient:
+    """One competitor's peak memory over another's."""
+
+    def quotient(one: Contest) -> float | None:
+        a, b = one.bytes(over), one.bytes(under)
+        return a / b if a and b else None
+
+    return quotient
+
+
+PAIRS = (
+    ("jax gradient", "wengert gradient"),
+    ("jax npbench gradient", "wengert gradient"),
+    ("dace gradient", "wengert gradient"),
+    ("wengert gradient", "wengert primal"),
+    ("numpy primal", "wengert primal"),
+    ("numba primal", "wengert primal"),
+    ("wengert gradient", "numpy primal"),
+    ("wengert gradient", "numba primal"),
+)
+RATIOS: dict[str, Quotient] = {
+    **{f"{over} / {under}": times(over, under) for over, under in PAIRS},
+    **{f"{name} memory / wengert memory": peaks(name, "wengert") for name in ("jax", "jax npbench", "dace")},
 }
-TIMES = (("numpy", "primal"), ("numba", "primal"), ("wengert", "primal"), ("wengert", "gradient"), ("jax", "gradient"))
-HEADS = ("numpy", "numba", "wengert", "gradient", "jax grad", "jax/wg", "grad/pr", "np/wg", "nb/wg")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`head` on a terminal, `title` on a page. Left out where `rival` did not take part."""
+
+    head: str
+    title: str
+    cell: Callable[[Contest], str]
+    rival: str = ""
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Three digits; empty for what was not timed."""
+    return "" if seconds is None else f"{1e3 * seconds:#.3g}".rstrip(".")
+
+
+def megabytes(size: int | None) -> str:
+    """Three digits."""
+    return "-" if size is None else f"{size / 1e6:.3g}"
+
+
+def ratio(value: float | None) -> str:
+    """Two decimals."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _time(rival: str, what: str) -> Callable[[Contest], str]:
+    return lambda one: milliseconds(one.seconds(rival, what)) or _status(one, rival)
+
+
+def _quotient(name: str) -> Callable[[Contest], str]:
+    return lambda one: ratio(RATIOS[name](one))
+
+
+def _memory(rival: str, what: str = "peak") -> Callable[[Contest], str]:
+    return lambda one: megabytes(one.bytes(rival, what))
+
+
+def _status(one: Contest, rival: str) -> str:
+    entry = one.entries.get(rival)
+    return "-" if entry is None or entry.status in ("ok", "absent") else entry.status
+
+
+def _source(one: Contest) -> str:
+    jax = one.entries.get("jax")
+    if jax is None or jax.status != "ok":
+        return ""
+    return jax.source + (", fewer outputs" if "does not return" in jax.note else "")
+
+
+COLUMNS = (
+    Column("numpy", "numpy", _time("numpy", "primal"), "numpy"),
+    Column("numba", "numba", _time("numba", "primal"), "numba"),
+    Column("wengert", "wengert", _time("wengert", "primal")),
+    Column("gradient", "wengert gradient", _time("wengert", "gradient")),
+    Column("jax", "JAX gradient", _time("jax", "gradient"), "jax"),
+    Column("its own", "JAX as NPBench has it", _time("jax npbench", "gradient"), "jax npbench"),
+    Column("dace", "DaCe AD", _time("dace", "gradient"), "dace"),
+    Column("jax/wg", "JAX / wengert", _quotient("jax gradient / wengert gradient"), "jax"),
+    Column("own/wg", "NPBench's JAX / wengert", _quotient("jax npbench gradient / wengert gradient"), "jax npbench"),
+    Column("dace/wg", "DaCe / wengert", _quotient("dace gradient / wengert gradient"), "dace"),
+    Column("grad/pr", "gradient / primal", _quotient("wengert gradient / wengert primal")),
+    Column("MB", "peak MB", _memory("wengert")),
+    Column("MB tape", "tape MB", _memory("wengert", "tape")),
+    Column("MB jax", "JAX peak MB", _memory("jax"), "jax"),
+    Column("MB dace", "DaCe peak MB", _memory("dace"), "dace"),
+    Column("", "JAX program", _source, "jax"),
+)
+
+
+def columns(run: Run) -> list[Column]:
+    """Those of the competitors that took part, and of what was measured of any program."""
+    present = {"", *run.setting["rivals"], *(name for one in run.programs for name in one.entries)}
+    found = [column for column in COLUMNS if column.rival in present]
+    return [column for column in found if any(column.cell(one) not in ("", "-") for one in run.programs)]
 
 
 def means(results: Sequence[Contest]) -> dict[str, dict[str, float]]:
     """Geometric and arithmetic mean, and median, of every ratio over the programs that have it."""
     found: dict[str, dict[str, float]] = {}
-    for name, (over, under) in RATIOS.items():
-        values = sorted(value for one in results if (value := one.ratio(over, under)) is not None)
+    for name, quotient in RATIOS.items():
+        values = sorted(value for one in results if (value := quotient(one)) is not None)
         if values:
             found[name] = {
                 "geometric": math.exp(sum(map(math.log, values)) / len(values)),
@@ -43,105 +136,88 @@ def means(results: Sequence[Contest]) -> dict[str, dict[str, float]]:
     return found
 
 
-def table(results: Sequence[Contest]) -> Iterator[str]:
-    """A line per program (milliseconds, ratios), the means, and what was not timed and why."""
-    width = max([len(one.name) for one in results] + [7])
-    yield f"{'program':<{width}}  " + "  ".join(f"{head:>9}" for head in HEADS)
-    for one in results:
-        cells = [milliseconds(one.seconds(*what)) or _status(one, what[0]) for what in TIMES]
-        cells += [ratio(one.ratio(*RATIOS[name])) for name in list(RATIOS)[:4]]
-        yield f"{one.name:<{width}}  " + "  ".join(f"{cell:>9}" for cell in cells)
+def table(run: Run) -> Iterator[str]:
+    """A line per program (milliseconds, ratios, megabytes), the means, and what was not timed and why."""
+    shown = [column for column in columns(run) if column.head]
+    width = max([len(one.name) for one in run.programs] + [7])
+    yield f"{'program':<{width}}  " + "  ".join(f"{column.head:>8}" for column in shown)
+    for one in run.programs:
+        yield f"{one.name:<{width}}  " + "  ".join(f"{column.cell(one):>8}" for column in shown)
     yield ""
-    yield "medians of one call in milliseconds: the program by numpy, numba, wengert; the gradient by wengert and JAX"
-    for name, mean in means(results).items():
+    yield "medians of one call in milliseconds: the program by numpy, numba, wengert; the gradient by wengert, others"
+    for name, mean in means(run.programs).items():
         yield (
             f"{name}: geometric mean {mean['geometric']:.2f}, arithmetic mean {mean['arithmetic']:.2f}, "
             f"median {mean['median']:.2f}, above one in {mean['above one']} of {mean['programs']}"
         )
-    yield from _remarks(results)
+    yield from compiling(run)
+    yield from remarks(run)
 
 
-def _remarks(results: Sequence[Contest]) -> Iterator[str]:
-    for one in results:
+def compiling(run: Run) -> Iterator[str]:
+    """How long the first gradients took, which compile."""
+    for rival in ("wengert", "jax", "jax npbench", "dace"):
+        timings = [one.timing(rival, "gradient") for one in run.programs]
+        firsts = [timing.first for timing in timings if timing is not None and timing.first is not None]
+        if firsts:
+            mean = math.exp(sum(map(math.log, firsts)) / len(firsts))
+            yield f"first gradient by {rival}: geometric mean {mean:.2f} s, worst {max(firsts):.2f} s"
+
+
+def remarks(run: Run) -> Iterator[str]:
+    """What was not timed, and why."""
+    for one in run.programs:
         for rival, entry in one.entries.items():
             if entry.status in ("wrong", "failed"):
                 yield f"{one.name}, {rival}: {entry.status}: {entry.reason[:200]}"
 
 
-def markdown(results: Sequence[Contest]) -> Iterator[str]:
-    """The table for a page."""
-    heads = ("numpy", "numba", "wengert", "wengert gradient", "JAX gradient", "JAX / wengert", "gradient / primal")
-    yield f"| program | {' | '.join(heads)} | JAX program |"
-    yield f"|---|{'---:|' * len(heads)}---|"
-    for one in results:
-        cells = [milliseconds(one.seconds(*what)) or _status(one, what[0]) for what in TIMES]
-        cells += [ratio(one.ratio(*RATIOS[name])) for name in list(RATIOS)[:2]]
-        jax = one.entries.get("jax")
-        source = jax.source if jax is not None and jax.status == "ok" else ""
-        if jax is not None and "does not return" in jax.note:
-            source += ", fewer outputs"
-        yield f"| {one.name} | {' | '.join(cells)} | {source} |"
+def markdown(run: Run) -> Iterator[str]:
+    """The tables for a page."""
+    shown = columns(run)
+    yield f"| program | {' | '.join(column.title for column in shown)} |"
+    yield f"|---|{''.join('---:|' if column.head else '---|' for column in shown)}"
+    for one in run.programs:
+        yield f"| {one.name} | {' | '.join(column.cell(one) for column in shown)} |"
+    yield ""
+    yield "| ratio | geometric mean | arithmetic mean | median | above one |"
+    yield "|---|---:|---:|---:|---:|"
+    for name, mean in means(run.programs).items():
+        cells = f"{mean['geometric']:.2f} | {mean['arithmetic']:.2f} | {mean['median']:.2f}"
+        yield f"| {name} | {cells} | {mean['above one']} of {mean['programs']} |"
+    yield ""
+    found = [*compiling(run), *(f"{text.split(': ', 2)[0]}: {text.split(': ', 2)[1]}" for text in remarks(run))]
+    yield "; ".join(found) + "." if found else ""
 
 
-def milliseconds(seconds: float | None) -> str:
-    """Three digits; empty for what was not timed."""
-    return "" if seconds is None else f"{1e3 * seconds:#.3g}".rstrip(".")
+def speedups(one: Run, more: Run) -> Iterator[str]:
+    """The table for a page of two runs that differ in their threads: how much faster each competitor becomes."""
+    kinds = [
+        ("wengert", "gradient"),
+        ("wengert", "primal"),
+        ("jax", "gradient"),
+        ("dace", "gradient"),
+        ("numba", "primal"),
+    ]
+    before = {contest.name: contest for contest in one.programs}
+    rows: list[tuple[str, list[float | None], Contest]] = []
+    for contest in more.programs:
+        if contest.name in before:
+            values = [_gain(before[contest.name], contest, *kind) for kind in kinds]
+            rows.append((contest.name, values, contest))
+    used = [k for k in range(len(kinds)) if any(values[k] is not None for _, values, _ in rows)]
+    threads = more.setting["threads"]
+    heads = " | ".join(f"{kinds[k][0]} {kinds[k][1]}" for k in used)
+    yield f"| program | {heads} | JAX / wengert, both with {threads} |"
+    yield f"|---|{'---:|' * (len(used) + 1)}"
+    for name, values, contest in rows:
+        both = contest.ratio(("jax", "gradient"), ("wengert", "gradient"))
+        yield f"| {name} | {' | '.join(ratio(values[k]) for k in used)} | {ratio(both)} |"
+    gains = [[value for _, values, _ in rows if (value := values[k]) is not None] for k in used]
+    mean = " | ".join(ratio(math.exp(sum(map(math.log, values)) / len(values))) for values in gains)
+    yield f"| geometric mean | {mean} | |"
 
 
-def ratio(value: float | None) -> str:
-    """Two decimals."""
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _status(one: Contest, rival: str) -> str:
-    entry = one.entries.get(rival)
-    return "-" if entry is None or entry.status in ("ok", "absent") else entry.status
-
-
-def machine(setting: Setting) -> dict[str, Any]:
-    """Where and with what this was measured."""
-    versions: dict[str, str] = {}
-    for package in ("numpy", "wengert", *setting.rivals):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
-        "python": platform.python_version(),
-        "versions": versions,
-    }
-
-
-def as_json(results: Sequence[Contest], setting: Setting) -> str:
-    """Everything found, for scripts."""
-    s = setting
-    how = {"suite": s.suite.kind, "preset": s.preset, "threads": s.threads, "rounds": s.rounds, "turn": s.turn}
-    programs: list[dict[str, Any]] = []
-    for one in results:
-        ratios = {name: one.ratio(*pair) for name, pair in RATIOS.items()}
-        programs.append({**asdict(one), "ratios": {name: value for name, value in ratios.items() if value is not None}})
-    return json.dumps({"setting": how, "machine": machine(setting), "means": means(results), "programs": programs})
-
-
-def plot(results: Sequence[Contest], path: Path) -> None:
-    """A bar a program: how much faster wengert's gradient is than JAX's, on a logarithmic scale."""
-    matplotlib: Any = importlib.import_module("matplotlib")
-    matplotlib.use("Agg")
-    plt: Any = importlib.import_module("matplotlib.pyplot")
-    pairs = [(value, one.name) for one in results if (value := one.ratio(*RATIOS["jax gradient / wengert gradient"]))]
-    pairs.sort()
-    figure, axes = plt.subplots(figsize=(7, 1 + 0.2 * len(pairs)))
-    colours = ["tab:blue" if value >= 1 else "tab:orange" for value, _ in pairs]
-    axes.barh([name for _, name in pairs], [value for value, _ in pairs], color=colours)
-    axes.set_xscale("log")
-    axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xlabel("time of JAX's gradient / time of wengert's")
-    axes.margins(y=0.01)
-    figure.tight_layout()
-    figure.savefig(path, dpi=150)
+def _gain(before: Contest, after: Contest, rival: str, what: str) -> float | None:
+    a, b = before.seconds(rival, what), after.seconds(rival, what)
+    return a / b if a is not None and b is not None else None

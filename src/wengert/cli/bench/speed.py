@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wengert.cli.bench.contest import Contest
 from wengert.cli.bench.programs import SuiteError
 from wengert.cli.bench.report import milliseconds, ratio
+from wengert.cli.bench.results import Contest
 from wengert.cli.bench.suite import BENCHMARKS, Suite
 
 PRESET = "hand"  # what the sizes of the table are called among the presets
@@ -115,7 +115,12 @@ def summary(found: Sequence[Standing]) -> str:
 
 
 def as_json(found: Sequence[Standing], machine: Mapping[str, Any]) -> str:
-    """Everything found, for scripts."""
+    """Everything found, for scripts; `read` reads it."""
     values = [one.multiple for one in found if one.multiple is not None]
     programs = [asdict(one) for one in found]
-    return json.dumps({"machine": machine, "geometric": geometric(values), "programs": programs}, indent=1)
+    return json.dumps({"machine": machine, "geometric": geometric(values), "standings": programs}, indent=1)
+
+
+def read(path: Path) -> list[Standing]:
+    """What `as_json` wrote."""
+    return [Standing(**one) for one in json.loads(path.read_text())["standings"]]
