@@ -241,9 +241,7 @@ class _Finals:
             case Same(place):
                 return self.tree(self.staged.effects.places[place])
             case Perhaps():
-                raise ArgumentError(
-                    "run-time data decide what this argument holds afterwards: return the values"
-                )
+                raise ArgumentError("run-time data decide what this argument holds afterwards: return the values")
             case _ if is_sequence(part):
                 return tuple_like(class_of(part), [self._new(v, access) for v in part])
             case _ if is_dict(part):
@@ -254,9 +252,7 @@ class _Finals:
     def _value(self, access: Access) -> Any:
         root, *steps = access[0], *access[2:]
         if root not in ("arg", "kw"):
-            raise ArgumentError(
-                "this argument holds something that is no argument afterwards: return the values"
-            )
+            raise ArgumentError("this argument holds something that is no argument afterwards: return the values")
         value = self.args[access[1]] if root == "arg" else self.kwargs[access[1]]
         for kind, key in steps:
             value = attributes_of(value)[key] if kind == "attr" else value[key]

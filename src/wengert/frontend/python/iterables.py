@@ -16,6 +16,7 @@ from wengert.ir.types import I64
 from . import index
 from .frame import PyRaise
 from .lists import sure_keys
+from .numeric import as_scalar, is_number
 from .python_values import is_dict, python_method
 from .registry import handles
 from .values import RArray, RIter, RList, RRange, RScalar, contains_runtime
@@ -102,6 +103,14 @@ def list_(interp: Interp, values: Any = ()) -> Any:
 @handles(tuple)
 def tuple_(interp: Interp, values: Any = ()) -> Any:
     return tuple(interp.settle(v) for v in interp.static_iterable(values))
+
+
+_NEW: Any = vars(tuple)["__new__"]
+
+
+@handles(_NEW)
+def new_tuple(interp: Interp, cls: type[Any], values: Any = ()) -> Any:
+    return _NEW(cls, tuple_(interp, values))
 
 
 @handles(dict)
@@ -200,11 +209,28 @@ def filter_(interp: Interp, fn: Any, values: Any) -> Any:
 @handles(sorted)
 def sorted_(interp: Interp, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
     items = interp.static_iterable(values)
+    return interp.stage.note_created(in_order(interp, items, key, bool(reverse)))
+
+
+def in_order(interp: Interp, items: list[Any], key: Any, reverse: bool) -> list[Any]:
+    """The items in ascending (descending) order of their keys, equal ones as they were."""
     keys = items if key is None else [interp.call(key, [v], {}) for v in items]
-    if contains_runtime(keys):
-        raise interp.stage.refuse("sorted() compares run-time numbers", "use np.sort")
-    order = interp.native(lambda: sorted(range(len(items)), key=keys.__getitem__, reverse=bool(reverse)))
-    return interp.stage.note_created([items[k] for k in order])
+    if not contains_runtime(keys):
+        order = interp.native(lambda: sorted(range(len(items)), key=keys.__getitem__, reverse=reverse))
+        return [items[k] for k in order]
+    numbers = [as_scalar(v) if is_number(v) else v for v in items]
+    kinds = {(v.dtype, v.python) if isinstance(v, RScalar) else None for v in numbers}
+    if len(kinds) > 1 or None in kinds:
+        raise interp.stage.refuse("objects of several kinds are sorted by run-time numbers", "use np.argsort on arrays")
+    if reverse:  # equal ones stay as they were
+        return in_order(interp, items[::-1], key, False)[::-1]
+    array = interp.as_array(keys)
+    if array.dtype.is_inexact:
+        nan = interp.call(np.any, [interp.call(np.isnan, [array], {})], {})
+        interp.stage.refuse_if(nan.expr, "NaN among numbers that are sorted: Python's order is then accidental")
+    places = interp.call(np.argsort, [array], {"kind": "stable"})
+    found = interp.get_item(interp.as_array(items), places)
+    return [RScalar(interp.get_item(found, k).expr, numbers[0].python) for k in range(len(items))]
 
 
 @handles(iter)

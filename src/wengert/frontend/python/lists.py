@@ -335,8 +335,12 @@ class Lists(Interp):
             if name in ("append", "extend", "insert", "pop", "remove", "clear", "reverse", "sort"):
                 if name == "extend":
                     args = [self.static_iterable(args[0])]
-                if name in ("remove", "sort") and contains_runtime(items):
-                    raise self.stage.refuse(f"list.{name} compares run-time numbers", "use NumPy arrays and np.sort")
+                if name == "sort":
+                    ordered = self.call(sorted, [list(items), *args], kwargs)
+                    self.stage.mutate(items)[:] = ordered
+                    return None
+                if name == "remove" and contains_runtime(items):
+                    raise self.stage.refuse("list.remove compares run-time numbers", "use NumPy arrays")
                 if name in ("pop", "insert") and args and isinstance(args[0], RScalar):
                     args[0] = self.stage.static_int(args[0].expr, "a list position")
                 changed = list(items)

@@ -1,5 +1,7 @@
 """Objects, exceptions, closures and containers as Python means them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 
@@ -12,6 +14,36 @@ class P:
         self.x += self.v * dt
         self.v -= self.x * dt
         return self
+
+
+class Point(NamedTuple):
+    x: float
+    y: float = 1.0
+
+    def dot(self, other):
+        return self.x * other.x + self.y * other.y
+
+
+def named_tuples(a, b):
+    v = Point(a, b)
+    w = v._replace(x=v.y * 2)
+    u = Point._make([a * b, a])
+    return v.dot(w) + sum(v) + u.dot(w) * u._asdict()["x"] + Point(b).dot(u)
+
+
+def sorted_numbers(x):
+    values = sorted(x.tolist())
+    places = sorted(range(len(values)), key=lambda i: -x[i])
+    other = list(x)
+    other.sort(key=lambda v: v * v, reverse=True)
+    mixed = sorted([1.0, float(x[0]), 0.5], reverse=True)
+    return values[0] * values[-1] + x[places[0]] * places[1] + other[0] * other[3] + mixed[0] * x[1] - mixed[2] ** 2
+
+
+def sorted_ties(x):
+    pairs = sorted([float(x[0]), 2.0, float(x[1])], key=lambda v: v > 100)
+    down = sorted([0.0, -0.0, float(x[0])], key=abs, reverse=True)
+    return pairs[0] * 3 + pairs[1] * 5 + pairs[2] + down[0] + np.copysign(1.0, down[1]) * 7 * x[1]
 
 
 class Tree:
@@ -470,6 +502,9 @@ CASES = {
 CASES.update(
     {
         stack_of_nodes: [(0.7,)],
+        named_tuples: [(1.5, -0.7)],
+        sorted_numbers: [(A(),)],
+        sorted_ties: [(A(),)],
         finally_override: [(0.7,)],
         nan_where: [(A(8),)],
         aug_matrix: [(A(16).reshape(4, 4), 4)],
