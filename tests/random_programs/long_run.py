@@ -13,6 +13,7 @@ import argparse
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -97,15 +98,20 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="wengert-random-cache-") as cache,
         multiprocessing.get_context("spawn").Pool(options.jobs, use_cache, (cache,), maxtasksperchild=50) as pool,
     ):
-        for done, (seed, verdict, details) in enumerate(pool.imap_unordered(one, jobs), 1):
-            counts[verdict] = counts.get(verdict, 0) + 1
-            if verdict not in ("ok", "untamed"):
-                print(f"seed {seed}: {verdict}\n{details}\n", flush=True)
-            if sys.stderr.isatty():
-                print(f"\r{done}/{options.count} {counts}", end="", file=sys.stderr, flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            for done, (seed, verdict, details) in enumerate(pool.imap_unordered(one, jobs), 1):
+                counts[verdict] = counts.get(verdict, 0) + 1
+                if verdict not in ("ok", "untamed"):
+                    print(f"seed {seed}: {verdict}\n{details}\n", flush=True)
+                if sys.stderr.isatty():
+                    print(f"\r{done}/{options.count} {counts}", end="", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print("interrupted")
     summary = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-    print(f"{options.count} programs from seed {options.seed}: {summary} ({time.perf_counter() - start:.0f} s)")
-    return 0 if set(counts) <= {"ok", "untamed"} else 1
+    done = sum(counts.values())
+    print(f"{done} programs from seed {options.seed}: {summary} ({time.perf_counter() - start:.0f} s)")
+    return 0 if set(counts) <= {"ok", "untamed"} and done == options.count else 1
 
 
 if __name__ == "__main__":
