@@ -23,7 +23,7 @@ from .externals import Held
 from .frame import Frame, PyRaise
 from .interp import Interp
 from .objects import LIBRARIES
-from .python_values import cell_contents, class_of, is_dict, is_list, is_ndarray
+from .python_values import cell_contents, class_of, is_dict, is_list, is_ndarray, is_tuple
 from .registry import CALLABLES, HANDLERS
 from .source import FunctionNode, find, scope_of
 from .subclasses import SubArray, array_of, call_numpy, like, source_of
@@ -188,6 +188,8 @@ class Calls(Interp):
             if not contains_runtime(args) and not contains_runtime(kwargs):
                 return self.adopt(self.native(lambda: fn(*args, **kwargs)))
             raise self.stage.refuse(f"the source of {fn.__qualname__} cannot be found", "define it in a file")
+        if _of_numpy(fn) and all(map(_is_plain, (*args, *kwargs.values()))):
+            return self.adopt(self.native(lambda: fn(*args, **kwargs)))
         source, node = found
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in _own_nodes(node)):
             raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead")
@@ -313,11 +315,23 @@ def _impure(fn: Any) -> bool:
     return fn in (open, input, exec, eval, compile, globals, locals, vars, __import__)
 
 
+def _of_numpy(fn: Any) -> bool:
+    """Whether a function is NumPy's or SciPy's: of what staging knows, Python itself computes its results."""
+    return str(getattr(fn, "__module__", None)).partition(".")[0] in ("numpy", "scipy")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a constant through and through: no run-time data, no objects, no functions of the user's."""
+    if is_list(value) or is_tuple(value):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic, np.dtype))
+
+
 def _of_arrays(fn: Any) -> bool:
     """Whether a function takes an instance of an ndarray subclass as the array it is."""
     if isinstance(fn, np.ufunc) or fn in (len, abs, float, int, bool, complex, round, max, min, sum, any, all):
         return True
-    return fn is not np.ndarray.__new__ and str(getattr(fn, "__module__", None)).partition(".")[0] in ("numpy", "scipy")
+    return fn is not np.ndarray.__new__ and _of_numpy(fn)
 
 
 def _lookup(fn: Any) -> Any:

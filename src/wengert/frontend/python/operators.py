@@ -257,8 +257,9 @@ class Operators(Interp):
 
     def contains(self, item: Any, container: Any) -> Any:
         container = subclasses.array_of(self.resolve(container))
-        if isinstance(container, RArray):
-            raise self.stage.refuse("`in` on an array is not supported", "use (array == value).any()")
+        if isinstance(container, RArray) or (isinstance(container, RList) and not container.parts):
+            equal = self.relation("==", self.as_array(container), item)
+            return self.call(np.any, [equal], {})
         if is_dict(container):
             item = self.static_key(item)
             present = container.get(item)

@@ -1,6 +1,7 @@
 """Lists whose length is known at run time only."""
 
 import numpy as np
+import scipy.optimize
 
 
 def pairs(x, n):
@@ -215,8 +216,50 @@ def A(n=6, s=0):
 
 X = (0.7, 5)
 LONG = [0.05 * k for k in range(30)]
+
+
+def nearest_first(x):
+    """Membership in a list that grows at run time."""
+    chosen, total = [0], 0.0
+    while len(chosen) < len(x):
+        best = (np.inf, -1)
+        for i in chosen:
+            for j in range(len(x)):
+                if j not in chosen and abs(x[i] - x[j]) < best[0]:
+                    best = (abs(x[i] - x[j]), j)
+        total = total * 0.9 + best[0]
+        chosen.append(best[1])
+    return total * (2.0 if 3 in chosen else 1.0)
+
+
+def in_arrays(x, n):
+    places = np.arange(n) * 2
+    return x[1] if 4 in places and 5 not in places and x[0] in x[:2] else x[2]
+
+
+SCALE = 2.0
+
+
+def scaled_cube(t):
+    return t**3 - SCALE
+
+
+def of_constants(x):
+    """Library functions of constants only are run by Python itself."""
+    points, weights = np.polynomial.legendre.leggauss(5)
+    return np.sum(weights * np.cos(points * x[0]))
+
+
+def solved_by_a_library(x):
+    """A library that calls the program back would see globals as they are now."""
+    return scipy.optimize.brentq(scaled_cube, 0.0, 3.0) * x[1]
+
+
 CASES = {
     pairs: [X],
+    nearest_first: [(A(),), (A() * 0.5,)],
+    in_arrays: [(A(), 4), (A(), 2)],
+    of_constants: [(A(),)],
     arrays_in_list: [(A(), 4)],
     copied_hist: [(A(), 4)],
     pop_arrays: [(A(), 3)],
@@ -236,4 +279,10 @@ CASES = {
 }
 
 # Programs whose meaning cannot be kept: refused, with a way out.
-REFUSED = {aliased_hist: (A(), 4), late_store: (A(), 3), elem_change: (A(), 4), self_list: (0.7, 5)}
+REFUSED = {
+    solved_by_a_library: (A(),),
+    aliased_hist: (A(), 4),
+    late_store: (A(), 3),
+    elem_change: (A(), 4),
+    self_list: (0.7, 5),
+}
