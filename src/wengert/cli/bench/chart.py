@@ -31,7 +31,7 @@ def plot(run: Run, path: Path) -> None:
         return first.get(name) is not None, first.get(name) or max(found[name] or 0.0 for found in values.values())
 
     shown = sorted((one.name for one in run.programs if any(found[one.name] for found in values.values())), key=order)
-    figure, axes = plt.subplots(figsize=(8, 1.6 + 0.21 * len(shown)))
+    figure, axes = plt.subplots(figsize=(8, 1.6 + 0.17 * len(shown)))
     axes.axvspan(1e-9, 1.0, color=ORANGE, alpha=0.07, linewidth=0)
     axes.axvline(1.0, color=GREY, linewidth=1.0)
     for row, program in enumerate(shown):
@@ -45,12 +45,16 @@ def plot(run: Run, path: Path) -> None:
             axes.scatter(
                 *zip(*points, strict=True), marker=marker, s=30, color=face, edgecolor=edge, zorder=2, label=text
             )
-    axes.set_yticks(range(len(shown)), shown, fontsize=8)
+    axes.set_yticks(range(len(shown)), shown, fontsize=7)
     axes.set_ylim(-0.8, len(shown) - 0.2)
     every = [value for found in values.values() for value in found.values() if value is not None]
     axes.set_xscale("log")
-    axes.set_xlim(min([0.8, *every]) / 1.3, max([2.0, *every]) * 1.3)
+    low, high = min([0.8, *every]) / 1.3, max([2.0, *every]) * 1.3
+    axes.set_xlim(low, high)
+    ticker: Any = importlib.import_module("matplotlib.ticker")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
     axes.xaxis.set_major_formatter("{x:g}x")
+    axes.xaxis.set_minor_formatter("")
     axes.grid(axis="x", color="#e5e8eb", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     axes.tick_params(left=False)
@@ -63,5 +67,5 @@ def plot(run: Run, path: Path) -> None:
     axes.set_xlabel("time of the other's gradient / time of wengert's; right of 1x wengert is faster")
     axes.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.95, edgecolor="#c9d1d9")
     figure.tight_layout()
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=110)
     plt.close(figure)

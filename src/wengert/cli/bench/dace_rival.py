@@ -59,7 +59,7 @@ def prepare(spec: Spec) -> Prepared:
 
     (sdfg, compiled), compiling = clock(build)
     accepted = set(sdfg.arglist())
-    weights = {NAMES.format(k): np.array(case.weights[k], order="C") for k in outputs}
+    weights = {NAMES.format(k): _array(case.weights[k]) for k in outputs}
 
     def setup() -> dict[str, Any]:
         fresh = dict(zip(program.inputs, fd.with_floats(case.args, fd.floats(case.args)), strict=True))
@@ -120,6 +120,11 @@ def _specialised(dace: Any, program: Program, source: str, given: Mapping[str, A
         return load()
     finally:
         dace.symbol = symbol
+
+
+def _array(value: Any) -> Any:
+    """An own copy with at least one axis: DaCe takes no views, and no arrays without axes."""
+    return np.array(np.reshape(value, np.shape(value) or (1,)), order="C")
 
 
 def _is_integer(value: Any) -> bool:
