@@ -133,7 +133,7 @@ def test_explain(program: Path) -> None:
 def test_doctor() -> None:
     done = wengert("doctor", "--json")
     items = {item["name"]: item for item in json.loads(done.stdout)}
-    assert set(items) == {"versions", "compiler", "cache", "blas", "threads", "gradient"}
+    assert set(items) == {"versions", "compiler", "cache", "blas", "threads", "machine", "gradient"}
     assert all(item["ok"] for item in items.values()), done.stdout
     assert done.returncode == 0
 

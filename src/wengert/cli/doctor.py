@@ -75,6 +75,17 @@ def _threads() -> str:
     return f"loops run on {wanted} thread{'s' if wanted > 1 else ''} ({THREADS})"
 
 
+def _machine() -> str:
+    from wengert.calibration import measured
+
+    found = measured()
+    if found is None:
+        return "not measured (wengert calibrate does, for predictions of time; nothing that is compiled depends on it)"
+    peak = found.library["matmul"].peak / 1e9
+    memory = 1e-9 / found.levels[-1].read
+    return f"measured: {peak:.0f} GFLOP/s in products, {memory:.0f} GB/s from memory, on one thread"
+
+
 def _gradient() -> str:
     import numpy as np
 
@@ -99,6 +110,7 @@ def examine() -> list[Item]:
         ("cache", _cache),
         ("blas", _blas),
         ("threads", _threads),
+        ("machine", _machine),
         ("gradient", _gradient),
     ]
     items: list[Item] = []

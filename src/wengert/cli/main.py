@@ -157,6 +157,21 @@ def doctor(as_json: JsonOption = False) -> None:
     raise typer.Exit(0 if all(item.ok for item in items) else 1)
 
 
+@app.command()
+def calibrate(
+    default: Annotated[bool, typer.Option("--default", help="Measure nothing: show the committed machine.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what this machine can do, for the cost model, and store it in the cache: see docs/cost_model.md."""
+    from wengert.analysis.cost import DEFAULT
+    from wengert.calibration import calibrate as measure
+    from wengert.calibration.report import lines
+
+    with progress("measuring"):
+        machine = DEFAULT if default else measure()
+    typer.echo(json.dumps(machine.as_json(), indent=2) if as_json else "\n".join(lines(machine)))
+
+
 def version(flag: bool) -> None:
     """Print the version and leave."""
     if flag:

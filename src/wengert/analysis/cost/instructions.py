@@ -69,9 +69,10 @@ class Parts:
     memory: float = 0.0
     all: float = 0.0
     calls: float = 0.0
+    turn: float = 0.0
 
-    def seconds(self, machine: Machine) -> float:
-        return self.calls + combined((self.add, self.mul, self.divide, self.memory, self.all), machine.overlap)
+    def seconds(self) -> float:
+        return self.calls + combined((self.add, self.mul, self.divide, self.memory, self.all, self.turn))
 
     def plus(self, other: Parts, factor: float = 1.0) -> None:
         self.add += factor * other.add
@@ -170,10 +171,10 @@ class Tally:
             case Push(value=value):
                 self._expr(value, parts)
                 self._count(parts, 3.0)
-                parts.memory += self.machine.store
+                parts.memory += self.machine.single_store
             case Pop():
                 self._count(parts, 3.0)
-                parts.memory += self.machine.load
+                parts.memory += self.machine.single_load
                 self.moving.add(s.name)
             case _:
                 for e in expressions(s):
@@ -280,6 +281,8 @@ class Tally:
             return True
         self._seen.add(known)
         one = m.store if store else m.load
+        if not self.vector:
+            one = m.single_store if store else m.single_load
         root, forms = self.scope.place(storage, index)
         if None in forms:
             for e in index:

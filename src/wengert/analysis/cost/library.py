@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import log2, prod
 
-from wengert.analysis.cost.counts import itemsize
-from wengert.analysis.cost.machine import Machine
+from wengert.analysis.cost.counts import MANY, itemsize
+from wengert.analysis.cost.machine import DEFAULT, Machine
 from wengert.analysis.cost.scope import Scope
 from wengert.ir.nodes import LibCall
 from wengert.ir.types import DType
@@ -61,3 +61,19 @@ def passed_over(stmt: LibCall, scope: Scope) -> float:
     """Bytes of operands and results."""
     names = [*stmt.outs, *(i for i in stmt.ins if isinstance(i, str))]
     return sum(prod(scope.shape(n)) * itemsize(scope.counts.storages[n].dtype) for n in names)
+
+
+GAIN = 0.44
+"""The part of the loops' time that a product may take at the most: code grows, and operands may have to be copied."""
+
+
+def is_worth_product(m: float | None, n: float | None, k: float | None) -> bool:
+    """Whether sums in loops should be a matrix product of m by k and k by n, on the committed machine. The product and
+    the factors pass through scratch memory. Sizes that are not known (None) are nominal."""
+    machine = DEFAULT
+    m, n, k = (MANY if x is None else max(x, 1.0) for x in (m, n, k))
+    lanes = machine.vector_bytes / 8.0
+    loops = m * n * k * (2 * machine.load + machine.store) / lanes
+    moved = (m * n + m * k + k * n) * (machine.load + machine.store + lanes * machine.levels[0].write * 8.0) / lanes
+    rate = machine.library["matmul"]
+    return rate.seconds(2 * m * n * k, 3.0 / (1 / m + 1 / n + 1 / k)) + moved <= GAIN * loops

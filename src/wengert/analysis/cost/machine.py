@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 VERSION = 1
@@ -60,12 +60,13 @@ class Machine:
     longs: bool  # whether vectors convert between 64-bit integers and floats
     operations: Mapping[str, Rate]
     instruction: float  # an instruction that is neither float arithmetic nor a memory access
-    load: float
+    load: float  # of a vector
     store: float
+    single_load: float  # of a number
+    single_store: float
     gather: float  # an element loaded (stored) alone into (from) a vector
     forward: float  # from a store to a load of the same element
-    overlap: float  # the part of what could be hidden behind something longer that is not
-    turn: float  # of a loop
+    turn: float  # of a loop whose turns are not in lanes, at the least
     entry: float  # into a loop, its end included
     branch: float  # that was not predicted
     call: float  # of a function of the module
@@ -122,7 +123,11 @@ class Machine:
         return size * self.fault
 
 
-def combined(parts: Sequence[float], overlap: float) -> float:
+OVERLAP = 0.15
+"""The part of what could be hidden behind something longer that is not."""
+
+
+def combined(parts: Sequence[float], overlap: float = OVERLAP) -> float:
     """The time of things that the processor does at once: the longest, and of the others what is not hidden by it."""
     longest = max(parts, default=0.0)
     return longest + overlap * (sum(parts) - longest)
@@ -132,59 +137,52 @@ def _rates(**rows: tuple[float, float, float]) -> dict[str, Rate]:
     return {name: Rate(*(value * 1e-9 for value in row)) for name, row in rows.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Defaults:
-    """Nanoseconds per element in vectors, per element alone, until the result is there."""
-
-    operations: dict[str, Rate] = field(
-        default_factory=lambda: _rates(
-            add=(0.04, 0.15, 0.9), mul=(0.04, 0.15, 0.9), div=(0.5, 1.4, 4.0), sqrt=(0.7, 1.8, 6.0),
-            exp=(1.2, 4.0, 12.0), exp2=(1.2, 4.0, 12.0), expm1=(2.5, 9.0, 20.0), log=(1.5, 4.5, 13.0),
-            log2=(1.5, 4.5, 13.0), log10=(2.5, 9.0, 20.0), log1p=(2.5, 9.0, 20.0), sin=(1.6, 6.0, 18.0),
-            cos=(1.6, 6.0, 18.0), tan=(3.0, 13.0, 30.0), asin=(2.5, 9.0, 20.0), acos=(2.5, 9.0, 20.0),
-            atan=(2.0, 10.0, 25.0), atan2=(4.0, 16.0, 35.0), sinh=(4.0, 13.0, 30.0), cosh=(3.0, 10.0, 25.0),
-            tanh=(4.0, 13.0, 30.0), hypot=(2.0, 5.0, 15.0), cbrt=(3.0, 12.0, 25.0), erf=(2.0, 9.0, 22.0),
-            pow=(5.0, 15.0, 30.0), other=(15.0, 15.0, 30.0),
-        )
-    )  # fmt: skip
-
+_OPERATIONS = _rates(
+    add=(0.046, 0.18, 0.94), mul=(0.042, 0.16, 0.94), div=(0.35, 1.08, 4.22), sqrt=(0.66, 2.38, 6.48),
+    exp=(1.04, 4.37, 11.4), exp2=(0.79, 2.83, 7.36), expm1=(1.19, 6.05, 15.7), log=(1.39, 3.77, 9.8),
+    log2=(1.37, 3.62, 9.41), log10=(1.43, 7.53, 19.6), log1p=(1.87, 6.64, 17.2), sin=(1.0, 9.09, 23.6),
+    cos=(0.97, 9.06, 23.5), tan=(1.29, 9.67, 25.1), asin=(1.64, 4.94, 12.8), acos=(1.71, 5.54, 14.4),
+    atan=(1.45, 8.87, 23.0), sinh=(1.49, 12.6, 32.8), cosh=(1.63, 7.53, 19.6), tanh=(3.37, 13.1, 33.9),
+    cbrt=(1.97, 13.8, 35.7), erf=(1.29, 4.12, 10.7), pow=(6.34, 19.4, 50.3), atan2=(2.05, 18.0, 46.7),
+    hypot=(0.98, 6.15, 16.0), mod=(6.1, 6.1, 8.8), floordiv=(12.0, 12.0, 17.0), other=(15.0, 15.0, 30.0),
+)  # fmt: skip
 
 DEFAULT = Machine(
     name="default",
     vector_bytes=32.0,
     longs=False,
-    operations=_Defaults().operations,
-    instruction=0.06e-9,
-    load=0.15e-9,
-    store=0.3e-9,
-    gather=0.5e-9,
-    forward=2.0e-9,
-    overlap=0.2,
-    turn=0.3e-9,
-    entry=5e-9,
-    branch=5e-9,
+    operations=_OPERATIONS,
+    instruction=0.056e-9,
+    load=0.2e-9,
+    store=0.38e-9,
+    single_load=0.14e-9,
+    single_store=0.16e-9,
+    gather=0.2e-9,
+    forward=0.0,
+    turn=0.32e-9,
+    entry=1.3e-9,
+    branch=6e-9,
     call=3e-9,
     entered=2e-6,
-    allocation=20e-9,
-    fault=0.15e-9,
+    allocation=10e-9,
+    fault=0.07e-9,
     first=32768.0,
     levels=(
-        Level(512 * 1024.0, 0.012e-9, 0.02e-9, 0.06e-9),
-        Level(16 * 2**20, 0.03e-9, 0.05e-9, 0.15e-9),
-        Level(float("inf"), 0.08e-9, 0.16e-9, 0.5e-9),
+        Level(512 * 1024.0, 0.0107e-9, 0.0165e-9, 0.0147e-9),
+        Level(16 * 2.0**20, 0.0205e-9, 0.027e-9, 0.03e-9),
+        Level(float("inf"), 0.04e-9, 0.06e-9, 0.13e-9),
     ),
     library={
-        "small": Library(10e-9, 2e9, 0.0),
-        "matmul": Library(0.5e-6, 45e9, 16.0),
-        "thin": Library(0.1e-6, 8e9, 0.0),
-        "vector": Library(0.2e-6, 8e9, 0.0),
-        "solve": Library(1.0e-6, 30e9, 150.0),
-        "triangular": Library(1.0e-6, 30e9, 100.0),
-        "cholesky": Library(1.0e-6, 30e9, 200.0),
-        "det": Library(1.0e-6, 30e9, 150.0),
-        "eigh": Library(10e-6, 5e9, 100.0),
-        "sort": Library(0.1e-6, 0.3e9, 0.0),
-        "fft": Library(5e-6, 1.0e9, 0.0),
+        "small": Library(10e-9, 3.2e9, 0.0),
+        "matmul": Library(0.5e-6, 41e9, 12.0),
+        "thin": Library(0.1e-6, 24e9, 0.0),
+        "vector": Library(0.2e-6, 22e9, 0.0),
+        "solve": Library(0.21e-6, 45e9, 350.0),
+        "cholesky": Library(0.1e-6, 45e9, 500.0),
+        "det": Library(0.13e-6, 50e9, 350.0),
+        "eigh": Library(4.5e-6, 20e9, 160.0),
+        "sort": Library(0.0, 0.21e9, 0.0),
+        "fft": Library(15e-6, 0.9e9, 0.0),
     },
     region=8e-6,
     shared=1.5,

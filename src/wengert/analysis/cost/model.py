@@ -20,8 +20,9 @@ from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
 from wengert.analysis.cost import library
 from wengert.analysis.cost.chains import wait
 from wengert.analysis.cost.counts import MANY
+from wengert.analysis.cost.effort import WORTH, total
 from wengert.analysis.cost.instructions import Parts, Tally, has_vector_code
-from wengert.analysis.cost.machine import DEFAULT, Machine
+from wengert.analysis.cost.machine import DEFAULT, OVERLAP, Machine
 from wengert.analysis.cost.parts import (
     Cost,
     Spent,
@@ -29,7 +30,6 @@ from wengert.analysis.cost.parts import (
     has_inner,
     is_innermost,
     mean,
-    operations,
     shapes_inner,
     sums,
     touched,
@@ -38,13 +38,11 @@ from wengert.analysis.cost.profile import Profile, branches
 from wengert.analysis.cost.regions import (
     Linear,
     Regions,
-    Traffic,
-    fit,
+    Reuse,
+    again,
     footprint,
     nothing,
     repeated,
-    sizes,
-    together,
     union,
 )
 from wengert.analysis.cost.scope import Scope
@@ -76,8 +74,6 @@ KEPT = 64 * 2.0**20
 """Bytes up to which scratch memory is kept between calls (`WG_CACHE_MOST` of the run-time library)."""
 LOCAL = 512.0
 """Bytes of a buffer up to which it may lie on the stack."""
-WORTH = 50_000.0
-"""Operations from which on a loop runs on threads (`WG_WORTH` of the run-time library)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +103,7 @@ def predict(
     cost = model.function(module.entry, known or {})
     seconds, traffic = cost.seconds, cost.traffic
     if warm:
-        held = [fit(cost.touched, cache) for cache in sizes(machine)]
-        left = Traffic(tuple(t.times(1.0 - h) for t, h in zip(traffic.beyond, held, strict=True)))
+        left = again(cost.parts, "", machine)
         seconds = max(cost.core, seconds - traffic.seconds(machine) + left.seconds(machine))
         traffic = left
     seconds += model.fresh(module.root, known or {}) + machine.entered
@@ -175,11 +170,16 @@ class Model:
         traffic = nothing(self.machine)
         regions: Regions = {}
         straight: list[Stmt] = []
+        reuse = Reuse(self.machine)
+        taken: list[Cost] = []
 
         def take(c: Cost) -> None:
             nonlocal seconds, core, traffic, regions, peak, work
-            seconds, core, work = seconds + c.seconds, core + c.core, work + c.work
-            traffic = traffic.plus(c.traffic)
+            left = reuse.next(c.regions, c.traffic)
+            saved = c.traffic.seconds(self.machine) - left.seconds(self.machine)
+            seconds, core, work = seconds + max(c.core, c.seconds - saved), core + c.core, work + c.work
+            traffic = traffic.plus(left)
+            taken.append(c)
             regions = union([*regions.values(), *c.regions.values()])
             peak = max(peak, c.peak)
 
@@ -204,9 +204,8 @@ class Model:
                     frame.scope.let(s)
         if straight:
             take(self._straight(straight, frame))
-        shared = together(traffic, footprint(regions), self.machine)
-        saved = traffic.seconds(self.machine) - shared.seconds(self.machine)
-        return Cost(max(core, seconds - saved), core, shared, regions, peak + scratch, work)
+        parts = tuple((c.regions, c.traffic) for c in taken)
+        return Cost(seconds, core, traffic, regions, peak + scratch, work, parts)
 
     def _alloc(self, s: Alloc, size: float, frame: _Frame) -> Cost:
         """Small ones cost nothing; memory that is not kept between calls is the system's."""
@@ -256,11 +255,11 @@ class Model:
         for s in stmts:
             mine = tally.statement(s)
             parts.plus(mine)
-            self._spend(s, frame, Cost(mine.seconds(self.machine), 0.0, nothing(self.machine), {}))
-        seconds = parts.seconds(self.machine)
+            self._spend(s, frame, Cost(mine.seconds(), 0.0, nothing(self.machine), {}))
+        seconds = parts.seconds()
         regions = touched(tuple(stmts), frame.scope)
         traffic = all_beyond(footprint(regions), self.machine)
-        return Cost(seconds + traffic.seconds(self.machine), seconds, traffic, regions, 0.0, operations(stmts))
+        return Cost(seconds + traffic.seconds(self.machine), seconds, traffic, regions, 0.0, total(stmts))
 
     def chance(self, s: If, frame: _Frame) -> float:
         """How likely a condition holds."""
@@ -356,11 +355,12 @@ class Model:
         body = mean(costs)
         regions = union(r.closed(loop.var, start, loop.step, trips) for r in body.regions.values())
         per_turn, all_turns = footprint(body.regions), footprint(regions)
-        traffic = repeated(body.traffic, per_turn, all_turns, trips, self.machine)
+        later = again(body.parts, loop.var, self.machine) if body.parts else body.traffic
+        traffic = repeated(body.traffic, later, all_turns, per_turn, trips, self.machine)
         m = self.machine
         if is_innermost(loop):
             core = m.entry + body.core * trips
-            seconds = core + max(0.0, traffic.seconds(m) - (1 - m.overlap) * (body.core * trips))
+            seconds = core + max(0.0, traffic.seconds(m) - (1 - OVERLAP) * (body.core * trips))
         else:
             core = m.entry + trips * body.core
             saved = trips * body.traffic.seconds(m) - traffic.seconds(m)
@@ -380,20 +380,20 @@ class Model:
             if isinstance(s, Alloc):
                 frame.scope.declare(s.buffer)
         tally = Tally(frame.scope, m, loop, vector, lambda s: self.chance(s, frame))
-        seconds = self._spread(loop.body, tally, frame) + m.turn / tally.lanes
+        seconds = self._spread(loop.body, tally, frame)
         if vector:
             if sums(loop):
                 seconds = max(seconds, m.rate("add").latency / tally.lanes)
             rest = trips % tally.lanes if trips == int(trips) else (tally.lanes - 1) / 2
             if rest and trips:
                 alone = Tally(frame.scope, m, loop, False, lambda s: self.chance(s, frame))
-                single = alone.block(loop.body).seconds(m) + m.turn
+                single = max(alone.block(loop.body).seconds(), m.turn)
                 seconds = (seconds * (trips - rest) + single * rest) / trips
         else:
             frame.scope.open(loop, frame.scope.counts.known.get(loop.var))
             seconds = max(seconds, wait(loop, frame.scope, m))
         regions = touched(loop.body, frame.scope)
-        return Cost(seconds, seconds, all_beyond(footprint(regions), m), regions, 0.0, operations(loop.body))
+        return Cost(seconds, seconds, all_beyond(footprint(regions), m), regions, 0.0, total(loop.body))
 
     def _spread(self, block: Block, tally: Tally, frame: _Frame) -> float:
         """The seconds of a turn, shared among its statements as each would take alone."""
@@ -401,8 +401,9 @@ class Model:
         for s in block:
             mine = tally.statement(s)
             total.plus(mine)
-            self._spend(s, frame, Cost(mine.seconds(self.machine), 0.0, nothing(self.machine), {}))
-        return total.seconds(self.machine)
+            self._spend(s, frame, Cost(mine.seconds(), 0.0, nothing(self.machine), {}))
+        total.turn = 0.0 if tally.vector else self.machine.turn
+        return total.seconds()
 
     def is_vector(self, loop: Loop, frame: _Frame) -> bool:
         """Whether the C compiler runs a loop in vector lanes."""

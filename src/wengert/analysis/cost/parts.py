@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from wengert.analysis.cost.machine import Machine
-from wengert.analysis.cost.regions import Bytes, Region, Regions, Traffic, footprint, sizes, union
+from wengert.analysis.cost.regions import Bytes, Parts, Region, Regions, Traffic, footprint, sizes, union
 from wengert.analysis.cost.scope import Scope
 from wengert.ir.nodes import Accumulate, Block, Call, Let, LibCall, Loop, Pop, Push, Stmt, Store
 from wengert.ir.walk import blocks, definitions, expressions, loads, names_in, statements
@@ -14,7 +14,8 @@ from wengert.ir.walk import blocks, definitions, expressions, loads, names_in, s
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Of one run: `seconds`, of which the processor alone would need `core`; what must come from beyond each cache;
-    which parts of arrays are touched; bytes allocated at the most at a time."""
+    which parts of arrays are touched; bytes allocated at the most at a time; operations as the backend counts them;
+    what the statements in it touch and move, one by one."""
 
     seconds: float
     core: float
@@ -22,6 +23,7 @@ class Cost:
     regions: Regions
     peak: float = 0.0
     work: float = 0.0
+    parts: Parts = ()
 
     @property
     def touched(self) -> float:
@@ -80,6 +82,7 @@ def mean(costs: list[Cost]) -> Cost:
         most.regions,
         max(c.peak for c in costs),
         sum(c.work for c in costs) * share,
+        most.parts,
     )
 
 
@@ -105,8 +108,3 @@ def touched(block: Block, scope: Scope) -> Regions:
             case _:
                 pass
     return union(found)
-
-
-def operations(block: Block | list[Stmt]) -> float:
-    """As the backend counts them to see whether a loop is worth threads: about one per operation and statement."""
-    return float(sum(1 + sum(1 for e in expressions(s) for _ in loads(e)) for s in statements(tuple(block))))

@@ -22,6 +22,7 @@ from wengert.ir.nodes import (
     Function,
     Growable,
     If,
+    Let,
     Load,
     Loop,
     Module,
@@ -30,6 +31,7 @@ from wengert.ir.nodes import (
     PushRef,
     Ref,
     Resize,
+    Scalar,
     Stmt,
     Var,
 )
@@ -56,15 +58,34 @@ def branches(function: Function) -> dict[int, str]:
     return {id(s): f"if {k}" for k, s in enumerate(found)}
 
 
-def is_open(loop: Loop) -> bool:
-    """Whether a loop's trip count may depend on more than scalars."""
-    ends = (loop.start,) if loop.stop is None else (loop.start, loop.stop)
-    return loop.cond is not None or loop.stop is None or any(map(_is_data, ends))
+def open_places(function: Function) -> tuple[list[Loop], list[If]]:
+    """Loops and branches on which more than scalar parameters decides: what arrays hold, how long lists are."""
+    known = {p.name for p in function.params if isinstance(p, Scalar)}
+    loops: list[Loop] = []
+    ifs: list[If] = []
 
+    def is_known(e: Expr) -> bool:
+        return not any(isinstance(x, (Load, Extent)) or (isinstance(x, Var) and x.name not in known)
+                       for x in subexpressions(e))  # fmt: skip
 
-def _is_data(e: Expr) -> bool:
-    """Whether an expression is not one of scalars and constants alone; names may be of data."""
-    return any(isinstance(x, (Load, Extent, Var)) for x in subexpressions(e))
+    def walk(block: Block) -> None:
+        for s in block:
+            match s:
+                case Let(name, value) if is_known(value):
+                    known.add(name)
+                case Loop(start=start, stop=stop, cond=cond):
+                    known.add(s.var)
+                    if cond is not None or stop is None or not (is_known(start) and is_known(stop)):
+                        loops.append(s)
+                case If(cond=cond) if not is_known(cond):
+                    ifs.append(s)
+                case _:
+                    pass
+            for inner in blocks(s):
+                walk(inner)
+
+    walk(function.body)
+    return loops, ifs
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +95,9 @@ class Questions:
     loops: Sequence[Key]
     ifs: Sequence[Key]
     lists: Sequence[Key]
+
+    def __bool__(self) -> bool:
+        return bool(self.loops or self.ifs or self.lists)
 
     def answer(self, counts: Sequence[float]) -> Profile:
         """What a run has counted, as a profile."""
@@ -93,9 +117,10 @@ def questions(module: Module) -> Questions:
     ifs: list[Key] = []
     lists: list[Key] = []
     for f in module.functions.values():
-        found = list(statements(f.body))
-        loops += [(f.name, s.var) for s in found if isinstance(s, Loop) and is_open(s)]
-        ifs += [(f.name, name) for name in branches(f).values()]
+        open_loops, open_ifs = open_places(f)
+        names = branches(f)
+        loops += [(f.name, s.var) for s in open_loops]
+        ifs += [(f.name, names[id(s)]) for s in open_ifs]
         lists += [(f.name, s.name) for s in storages(f).values() if isinstance(s, (Growable, Ref))]
     return Questions(loops, ifs, lists)
 
@@ -148,7 +173,9 @@ class _Counting:
             case Loop():
                 return (replace(made, order="sequential"),)
             case If():
-                place = self.places[self.f.name, self.ifs[id(s)]]
+                place = self.places.get((self.f.name, self.ifs[id(s)]))
+                if place is None:
+                    return (made,)
                 return (
                     self._add(2 * place, one),
                     replace(made, then=(self._add(2 * place + 1, one), *made.then)),

@@ -93,6 +93,10 @@ class Region:
             scattered=self.scattered and other.scattered,
         )
 
+    def moves(self, var: str) -> bool:
+        """Whether it depends on a loop's variable."""
+        return any(name == var for a in self.axes for name, _ in a.terms)
+
     def closed(self, var: str, start: Linear, step: float, trips: float) -> Region:
         """What all turns of a loop touch."""
         axes: list[Range] = []
@@ -199,21 +203,67 @@ def fit(size: float, cache: float) -> float:
     return min(1.0, max(0.0, (1.3 - size / cache) / 0.6))
 
 
-def repeated(body: Traffic, per_turn: Bytes, all_turns: Bytes, trips: float, machine: Machine) -> Traffic:
-    """The traffic of a loop: a cache that holds what a turn touches is filled once with what all turns touch, another
-    in every turn anew."""
+def repeated(
+    body: Traffic, again: Traffic, all_turns: Bytes, per_turn: Bytes, trips: float, machine: Machine
+) -> Traffic:
+    """The traffic of a loop. A cache that holds what a turn touches is filled once with what all turns touch, another
+    in every turn: with `body` in the first one, with `again` in one that follows another."""
     beyond: list[Bytes] = []
     for k, cache in enumerate(sizes(machine)):
-        every = body.beyond[k].times(trips)
+        every = body.beyond[k].times(min(trips, 1.0)).plus(again.beyond[k], max(trips - 1.0, 0.0))
         kept = fit(per_turn.total, cache)
         beyond.append(all_turns.times(kept).plus(every, 1.0 - kept).least(every))
     return Traffic(tuple(beyond))
 
 
-def together(parts: Traffic, whole: Bytes, machine: Machine) -> Traffic:
-    """The traffic of statements in a row: a cache that holds what they touch altogether is filled once."""
-    beyond: list[Bytes] = []
-    for k, cache in enumerate(sizes(machine)):
-        kept = fit(whole.total, cache)
-        beyond.append(whole.times(kept).plus(parts.beyond[k], 1.0 - kept).least(parts.beyond[k]))
-    return Traffic(tuple(beyond))
+class Reuse:
+    """Statements in a row: which of what one touches a cache still holds from those before it.
+
+    Data that two statements touch lies, on average, half of each and all that is touched between them apart.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._sizes = sizes(machine)
+        self._touched = 0.0
+        self._last: dict[str, float] = {}
+        """By array: how much was touched, altogether, up to the middle of the statement that touched it last."""
+
+    def next(self, regions: Regions, traffic: Traffic, moving: str = "") -> Traffic:
+        """The traffic of a statement after those before. What moves with a loop's variable `moving` was not touched in
+        its turn before."""
+        by_root: dict[str, list[Region]] = {}
+        for r in regions.values():
+            by_root.setdefault(r.root, []).append(r)
+        whole = footprint(regions).total
+        middle = self._touched + whole / 2
+        held = [Bytes() for _ in self._sizes]
+        for root, mine in by_root.items():
+            before = self._last.get(root)
+            self._last[root] = middle
+            if before is None:
+                continue
+            touched = footprint({r.key: r for r in mine if not r.moves(moving)})
+            for k, cache in enumerate(self._sizes):
+                held[k] = held[k].plus(touched, fit(middle - before, cache))
+        self._touched += whole
+        beyond = [
+            Bytes(*(max(0.0, a - h) for a, h in zip(t, mine, strict=True)))
+            for t, mine in zip(traffic.beyond, held, strict=True)
+        ]
+        return Traffic(tuple(beyond))
+
+
+Parts = tuple[tuple[Regions, Traffic], ...]
+
+
+def again(parts: Parts, moving: str, machine: Machine) -> Traffic:
+    """The traffic of statements in a row that follow a run of themselves, in the next turn of a loop over `moving`."""
+    reuse = Reuse(machine)
+    for regions, traffic in parts:
+        reuse.next(regions, traffic)
+    total, seen = nothing(machine), set[str]()
+    for regions, traffic in parts:
+        roots = {r.root for r in regions.values()}
+        total = total.plus(reuse.next(regions, traffic, "" if roots <= seen else moving))
+        seen |= roots
+    return total

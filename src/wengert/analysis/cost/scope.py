@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from wengert.analysis.cost.counts import MANY, Counts, itemsize
 from wengert.analysis.cost.regions import Linear, Range, Region
 from wengert.ir.nodes import Buffer, Cast, Const, Expr, Function, Let, Loop, Op, Var, View
-from wengert.ir.types import DType
 
 Index = tuple[Expr, ...]
-_I64 = DType.I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,9 @@ class Scope:
 
     def place(self, storage: str, index: Index) -> tuple[str, list[Linear | None]]:
         """The array that an element belongs to, views followed, and its subscripts."""
-        forms = [self.form(e) for e in index]
+        return self._resolved(storage, [self.form(e) for e in index])
+
+    def _resolved(self, storage: str, forms: list[Linear | None]) -> tuple[str, list[Linear | None]]:
         while (window := self._windows.get(storage)) is not None:
             moved: list[Linear | None] = []
             for start, steps in zip(window.start, window.steps, strict=True):
@@ -132,7 +132,9 @@ class Scope:
 
     def region(self, storage: str, index: Index, written: bool) -> Region:
         """What one access touches."""
-        root, forms = self.place(storage, index)
+        return self._region(*self.place(storage, index), written)
+
+    def _region(self, root: str, forms: list[Linear | None], written: bool) -> Region:
         shape = self.shape(root)
         axes = tuple(
             Range((), 0.0, n - 1.0) if f is None else Range(f.terms, f.constant, f.constant)
@@ -143,18 +145,9 @@ class Scope:
 
     def whole(self, storage: str, written: bool) -> Region:
         """All of an array or view."""
-        declared = self.counts.storages[storage]
-        index = tuple(Const(0, _I64) for _ in range(declared.rank))
-        at = self.region(storage, index, written)
-        spans = dict(enumerate(self.shape(storage)))
-        root_shape, axes = at.shape, list(at.axes)
-        window = self._windows.get(storage)
-        for k in range(len(axes)):
-            span = spans.get(k, root_shape[k])
-            if window is not None:
-                span = max((abs(step) * (spans[axis] - 1) + 1 for axis, step in window.steps[k]), default=1.0)
-            axes[k] = Range(axes[k].terms, axes[k].low, axes[k].low + max(span, 1.0) - 1.0)
-        count = 1.0
-        for n in self.shape(storage)[: declared.rank]:
-            count *= n
-        return Region(at.root, tuple(axes), at.shape, at.itemsize, count, written)
+        extents = self.shape(storage)
+        names = [f"axis {k}" for k in range(self.counts.storages[storage].rank)]
+        found = self._region(*self._resolved(storage, [Linear(((n, 1.0),), 0.0) for n in names]), written)
+        for name, extent in zip(names, extents, strict=False):
+            found = found.closed(name, Linear((), 0.0), 1.0, extent)
+        return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...analysis import parallel
+from ...analysis.cost.effort import effort
 from ...ir import walk
 from ...ir.nodes import Block, Buffer, Const, Expr, Let, Load, Loop, Op
 from ...ir.types import I64
@@ -115,7 +116,7 @@ def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, shared: parallel.
 
 
 def _work(w: Writer, stmt: Loop) -> str:
-    """About how many operations an iteration takes, as a C expression."""
+    """About how many operations an iteration takes (see `analysis.cost.effort`), as a C expression."""
     local = walk.definitions(stmt.body) | {stmt.var}
     values: dict[str, Expr] = {}
     _remember_middle(values, stmt, stmt.start, stmt.stop, local=set())
@@ -125,7 +126,7 @@ def _work(w: Writer, stmt: Loop) -> str:
 def _block_work(w: Writer, block: Block, values: dict[str, Expr], local: set[str]) -> str:
     fixed, more = 0, list[str]()
     for s in block:
-        fixed += 1 + sum(isinstance(x, Op) for e in walk.expressions(s) for x in walk.subexpressions(e))
+        fixed += effort(s)
         match s:
             case Let(name, value) if value.dtype is I64:
                 values[name] = walk.substitute(value, values)
