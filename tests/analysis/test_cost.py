@@ -12,10 +12,15 @@ import pytest
 from wengert import pipeline
 from wengert.analysis.cost import DEFAULT, Machine, Model, Profile, predict
 from wengert.analysis.cost.counts import MANY, Counts
+from wengert.analysis.cost.effort import total
+from wengert.analysis.cost.library import is_worth_product
 from wengert.analysis.cost.machine import combined
+from wengert.analysis.cost.profile import counted
 from wengert.analysis.cost.regions import Linear, Range, Region, footprint, union
 from wengert.frontend.python.program import stage_call
+from wengert.ir.interpret import run
 from wengert.ir.nodes import Loop, Module
+from wengert.ir.verify import verify
 from wengert.ir.walk import statements
 
 
@@ -157,6 +162,46 @@ def test_storing_costs_more_the_farther_away_it_lies() -> None:
     size = 8e3
     near, far = DEFAULT.stored(size), DEFAULT.stored(size, footprint=1e9)
     assert 0 < near < far
+
+
+def test_products_pay_unless_they_are_tiny() -> None:
+    assert is_worth_product(None, None, None)
+    assert is_worth_product(None, None, 8.0) and is_worth_product(8.0, None, None)
+    assert not is_worth_product(None, None, 2.0) and not is_worth_product(6.0, 6.0, 6.0)
+
+
+def test_effort_weighs_operations() -> None:
+    cheap, dear = (total(staged(f, np.ones(20), np.ones(20)).root.body) for f in (axpy, exponentials))
+    assert dear > cheap + 2
+
+
+def test_a_view_of_a_view_is_part_of_the_array() -> None:
+    def inner(a):
+        b = a[1:, 1:]
+        c = b[:, 2:5]
+        return c @ c.T
+
+    module = staged(inner, np.ones((20, 20)))
+    found = predict(module, sizes(module, 100.0))
+    assert 0 < found.core < 1e-3
+
+
+def test_counted_modules_answer_what_sizes_leave_open() -> None:
+    def halve(x):
+        steps = 0
+        while x > 1.0:
+            x = x / 2.0
+            if x < 10.0:
+                steps += 1
+        return x, steps
+
+    module = staged(halve, 1000.0)
+    made, asked = counted(module)
+    verify(made)
+    *_, counts = run(made, [1000.0])
+    said = asked.answer([float(c) for c in counts])
+    assert list(said.turns.values()) == [10.0]
+    assert list(said.taken.values()) == [pytest.approx(0.4)]
 
 
 def test_empty_modules_are_free() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from wengert.analysis.cost.machine import DEFAULT, Machine
+
 PROGRAM = """
 import numpy as np
 
@@ -172,3 +174,10 @@ def test_bench_needs_a_checkout(tmp_path: Path) -> None:
 def test_help_and_version() -> None:
     assert "check" in wengert("--help").stdout
     assert wengert("--version").stdout.startswith("wengert ")
+
+
+def test_calibrate_shows_the_committed_machine() -> None:
+    done = wengert("calibrate", "--default")
+    assert done.returncode == 0
+    assert "exp " in done.stdout and "GB/s" in done.stdout and "matmul" in done.stdout
+    assert Machine.from_json(json.loads(wengert("calibrate", "--default", "--json").stdout)) == DEFAULT

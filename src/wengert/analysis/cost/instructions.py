@@ -119,6 +119,8 @@ def _is_vector(e: Expr, machine: Machine) -> bool:
             if dtype.is_integer:
                 return name in SIMPLE
             return name in SIMPLE or name in (SINGLE if dtype is DType.F32 else VECTOR)
+        case Select(_, then, orelse):  # a function of one side only is called under a condition
+            return not any(isinstance(x, Op) and x.name in VECTOR for e in (then, orelse) for x in subexpressions(e))
         case _:
             return True
 

@@ -63,10 +63,6 @@ def passed_over(stmt: LibCall, scope: Scope) -> float:
     return sum(prod(scope.shape(n)) * itemsize(scope.counts.storages[n].dtype) for n in names)
 
 
-GAIN = 0.44
-"""The part of the loops' time that a product may take at the most: code grows, and operands may have to be copied."""
-
-
 def is_worth_product(m: float | None, n: float | None, k: float | None) -> bool:
     """Whether sums in loops should be a matrix product of m by k and k by n, on the committed machine. The product and
     the factors pass through scratch memory. Sizes that are not known (None) are nominal."""
@@ -76,4 +72,4 @@ def is_worth_product(m: float | None, n: float | None, k: float | None) -> bool:
     loops = m * n * k * (2 * machine.load + machine.store) / lanes
     moved = (m * n + m * k + k * n) * (machine.load + machine.store + lanes * machine.levels[0].write * 8.0) / lanes
     rate = machine.library["matmul"]
-    return rate.seconds(2 * m * n * k, 3.0 / (1 / m + 1 / n + 1 / k)) + moved <= GAIN * loops
+    return rate.seconds(2 * m * n * k, 3.0 / (1 / m + 1 / n + 1 / k)) + moved < loops

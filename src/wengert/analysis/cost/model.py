@@ -19,7 +19,7 @@ from wengert.analysis.access import folded
 from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
 from wengert.analysis.cost import library
 from wengert.analysis.cost.chains import wait
-from wengert.analysis.cost.counts import MANY
+from wengert.analysis.cost.counts import MANY, itemsize
 from wengert.analysis.cost.effort import WORTH, total
 from wengert.analysis.cost.instructions import Parts, Tally, has_vector_code
 from wengert.analysis.cost.machine import DEFAULT, OVERLAP, Machine
@@ -54,7 +54,9 @@ from wengert.ir.nodes import (
     Buffer,
     Call,
     Const,
+    Declare,
     Function,
+    Growable,
     If,
     Let,
     LibCall,
@@ -197,6 +199,8 @@ class Model:
             else:
                 if isinstance(s, View):
                     frame.scope.view(s)
+                elif isinstance(s, Declare):
+                    scratch += self._list(s, frame)
                 elif isinstance(s, Reshape):
                     frame.scope.declare(s.buffer)
                 straight.append(s)
@@ -219,6 +223,12 @@ class Model:
         traffic = all_beyond(footprint(regions), m)
         seconds += max(size / m.vector_bytes * m.store, traffic.seconds(m))
         return self._spend(s, frame, Cost(seconds, size / m.vector_bytes * m.store, traffic, regions))
+
+    def _list(self, s: Declare, frame: _Frame) -> float:
+        """Bytes of a list at its longest, if a run has told that."""
+        if not isinstance(s.storage, Growable) or s.storage.ref_rank is not None:
+            return 0.0
+        return self.profile.lengths.get((frame.f.name, s.storage.name), 0.0) * itemsize(s.storage.dtype)
 
     def fresh(self, root: Function, known: Mapping[str, float]) -> float:
         """Seconds that the system takes to give memory for the root's results."""
