@@ -29,6 +29,8 @@ KEPT = {
     "what an inner loop goes on for": "for j in 0:3 { for i in 0:n while u[0] < 1.0 { u[0] += 1.0\nv[0] += 1.0 } }",
     "what a sum that is read adds to": "for i in 0:n { u[i] = 1.0\nu[i] += 2.0\nv[i] = u[i] }",
     "what may be read under another name": "reshape w: f64[n] = u\nfor i in 0:n { u[i] = 1.0\nv[i] = w[i] }",
+    "what a failure depends on": "for i in 0:n { u[i] += v[i]\nif u[i] > 1e9 { fail ValueError('too large') } }",
+    "what a number that is read depends on": "for i in 1:n { u[i] += u[i - 1]\nlet s = u[i]\nv[0] += s }",
     "another array": "for i in 0:n { v[i] = 1.0 }",
 }
 
@@ -50,6 +52,14 @@ GONE = {
     ),
     "only sums": ("for i in 0:n { u[i] += v[i]\nv[i] = 0.0 }", "for i in 0:n { v[i] = 0.0 }"),
     "a statement by itself": ("u[0] = v[0]\nv[0] = 1.0", "v[0] = 1.0"),
+    "what only itself reads": (
+        "for l in 0:3 { for i in 1:n { u[i] += u[i - 1] * 0.5 }\nfor j in 0:n { v[j] += 1.0 } }",
+        "for l in 0:3 { for j in 0:n { v[j] += 1.0 } }",
+    ),
+    "what only a local array that nobody reads remembers": (
+        "for l in 0:3 { alloc t: f64[n]\nfor i in 1:n { t[i] = u[i - 1] }\nfor j in 1:n { u[j] += t[j] } }\nv[0] = 1.0",
+        "v[0] = 1.0",
+    ),
 }
 
 

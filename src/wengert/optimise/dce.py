@@ -2,10 +2,13 @@
 
 Contract: the results, the contents of inout parameters, and every failure stay the same. A call, a failure or a library
 call that may fail is never removed; a loop or branch is removed when its body is empty (a loop with a
-continue-condition and no stop, too: it would end, or never have).
+continue-condition and no stop, too: it would end, or never have). Of parameters that are given as `unread`, whose
+contents nobody looks at afterwards, only what something else depends on stays.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from wengert.ir.libops import SILENT
 from wengert.ir.nodes import (
@@ -36,26 +39,30 @@ from wengert.ir.nodes import (
 from wengert.ir.walk import expressions, names_in
 
 
-def eliminate_dead_code(module: Module) -> Module:
-    return Module({n: _function(f) for n, f in module.functions.items()}, module.entry)
+def eliminate_dead_code(module: Module, unread: Collection[str] = ()) -> Module:
+    """Every function without its dead code; `unread`: parameters of the root."""
+    return Module(
+        {n: _function(f, unread if n == module.entry else ()) for n, f in module.functions.items()}, module.entry
+    )
 
 
-def _function(f: Function) -> Function:
+def _function(f: Function, unread: Collection[str]) -> Function:
     while True:
-        body = _block(f.body, _live(f))
+        body = _block(f.body, _live(f, unread))
         if body is f.body:
             return f
         f = Function(f.name, f.params, body, f.results, f.span)
 
 
-def _live(f: Function) -> set[str]:
+def _live(f: Function, unread: Collection[str]) -> set[str]:
     """Names whose value matters: read by something that matters, found backwards over a dependence graph.
 
     A statement also needs what decides whether it runs: the conditions and bounds around it, a node of the graph for
     each nesting (so that deep nests cost no more than flat code).
     """
     needs: dict[str, set[str]] = {}
-    roots: set[str] = set(f.results) | {p.name for p in f.params if isinstance(p, Buffer) or not hasattr(p, "intent")}
+    seen = {p.name for p in f.params if isinstance(p, Buffer) or not hasattr(p, "intent")}
+    roots = set(f.results) | (seen - set(unread))
     effects: list[tuple[set[str], set[str]]] = []  # (storages written, names the write uses)
 
     def visit(block: Block, context: str) -> None:

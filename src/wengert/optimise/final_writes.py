@@ -1,8 +1,9 @@
 """Final writes: what is written into arrays that nobody looks at afterwards need not be.
 
 A derivative works on copies of the arrays that the program changes, and the program's last changes to them are often of
-no use to it. Contract: given parameters whose contents nobody reads after the function, a write into one of them is
-removed if no statement may read the element later (see `instances`); failures and everything else stay.
+no use to it; where a gradient needs no value of the program (which is linear in them), none are. Contract: given
+parameters whose contents nobody reads after the function, a write into one of them is removed if no statement may read
+the element later (see `instances`), or only statements that are removed, too; failures and everything else stay.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from wengert.analysis.alias import AliasAnalysis, analyse
 from wengert.analysis.instances import Instances, Touch
 from wengert.ir.nodes import Accumulate, Block, Buffer, Function, Loop, Module, Stmt, Store, Var
 from wengert.ir.walk import rebuild, statements, storages, used
+from wengert.optimise.dce import eliminate_dead_code
 
 MANY = 40
 """The most accesses to one array in a loop for which they are compared."""
@@ -23,6 +25,7 @@ MANY = 40
 
 def drop_final_writes(module: Module, unread: Collection[str]) -> Module:
     """The module without the writes into these parameters of its root that no one sees."""
+    module = eliminate_dead_code(module, unread)
     calls = analyse(module)
     root = _function(module.root, calls, unread)
     return module if root is module.root else Module({**module.functions, root.name: root}, module.entry)
