@@ -12,6 +12,7 @@ from typing import Any
 
 from wengert.ir.depth import deep
 from wengert.ir.nodes import Module
+from wengert.optimise.carry import carry
 from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
 from wengert.optimise.final_writes import drop_final_writes
@@ -34,6 +35,7 @@ LAST: tuple[Pass, ...] = (
     interchange,
     split,
     layout,
+    carry,
     eliminate_dead_code,
 )
 """The passes over a program or derivative that is about to be compiled."""

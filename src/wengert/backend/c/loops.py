@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ...analysis import access
 from ...ir import walk
 from ...ir.nodes import Accumulate, Call, Const, Expr, If, LibCall, Loop, Stmt, Store, Var
 from .expressions import element, top
@@ -126,13 +127,14 @@ def _turns(stmt: Stmt) -> float:
 
 
 def _is_bounded(stmt: Loop) -> bool:
-    """Whether the loop is short, or an `any` loop over an array, whose size bounds its length."""
+    """Whether the loop is short, or over an array, whose size bounds its length."""
     if isinstance(stmt.start, Const) and isinstance(stmt.stop, Const):
         return abs(stmt.stop.value.real - stmt.start.value.real) <= STRIP * abs(stmt.step)
-    if stmt.order != "any":
-        return False
     body = list(walk.statements(stmt.body))
     moving = walk.definitions(stmt.body) | {stmt.var}
+    if stmt.order != "any":  # subscripts may be anything: one must be the variable itself, but for what stays
+        found = [x.index for x in access.accesses(tuple(s for s in stmt.body if not isinstance(s, If)))]
+        return any(access.offset(e, stmt.var, moving) is not None for index in found for e in index)
     indices = [s.index for s in body if isinstance(s, (Store, Accumulate))]
     indices += [x.index for s in body for e in walk.expressions(s) for x in walk.loads(e)]
     return any(walk.names_in(e) & moving for index in indices for e in index)
