@@ -24,11 +24,13 @@ import cmath
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
+from wengert.analysis.cost.nominal import COSTS, cost
 from wengert.errors import NotDifferentiable
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Cast, Const, Expr, Extent, Load, Op, Select, Var
 from wengert.ir.ops import OPS
+from wengert.ir.walk import map_expr
 
 CHOICES = frozenset({"max", "min", "fmax", "fmin"})
 """Operations that, as `Select` does, pass on one operand."""
@@ -67,8 +69,10 @@ def tangent(
             if special is not None:
                 return special
             total: Expr | None = None
+            names: dict[str, Expr] = {}
             for partial, d in zip(_partials(e, value, ans), dots, strict=True):
                 if partial is not None and d is not None:
+                    partial = _named(e, partial, names)
                     if guard_all or steep or _is_guarded(name, d):
                         partial, d = _absorbed(e, name, partial, d)
                     total = _sum(total, scaled(e, name, partial, d, guard_all))
@@ -103,8 +107,10 @@ def adjoints(
             if (special := _adjoints_by_name(e, value, ans, adj)) is not None:
                 return [(k, c) for k, c in enumerate(special) if active[k]]
             found: list[tuple[int, Expr]] = []
+            names: dict[str, Expr] = {}
             for k, partial in enumerate(_partials(e, value, ans)):
                 if active[k] and partial is not None:
+                    partial = _named(e, partial, names)
                     if partial.dtype.is_complex:
                         partial = b.op("conj", partial)
                     partial, d = _absorbed(e, name, partial, adj) if steep else (partial, adj)
@@ -190,6 +196,21 @@ def _partials(e: Emitter, value: Op, ans: Var) -> tuple[Expr | None, ...]:
         return row.partials(value.args, ans)
     except NotDifferentiable as error:
         raise NotDifferentiable(value.name, e.span, error.problem.reason, error.problem.way_out) from None
+
+
+def _named(e: Emitter, partial: Expr, names: dict[str, Expr]) -> Expr:
+    """A partial in which operations that are dear have `names`: they are computed once, and outside of choices, in
+    which calls would keep a loop from vector lanes."""
+
+    def name(x: Expr) -> Expr:
+        if not isinstance(x, Op) or not x.dtype.is_inexact or cost(x) <= COSTS["sqrt"]:
+            return x
+        key = repr(x)  # tells 0.0 from -0.0
+        if key not in names:
+            names[key] = e.let(f"t_{x.name}", x)
+        return names[key]
+
+    return map_expr(name, partial)
 
 
 def _direction(e: Emitter, z: Expr, size: Expr) -> tuple[Expr, Expr]:
