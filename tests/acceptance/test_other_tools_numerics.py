@@ -85,6 +85,34 @@ def test_eigenvectors_of_coinciding_eigenvalues_are_loud() -> None:
 
     assert not np.all(np.isfinite(wg.grad(first_component)(np.eye(2))))
 
+    def singular_component(a):
+        u, _, _ = np.linalg.svd(a)
+        return u[0, 0] * u[1, 0]
+
+    def general_component(a):
+        _, v = np.linalg.eig(a + 0j)
+        return (v[0, 0] * v[1, 0]).real + v[0, 1].imag
+
+    assert not np.all(np.isfinite(wg.grad(singular_component)(np.eye(2))))
+    assert not np.all(np.isfinite(wg.grad(general_component)(np.eye(2))))
+
+
+def test_pseudo_inverse_of_equal_singular_values() -> None:
+    """At constant rank it is smooth, whatever its singular values."""
+
+    def weighted(a):
+        return np.sum(np.linalg.pinv(a) * np.array([[1.0, 2.0], [3.0, 5.0]]))
+
+    def low(x, y):
+        return np.sum(np.linalg.pinv(np.outer(x, y), rcond=1e-10) * np.array([[1.0, 2.0], [3.0, 5.0]]))
+
+    w = np.array([[1.0, 2.0], [3.0, 5.0]])
+    closely(wg.grad(weighted)(2 * np.eye(2)), -w / 4)
+    x, y = np.array([1.0, 2.0]), np.array([0.5, -1.0])
+    gradient = wg.grad(low)(x, y)
+    size = (x @ x) * (y @ y)
+    closely(gradient, (w.T @ y - 2 * x * (y @ w @ x) / (x @ x)) / size)
+
 
 def running_products(x):
     return np.cumprod(x)

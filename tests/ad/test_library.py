@@ -135,6 +135,82 @@ def test_eigenvalues_only() -> None:
     check(text, {"a": SPD, "n": 3})
 
 
+@pytest.mark.parametrize(("m", "n"), [(3, 3), (5, 3), (3, 5)])
+def test_svd(m: int, n: int) -> None:
+    """Singular vectors by what does not depend on their signs and phases."""
+    text = """entry f
+    func f(a: T[m, n], m: i64, n: i64) -> (s, p, r) {
+      alloc u: T[m, 3]
+      alloc s: W[3]
+      alloc v: T[3, n]
+      lib svd(u, s, v; a)
+      alloc p: T[m, n]
+      alloc r: T[m, m]
+      for i in 0:m any { for j in 0:n any { p[i, j] = u[i, 0] * v[0, j] + u[i, 2] * v[2, j] * T(s[1]) } }
+      for i in 0:m any { for j in 0:m any { r[i, j] = u[i, 1] * conj(u[j, 1]) } }
+    }"""
+    made = np.random.default_rng(7)
+    a, c = made.standard_normal((m, n)), made.standard_normal((m, n)) + 1j * made.standard_normal((m, n))
+    check(text.replace("T[", "f64[").replace("W[", "f64[").replace("T(s[1])", "s[1]"), {"a": a, "m": m, "n": n})
+    each = text.replace("T[", "c128[").replace("W[", "f64[").replace("T(s[1])", "c128(s[1])")
+    check(each, {"a": c, "m": m, "n": n})
+
+
+def test_singular_values_only() -> None:
+    """Equal ones too."""
+    text = """entry f
+    func f(a: f64[n, n], n: i64) -> (s) {
+      alloc u: f64[n, n]
+      alloc s: f64[n]
+      alloc v: f64[n, n]
+      lib svd(u, s, v; a)
+    }"""
+    check(text, {"a": A, "n": 3})
+
+
+@pytest.mark.parametrize(("m", "n"), [(3, 3), (5, 3), (3, 5)])
+def test_pinv(m: int, n: int) -> None:
+    text = """entry f
+    func f(a: T[m, n], m: i64, n: i64) -> (x) {
+      alloc x: T[n, m]
+      alloc limit: f64[] zero
+      lib pinv(x; a, limit)
+    }"""
+    made = np.random.default_rng(7)
+    a, c = made.standard_normal((m, n)), made.standard_normal((m, n)) + 1j * made.standard_normal((m, n))
+    sizes = {"m": m, "n": n}
+    each_type(text, {"a": a, **sizes}, {"a": c, **sizes})
+
+
+@pytest.mark.parametrize("of", [["q"], ["r"], ["q", "r"]])
+@pytest.mark.parametrize("m", [3, 5])
+def test_qr(m: int, of: list[str]) -> None:
+    text = """entry f
+    func f(a: T[m, n], m: i64, n: i64) -> (OF) {
+      alloc q: T[m, n]
+      alloc r: T[n, n]
+      lib qr(q, r; a)
+    }""".replace("OF", ", ".join(of))
+    made = np.random.default_rng(7)
+    a, c = made.standard_normal((m, 3)), made.standard_normal((m, 3)) + 1j * made.standard_normal((m, 3))
+    a, c = a + 2 * np.eye(m, 3), c + 2 * np.eye(m, 3)  # away from where a reflection changes its side
+    sizes = {"m": m, "n": 3}
+    each_type(text, {"a": a, **sizes}, {"a": c, **sizes})
+
+
+@pytest.mark.parametrize("of", [["w"], ["v"], ["w", "v"]])
+def test_eig(of: list[str]) -> None:
+    """The vectors themselves: their lengths and phases are fixed."""
+    text = """entry f
+    func f(a: c128[n, n], n: i64) -> (OF) {
+      alloc w: c128[n]
+      alloc v: c128[n, n]
+      alloc p: i64[n]
+      lib eig(w, v, p; a)
+    }""".replace("OF", ", ".join(of))
+    check(text, {"a": C, "n": 3})
+
+
 def test_sort() -> None:
     text = """entry f
     func f(x: f64[n] inout, n: i64) -> (x) {

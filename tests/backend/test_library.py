@@ -126,6 +126,53 @@ def test_eigenvectors_satisfy_their_equation(dtype: DType) -> None:
         assert np.allclose(v.conj().T @ v, np.eye(n), atol=tolerance)
 
 
+SHAPES = [("rows", 5, 5), ("columns", 12, 7), ("every other", 7, 12), ("reversed", 1, 1), ("rows", 4, 0)]
+
+
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+def test_decompositions_satisfy_their_equations(dtype: DType) -> None:
+    """Of every layout; singular vectors are determined up to phases."""
+    tolerance = 2e-4 if dtype in (F32, C64) else 1e-11
+    for layout, rows, columns in SHAPES:
+        k, given = min(rows, columns), random(dtype, rows, columns)
+        a = Buffer("a", dtype, (b.i64(rows), b.i64(columns)), intent="in")
+        e = Emitter({"a"})
+        v = laid_out(e, "v", dtype, layout, rows, columns, a)
+        limit = e.alloc("limit", F64, ())
+        e.store(limit, (), b.const(1e-6, F64))
+        u, s = laid_out(e, "u", dtype, layout, rows, k), e.alloc("s", dtype.real, [k])
+        vh = laid_out(e, "vh", dtype, layout, k, columns)
+        x = laid_out(e, "x", dtype, layout, columns, rows)
+        e.lib("svd", [u, s, vh], [v])
+        e.lib("pinv", [x], [v, limit])
+        results = [u, s, vh, x]
+        if rows >= columns:
+            results += [laid_out(e, "q", dtype, layout, rows, k), laid_out(e, "r", dtype, layout, k, k)]
+            e.lib("qr", results[4:], [v])
+        found = Kernel(module((a,), e, tuple(o.name for o in results)))((given,))
+        assert np.allclose(found[1], np.linalg.svd(given, compute_uv=False), atol=tolerance)
+        assert np.allclose(found[0] * found[1] @ found[2], given, atol=tolerance)
+        assert np.allclose(found[3], np.linalg.pinv(given, rtol=1e-6), atol=tolerance)
+        if rows >= columns:
+            q, r = np.linalg.qr(given)
+            assert np.allclose(found[4], q, atol=tolerance) and np.allclose(found[5], r, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [C64, C128], ids=lambda d: d.value)
+def test_eigenvectors_of_general_matrices(dtype: DType) -> None:
+    for layout, n in (("rows", 5), ("columns", 12), ("every other", 1), ("rows", 0)):
+        a = Buffer("a", dtype, (b.i64(n), b.i64(n)), intent="in")
+        e = Emitter({"a"})
+        w, p = e.alloc("w", dtype, [n]), e.alloc("p", I64, [n])
+        v = laid_out(e, "x", dtype, layout, n, n)
+        e.lib("eig", [w, v, p], [laid_out(e, "v", dtype, layout, n, n, a)])
+        given = random(dtype, n, n)
+        values, vectors, largest = Kernel(module((a,), e, (w.name, v.name, p.name)))((given,))
+        assert np.allclose(given @ vectors, vectors * values, atol=2e-4 if dtype is C64 else 1e-11)
+        assert np.all(largest == np.argmax(np.abs(vectors), axis=0) if n else True)
+        assert np.all(vectors[largest, np.arange(n)].imag == 0)
+
+
 @pytest.mark.parametrize("dtype", [F64, F32, I64, I8, U64, BOOL], ids=lambda d: d.value)
 def test_sort(dtype: DType) -> None:
     x = Buffer("x", dtype, (b.mul(N, 2),), intent="in")

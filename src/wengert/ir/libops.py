@@ -72,6 +72,24 @@ def _eigh(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
     return w, v
 
 
+def _svd(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    return tuple(np.linalg.svd(a, full_matrices=False))
+
+
+def _pinv(attrs: Mapping[str, object], a: Array, rcond: Array) -> tuple[Array, ...]:
+    return (np.linalg.pinv(a, rtol=rcond.item()),)
+
+
+def _qr(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    return tuple(np.linalg.qr(a))
+
+
+def _eig(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    w, v = np.linalg.eig(a)
+    largest = np.argmax(np.abs(v), axis=0) if v.size else np.zeros(0)
+    return w, v, largest.astype(np.int64)
+
+
 LIBOPS: dict[str, LibRow] = {
     row.name: row
     for row in (
@@ -97,6 +115,24 @@ LIBOPS: dict[str, LibRow] = {
         ),
         LibRow("fft", ("n",), ("n",), _fft, kinds="c", attrs=("inverse",), note="the inverse divides by n"),
         LibRow("eigh", ("nn",), ("n:real", "nn"), _eigh, note="A = V diag(w) V* of the lower triangle, w ascending"),
+        LibRow("svd", ("mn",), ("mk", "k:real", "kn"), _svd, note="A = U diag(s) V*, k = min(m, n), s descending"),
+        LibRow(
+            "pinv",
+            ("mn", ":f64"),
+            ("nm",),
+            _pinv,
+            note="the pseudo-inverse; singular values up to the second operand times the largest count as zeros",
+        ),
+        LibRow("qr", ("mn",), ("mn", "nn"), _qr, note="A = Q R, m >= n, R upper with a real diagonal"),
+        LibRow(
+            "eig",
+            ("nn",),
+            ("n", "nn", "n:i64"),
+            _eig,
+            kinds="c",
+            note="A V = V diag(w), columns of length 1; the third output: where the largest element of a "
+            "column is, which is real",
+        ),
     )
 }
 

@@ -146,14 +146,14 @@ np.ravel(m, order="K")
 np.sort(c)
 np.max(c)
 np.histogram(v, "auto")
-np.linalg.svd(m)
-np.polyfit(v, w, 2)
 np.linalg.eig(s)
+np.linalg.svd(z[:2])
+np.roots(v)
+np.linalg.qr(z, "raw")
+np.polyfit(v, w, 2, full=True)
 v.getfield(np.int32)
 np.nditer(v)
 np.random.rand(3) + v[:3]
-np.linalg.norm(m, 2)
-np.linalg.pinv(np.ones((2, 3)))
 np.add(v, w, where=b)
 np.zeros(3, dtype=np.float16)
 np.quantile(v, 0.3, method="hazen")
@@ -247,14 +247,7 @@ def test_caught(f: Any, args: tuple[Any, ...]) -> None:
     np.testing.assert_allclose(wg.compile(f)(*args), f(*args), atol=1e-12)
 
 
-def pseudo_inverse_or_one(a):
-    try:
-        return np.linalg.pinv(a)
-    except np.linalg.LinAlgError:
-        return a + 1
-
-
-@pytest.mark.parametrize(("f", "args"), [(root_or_seven, (-3,)), (pseudo_inverse_or_one, (np.ones((2, 2)),))])
+@pytest.mark.parametrize(("f", "args"), [(root_or_seven, (-3,))])
 def test_what_is_not_supported_is_not_caught(f: Any, args: tuple[Any, ...]) -> None:
     with pytest.raises((RuntimeError, np.linalg.LinAlgError)):
         wg.compile(f)(*args)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from wengert.ad.rules import decomposition, linear
+from wengert.ad.rules import decomposition, factors, linear, singular
 from wengert.ad.rules.library import LibraryRule
 from wengert.errors import NotDifferentiable
 from wengert.ir.nodes import LibCall
 
-RULES: dict[str, LibraryRule] = {**linear.RULES, **decomposition.RULES}
+RULES: dict[str, LibraryRule] = {
+    **linear.RULES,
+    **decomposition.RULES,
+    **singular.RULES,
+    **factors.RULES,
+}
 
 
 def rule(stmt: LibCall) -> LibraryRule:

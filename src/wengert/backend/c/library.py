@@ -7,7 +7,8 @@ from ...ir.types import DType
 from .writer import Place, Writer
 
 LINEAR_ALGEBRA = "linear_algebra.h"
-_LINEAR = (DType.F32, DType.F64, DType.C64, DType.C128)
+_COMPLEX = (DType.C64, DType.C128)
+_LINEAR = (DType.F32, DType.F64, *_COMPLEX)
 
 
 def call(w: Writer, stmt: LibCall) -> None:
@@ -19,12 +20,18 @@ def call(w: Writer, stmt: LibCall) -> None:
     match stmt.op:
         case "matmul":
             args = ["wg", *(matrix(w, p) for p in (*outs, *ins))]
-        case "solve" | "inv" | "cholesky":
+        case "solve" | "inv" | "cholesky" | "qr":
             args = ["wg", site, *(matrix(w, p) for p in (*outs, *ins))]
         case "det":
             args = ["wg", w.address(outs[0]), matrix(w, ins[0])]
         case "eigh":
             args = ["wg", site, vector(w, outs[0]), matrix(w, outs[1]), matrix(w, ins[0])]
+        case "svd":
+            args = ["wg", site, matrix(w, outs[0]), vector(w, outs[1]), matrix(w, outs[2]), matrix(w, ins[0])]
+        case "pinv":
+            args = ["wg", site, matrix(w, outs[0]), matrix(w, ins[0]), f"*(const double *){w.address(ins[1])}"]
+        case "eig":
+            args = ["wg", site, vector(w, outs[0]), matrix(w, outs[1]), vector(w, outs[2]), matrix(w, ins[0])]
         case "sort":
             args = ["wg", vector(w, outs[0]), vector(w, outs[1]), vector(w, ins[0])]
         case "fft":
@@ -32,7 +39,7 @@ def call(w: Writer, stmt: LibCall) -> None:
             args = ["wg", vector(w, outs[0]), vector(w, ins[0]), inverse]
         case _:
             raise ValueError(f"the C backend has no library operation {stmt.op}")
-    supported = {"sort": tuple(d for d in DType if not d.is_complex), "fft": (DType.C64, DType.C128)}
+    supported = {"sort": tuple(d for d in DType if not d.is_complex), "fft": _COMPLEX, "eig": _COMPLEX}
     if dtype not in supported.get(stmt.op, _LINEAR):
         raise ValueError(f"the C backend has no {stmt.op} of {dtype.value}")
     if stmt.op != "fft":

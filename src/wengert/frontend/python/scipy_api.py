@@ -13,7 +13,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Expr
 
 from . import arrays
-from .numpy_api import linalg, scans
+from .numpy_api import decompositions, linalg, scans
 from .numpy_api.common import (
     add_to_cell,
     array,
@@ -131,8 +131,8 @@ def eigvalsh(interp: Interp, a: Any, b: Any = None, *, lower: Any = True, overwr
 def pinv(
     interp: Interp, a: Any, *, atol: Any = None, rtol: Any = None, return_rank: Any = False, check_finite: Any = True
 ) -> RArray:
-    only_default(interp, "pinv", atol=(atol, None), rtol=(rtol, None), return_rank=(return_rank, False))
-    return linalg.pinv(interp, a)
+    only_default(interp, "pinv", atol=(atol, None), return_rank=(return_rank, False))
+    return decompositions.pseudo_inverse(interp, a, rtol)
 
 
 @handles(scipy.linalg.solve_triangular)

@@ -48,6 +48,7 @@ static int wg_too_large(wg *wg, const wg_site *site, int64_t n) {
 #define WG_NAME(name) WG_JOIN(wg_##name##_, SUFFIX)
 #define WG_ROUTINE(name) wg_routine[TYPE * WG_ROUTINE_COUNT + WG_##name]
 
+#define WG_CONJ(x) (x)
 #define TYPE 0
 #define SUFFIX f32
 #define T float
@@ -60,6 +61,8 @@ static int wg_too_large(wg *wg, const wg_site *site, int64_t n) {
 #define REAL double
 #include "linear_algebra_of.c"
 
+#undef WG_CONJ
+#define WG_CONJ(x) ((T)conj((double _Complex)(x)))
 #define COMPLEX
 #define TYPE 2
 #define SUFFIX c64

@@ -6,9 +6,14 @@
 
 /* Names of BLAS and LAPACK routines: all of single precision, then double, complex, double complex. */
 #define WG_ROUTINE_NAMES                                                                                             \
-    "sgemm sgemv sgesv sgetrf spotrf ssyevd strsm dgemm dgemv dgesv dgetrf dpotrf dsyevd dtrsm "                     \
-    "cgemm cgemv cgesv cgetrf cpotrf cheevd ctrsm zgemm zgemv zgesv zgetrf zpotrf zheevd ztrsm"
-enum { WG_GEMM, WG_GEMV, WG_GESV, WG_GETRF, WG_POTRF, WG_EIGH, WG_TRSM, WG_ROUTINE_COUNT };
+    "sgemm sgemv sgesv sgetrf spotrf ssyevd strsm sgesdd sgeqrf sorgqr sgeev "                                       \
+    "dgemm dgemv dgesv dgetrf dpotrf dsyevd dtrsm dgesdd dgeqrf dorgqr dgeev "                                       \
+    "cgemm cgemv cgesv cgetrf cpotrf cheevd ctrsm cgesdd cgeqrf cungqr cgeev "                                       \
+    "zgemm zgemv zgesv zgetrf zpotrf zheevd ztrsm zgesdd zgeqrf zungqr zgeev"
+enum {
+    WG_GEMM, WG_GEMV, WG_GESV, WG_GETRF, WG_POTRF, WG_EIGH, WG_TRSM, WG_GESDD, WG_GEQRF, WG_ORGQR, WG_GEEV,
+    WG_ROUTINE_COUNT
+};
 extern void *wg_routine[4 * WG_ROUTINE_COUNT];
 
 #define WG_LINEAR_ALGEBRA(suffix)                                                                                    \
@@ -17,10 +22,15 @@ extern void *wg_routine[4 * WG_ROUTINE_COUNT];
     int wg_inv_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a);                                      \
     int wg_cholesky_##suffix(wg *wg, const wg_site *site, wg_matrix l, wg_matrix a);                                 \
     int wg_det_##suffix(wg *wg, void *d, wg_matrix a);                                                               \
-    int wg_eigh_##suffix(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matrix a);
+    int wg_eigh_##suffix(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matrix a);              \
+    int wg_svd_##suffix(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a);           \
+    int wg_pinv_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, double rcond);                       \
+    int wg_qr_##suffix(wg *wg, const wg_site *site, wg_matrix q, wg_matrix r, wg_matrix a);
 WG_LINEAR_ALGEBRA(f32)
 WG_LINEAR_ALGEBRA(f64)
 WG_LINEAR_ALGEBRA(c64)
 WG_LINEAR_ALGEBRA(c128)
+int wg_eig_c64(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a);
+int wg_eig_c128(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a);
 
 #endif

@@ -286,6 +286,8 @@ int WG_NAME(eigh)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matr
     return 0;
 }
 
+#include "factorisations_of.c"
+
 #undef AT
 #undef T
 #undef REAL

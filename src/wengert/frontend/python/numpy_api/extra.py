@@ -330,19 +330,7 @@ def _refused(name: str, way_out: str) -> Callable[..., Any]:
     return handler
 
 
-_SVD = "it needs singular values; use np.linalg.eigh of a symmetric matrix, np.linalg.solve or np.linalg.cholesky"
-_EIG = "use np.linalg.eigh of a symmetric or Hermitian matrix"
 for _function, _name, _way_out in (
-    (np.linalg.svd, "linalg.svd", _SVD),
-    (np.linalg.svdvals, "linalg.svdvals", _SVD),
-    (np.linalg.matrix_rank, "linalg.matrix_rank", _SVD),
-    (np.linalg.cond, "linalg.cond", _SVD),
-    (np.linalg.lstsq, "linalg.lstsq", "solve the normal equations with np.linalg.solve"),
-    (np.polyfit, "polyfit", "solve the normal equations of np.vander with np.linalg.solve"),
-    (np.linalg.qr, "linalg.qr", "use np.linalg.cholesky or np.linalg.solve"),
-    (np.linalg.eig, "linalg.eig", _EIG),
-    (np.linalg.eigvals, "linalg.eigvals", _EIG),
-    (np.roots, "roots", "find the roots with a Newton iteration"),
     (np.histogram2d, "histogram2d", "count with np.add.at"),
     (np.histogramdd, "histogramdd", "count with np.add.at"),
     (np.nditer, "nditer", "use np.ndindex, np.ndenumerate or loops"),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wengert.analysis.affine import constant, isub
+from wengert.analysis.affine import constant
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Expr, LibCall
+from wengert.ir.nodes import ZERO, Expr, LibCall
 from wengert.ir.types import F64, DType
 
 from .. import arrays, numeric
@@ -18,7 +18,6 @@ from ..stage import Stage
 from ..values import RArray, RScalar
 from . import programs
 from .common import (
-    NO_VALUE,
     array,
     axis_of,
     cast,
@@ -28,7 +27,6 @@ from .common import (
     hint_of,
     insert_axis,
     integer_expr,
-    only_default,
     permute,
     require_equal,
     scalar,
@@ -135,35 +133,6 @@ def inverse_of(interp: Interp, value: RArray) -> RArray:
     target = interp.stage.alloc(value.dtype, value.shape, hint_of(interp, "inverse"))
     over_stack(interp, value, lambda i: library(interp, "inv", [at(interp, target, i)], [at(interp, value, i)]))
     return target
-
-
-def pinv(interp: Interp, a: Any) -> RArray:
-    """The pseudo-inverse of a square matrix of full rank: its inverse. LinAlgError where the rank is in doubt."""
-    stage = interp.stage
-    value = array(interp, a)
-    if value.rank == 2 and not stage.same(*value.shape):
-        message = "the pseudo-inverse of a matrix that is not square is not supported"
-        stage.refuse_if(stage.let(build.ne(*value.shape)), message)
-    value = square(interp, value)
-    if value.rank != 2:
-        raise stage.refuse("the pseudo-inverse of a stack of matrices", "loop over the matrices")
-    inverse = inverse_of(interp, value)  # a singular one ends the program: NumPy does not fail here
-    epsilon = max(float(np.finfo(value.dtype.numpy).eps), 1e-15)
-    condition = numeric.ufunc(stage, np.multiply, norm(interp, value), norm(interp, inverse))
-    limit = build.div(build.const(1 / epsilon, F64), build.cast(build.max_(value.shape[0], ONE), F64))
-    fine = build.lt(build.cast(numeric.as_scalar(condition).expr, F64), limit)
-    message = "the pseudo-inverse of a matrix that is singular to working precision is not supported"
-    stage.refuse_if(stage.let(build.not_(fine)), message)
-    return inverse
-
-
-@handles(np.linalg.pinv)
-def pinv_function(interp: Interp, a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = NO_VALUE) -> RArray:
-    only_default(interp, "pinv", rcond=(rcond, None), rtol=(rtol, NO_VALUE))
-    value = array(interp, a)
-    if value.rank == 2 and constant(isub(*value.shape)) not in (None, 0):
-        raise interp.stage.refuse("the pseudo-inverse of a matrix that is not square", "solve the normal equations")
-    return pinv(interp, value)
 
 
 @handles(np.linalg.solve)
@@ -321,11 +290,11 @@ def matrix_norm(interp: Interp, value: RArray, ord: Any, axes: tuple[int, ...], 
         raise ValueError("Duplicate axes given.")
     if ord in (None, "fro", "f"):
         return _root(interp, _sum_of_squares(interp, value, axes, keepdims))
+    if ord in (2, -2, "nuc"):
+        from .decompositions import spectral_norm
+
+        return spectral_norm(interp, value, ord, axes, keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
-        if ord in (2, -2, "nuc"):
-            raise stage.refuse(
-                f"the matrix norm of order {ord!r} needs singular values", "use the Frobenius, 1 or inf norm"
-            )
         raise ValueError("Invalid norm order for matrices.")
     size = numeric.ufunc(stage, np.absolute, value)
     first, second = (row, column) if ord in (1, -1) else (column, row)

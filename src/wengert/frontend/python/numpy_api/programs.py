@@ -198,3 +198,66 @@ def tensorsolve(a: Array, b: Array) -> Array:
     flat: Any = np.ravel(b)
     solution: Any = np.linalg.solve(matrix, flat)
     return solution.reshape(shape)
+
+
+def lstsq(a: Array, b: Array, inverse: Array, values: Array, limit: float) -> Any:
+    """Solution, residuals, rank and singular values, given the pseudo-inverse."""
+    x = inverse @ b
+    m, n = a.shape
+    largest = np.max(values) if values.shape[0] > 0 else values.dtype.type(0)
+    rank = np.sum(values > limit * largest, dtype=np.int32)
+    rest = b - a @ x
+    squares = np.atleast_1d(np.sum(rest.real**2 + rest.imag**2, axis=0))
+    kept = squares.shape[0] if rank == n and m > n else 0
+    return x, squares[:kept], rank, values
+
+
+def rank_above(values: Array, limit: Any) -> Any:
+    return np.count_nonzero(values > np.asarray(limit)[..., None], axis=-1)
+
+
+def rank_beyond(values: Array, part: float) -> Any:
+    return np.count_nonzero(values > np.max(values, axis=-1, keepdims=True) * part, axis=-1)
+
+
+def condition(values: Array, inverted: bool) -> Any:
+    return values[..., -1] / values[..., 0] if inverted else values[..., 0] / values[..., -1]
+
+
+def condition_by_norms(x: Array, p: Any) -> Any:
+    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+
+
+def wide_qr(a: Array, tall: Any) -> Any:
+    k = min(a.shape[0], a.shape[1])
+    q, r = tall(a[:, :k])
+    return q, np.concatenate((r, np.conj(q.T) @ a[:, k:]), axis=1)
+
+
+def roots(p: Array) -> Array:
+    """Eigenvalues of the companion matrix; zeros at the ends are taken off first."""
+    places = np.nonzero(p)[0]
+    if places.shape[0] == 0:
+        return np.zeros(0, dtype=p.dtype)
+    inner = p[places[0] : places[-1] + 1]
+    n = inner.shape[0] - 1
+    companion = np.zeros((n, n), dtype=p.dtype)
+    if n > 0:
+        companion[0, :] = -inner[1:] / inner[0]
+    for k in range(1, n):
+        companion[k, k - 1] = 1
+    found = np.linalg.eigvals(companion)
+    return np.concatenate((found, np.zeros(p.shape[0] - 1 - places[-1], dtype=p.dtype)))
+
+
+def polyfit(x: Array, y: Array, deg: int, rcond: Any, w: Any) -> Array:
+    """Least squares with the columns of the Vandermonde matrix scaled to length one, as NumPy does."""
+    left = np.vander(x + 0.0, int(deg) + 1)
+    right = y + 0.0
+    if w is not None:
+        weights = np.asarray(w) + 0.0
+        left = left * weights[:, None]
+        right = right * weights[:, None] if np.ndim(right) == 2 else right * weights
+    scale = np.sqrt(np.sum(left * left, axis=0))
+    c = np.linalg.lstsq(left / scale, right, rcond)[0]
+    return (c.T / scale).T
