@@ -63,6 +63,8 @@ class Flow:
 
     def __init__(self, module: Module, aliases: AliasAnalysis | None = None) -> None:
         self.module = module
+        self.inherited: dict[str, frozenset[str]] = {}
+        """Of functions made of parts of others: what is left out (see `left_out`) where they came from."""
         self.aliases = aliases or analyse(module)
         self.edges: dict[str, Edges] = {name: {} for name in module.functions}
         self.inexact = {name: _inexact_storages(f) for name, f in module.functions.items()}
@@ -112,6 +114,9 @@ class Flow:
         They may be because of a division or the like, or since the program tests what is computed from them for it.
         They may be left out by a select, max or min, or by an If, after they went through memory, too.
         """
+        return self._left_out(function) | self.inherited.get(function, frozenset())
+
+    def _left_out(self, function: str) -> frozenset[str]:
         body = self.module.functions[function].body
         edges = self.edges[function]
         lets = {s.name: s.value for s in statements(body) if isinstance(s, Let)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from wengert.ad.reverse.plan import Plan
@@ -9,7 +10,7 @@ from wengert.ad.reverse.record import Sizes
 from wengert.ad.reverse.refs import Shadows
 from wengert.ad.reverse.regions import Prepared, Region
 from wengert.ad.reverse.stacks import Stacks
-from wengert.ad.reverse.sweep import Callees
+from wengert.ad.reverse.sweep import Callees, Revolving
 from wengert.ad.reverse.tape import Saver
 from wengert.ir.nodes import Alloc, Block, Call, If, Let, Loop, Pop, Stmt
 
@@ -18,8 +19,16 @@ class Augment:
     """Emits the forward sweep of one function."""
 
     def __init__(
-        self, p: Prepared, plan: Plan, stacks: Stacks, callee: Callees, shared_top: bool, sizes: Sizes | None = None
+        self,
+        p: Prepared,
+        plan: Plan,
+        stacks: Stacks,
+        callee: Callees,
+        shared_top: bool,
+        sizes: Sizes | None = None,
+        revolving: Mapping[Region, Revolving] | None = None,
     ) -> None:
+        self.revolving = revolving or {}
         self.p, self.plan, self.stacks, self.callee, self.shared_top = p, plan, stacks, callee, shared_top
         self.e = stacks.e
         self.saver = Saver(p, plan, self.e, stacks, sizes)
@@ -45,6 +54,13 @@ class Augment:
 
     def _statement(self, region: Region, k: int, stmt: Stmt) -> None:
         match stmt:
+            case Loop() if region.inner[k][0] in self.revolving:
+                body = region.inner[k][0]
+                revolver = self.revolving[body].revolver
+                revolver.before(self.e)
+                with self.e.collect() as start:
+                    revolver.inside(self.e)
+                self.e.emit(replace(stmt, body=(*start, *self.region(body))))
             case Loop():
                 body = region.inner[k][0]
                 self.saver.before_loop(body)

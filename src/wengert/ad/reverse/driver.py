@@ -12,16 +12,18 @@ from wengert.ad.names import reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
+from wengert.ad.reverse.checkpoints import Checkpointed, Checkpoints, Choice, NotCheckpointable, with_checkpoints
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.outline import outlinings
 from wengert.ad.reverse.plan import Plan
 from wengert.ad.reverse.planners import minimum_cut
-from wengert.ad.reverse.problem import Planner
+from wengert.ad.reverse.problem import Cost, Planner
 from wengert.ad.reverse.record import Record, Sizes, decisions
-from wengert.ad.reverse.regions import CallSite, prepare
+from wengert.ad.reverse.regions import CallSite, Region, prepare
+from wengert.ad.reverse.revolve import SPLIT, Revolver, splitter
 from wengert.ad.reverse.solve import make_plan
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
-from wengert.ad.reverse.sweep import Sweep, Tapes
+from wengert.ad.reverse.sweep import Revolving, Sweep, Tapes
 from wengert.ad.reverse.tape import Layout, Restorer
 from wengert.ad.reverse.trips import Trips
 from wengert.ad.reverse.values import Rerun, Values
@@ -33,7 +35,7 @@ from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.depth import deep
 from wengert.ir.libops import LIBOPS
-from wengert.ir.nodes import Buffer, Declare, Expr, Extent, Function, Growable, LibCall, Module, Param, Scalar, Var
+from wengert.ir.nodes import Buffer, Call, Declare, Expr, Extent, Function, Growable, LibCall, Module, Param, Scalar, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import free_names, names_in, statements, unused
 from wengert.optimise.flatten import flatten
@@ -53,6 +55,7 @@ def vjp(
     of: Sequence[str],
     record: Record | None = None,
     planner: Planner = minimum_cut,
+    choices: Sequence[Choice] = (),
 ) -> Module:
     """The pullback of the function `name`: from adjoints of the outputs `of` to those of the parameters `wrt`.
 
@@ -62,7 +65,12 @@ def vjp(
     a scalar x). The `planner` decides what is stored. With a `record`, its decisions are recorded and the sizes of the
     tapes are a last result.
 
-    Raises NotDifferentiable if an active operation has no derivative.
+    With `choices`, the iterations of these loops (see `loops_of`) run again from stored states, and nothing else is
+    decided but by the planner; each has further parameters, after all others: how many states are stored (at least 1)
+    and, if it is segmented, how many iterations a segment has (at least 1).
+
+    Raises NotDifferentiable if an active operation has no derivative, NotCheckpointable if iterations of a chosen loop
+    cannot run again.
     """
     primal = reachable(module.functions, name)
     f = primal.root
@@ -72,11 +80,17 @@ def vjp(
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    state, root = _planned(primal, smooth_roots(name_choices(flatten(capture(primal)))), wrt, of, planner)
+    flat = smooth_roots(name_choices(flatten(capture(primal))))
+    if choices:
+        made = with_checkpoints(flat, choices)
+        state, root = _with_choices(primal, made, wrt, of, planner)
+    else:
+        made = Checkpoints(flat)
+        state, root = _planned(primal, flat, wrt, of, planner)
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
     entry = unused(f"{name}_vjp", state.functions)
-    state.functions[entry] = root.root(entry, wrt, of, record)
+    state.functions[entry] = root.root(entry, wrt, of, record, made.counts)
     split, joint = state.used_by(root)
     for key in split:
         state.split[key].pair(state.callees[key])
@@ -110,6 +124,25 @@ def _planned(
     return state, root
 
 
+def _with_choices(
+    primal: Module, made: Checkpoints, wrt: Sequence[str], of: Sequence[str], planner: Planner
+) -> tuple[_Reverse, _Planned]:
+    """The root, planned, with loops whose iterations run again."""
+    flat = made.module
+    flow = Flow(flat)
+    before = Flow(made.before)
+    for name, origin in made.origin.items():
+        flow.inherited[name] = before.left_out(origin)
+    functions = {**flat.functions, **{n: f for n, f in primal.functions.items() if n not in made.changed}}
+    state = _Reverse(flat, flow, functions, planner, made)
+    root = _Planned(state, flat.root, wrt, state.flow.activity(flat.entry, wrt, of), frozenset(), shared_top=True)
+    unused_choices = {loop.choice for loop in made.loops.values()} - state.chosen
+    if unused_choices:
+        names = ", ".join(sorted(c.var for c in unused_choices))
+        raise NotCheckpointable(f"the loops over {names} are not reversed, or not at the top of what runs again")
+    return state, root
+
+
 @dataclass
 class _Reverse:
     """The derivative module as it grows: first every function is planned, callees before callers, then emitted."""
@@ -118,17 +151,33 @@ class _Reverse:
     flow: Flow
     functions: dict[str, Function]
     planner: Planner
+    checkpoints: Checkpoints = field(default_factory=lambda: Checkpoints(Module()))
     callees: dict[Key, Callee] = field(default_factory=dict[Key, Callee])
     split: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
     joint: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
     _joining: set[Key] = field(default_factory=set[Key])
+    chosen: set[Choice] = field(default_factory=set[Choice])
+    """The choices that were met."""
+    splitter: str = ""
 
     def __post_init__(self) -> None:
         self.work, self.entry = Work(self.flat), EntryReads(self.flat, self.flow.aliases)
+        if self.checkpoints.loops:
+            self.splitter = unused(SPLIT, self.functions)
+            self.functions[self.splitter] = splitter(self.splitter)
 
     def callee(self, function: str, active: Pattern) -> Callee:
         """The functions for one function and its active parameters; split reversal is planned the first time."""
         key = function, active
+        self._reserve(key)
+        if key not in self.split:
+            visible = frozenset(self.flat.functions[function].params[k].name for k in self.callees[key].scalars)
+            self.split[key] = self._planned(key, visible, shared_top=False)
+        return self.callees[key]
+
+    def _reserve(self, key: Key) -> Callee:
+        """Names for the functions of a callee."""
+        function, active = key
         if key not in self.callees:
             params = self.flat.functions[function].params
             aliases = self.flow.aliases.aliases[function]
@@ -152,8 +201,6 @@ class _Reverse:
                 if active[k] and not isinstance(p, Scalar) and aliases.is_rebindable(p.name)
             )
             self.callees[key] = Callee(augmented, reverse, joint, scalars, shadowed, [])
-            visible = frozenset(params[k].name for k in scalars)
-            self.split[key] = self._planned(key, visible, shared_top=False)
         return self.callees[key]
 
     def _planned(self, key: Key, visible: frozenset[str], shared_top: bool) -> _Planned:
@@ -179,7 +226,24 @@ class _Reverse:
             self._joining.remove(key)
         read = self.entry.of(site.stmt.function)
         costs = self.split[key].plan.cost, self.joint[key].plan.cost
-        return Rerun(*costs, self.work.of(site.stmt.function), tuple(k in read for k in range(len(params))))
+        reads = tuple(k in read for k in range(len(params)))
+        only = bool(self.checkpoints.loops) and self.checkpoints.inside(site.stmt.function)
+        return Rerun(*costs, self.work.of(site.stmt.function), reads, only)
+
+    def again(self, site: CallSite, reversed_: CallSite) -> Rerun:
+        """What the body of a loop costs whose iterations run again; `reversed_`: the call that is reversed jointly."""
+        key = reversed_.stmt.function, reversed_.active
+        params = self.flat.functions[site.stmt.function].params
+        callee = self._reserve(key)
+        if callee.shadowed or not self._is_pure(key[0]) or any(isinstance(p, Growable) for p in params):
+            raise NotCheckpointable(f"{site.stmt.function} has effects beyond its arrays")
+        if key not in self.joint:
+            self.joint[key] = self._planned(key, frozenset(), shared_top=True)
+        read = self.entry.of(site.stmt.function)
+        more = self.entry.of(key[0])
+        names = {p.name for k, p in enumerate(self.flat.functions[key[0]].params) if k in more}
+        reads = tuple(k in read or p.name in names for k, p in enumerate(params))
+        return Rerun(Cost(0.0, 0.0), self.joint[key].plan.cost, self.work.of(site.stmt.function), reads)
 
     def _is_pure(self, function: str) -> bool:
         found = reachable(self.flat.functions, function).functions.values()
@@ -226,6 +290,7 @@ class _Planned:
     ) -> None:
         self.state, self.f, self.chosen, self.shared_top = state, f, chosen, shared_top
         self.p = prepare(f, activity, state.flow)
+        self._find_checkpointed()
         self.kept = Kept(self.p, shared_top)
         top = {n for n, d in self.p.definitions.items() if d.region is self.p.root} if shared_top else set[str]()
         self.visible = visible | top
@@ -233,17 +298,57 @@ class _Planned:
 
     def calls(self, joint: bool) -> list[Key]:
         """The functions called for joint (or split) reversal."""
-        sites = (s for s in self.p.calls.values() if (s.name in self.plan.reruns) == joint)
+        sites = (
+            self.p.checkpointed.get(s.name, s) for s in self.p.calls.values() if (s.name in self.plan.reruns) == joint
+        )
         return list(dict.fromkeys((s.stmt.function, s.active) for s in sites))
+
+    def _find_checkpointed(self) -> None:
+        """The loops, at the top level that both sweeps share, whose iterations run again."""
+        self.loops: dict[Region, tuple[CallSite, Checkpointed]] = {}
+        for site in self.p.calls.values() if self.shared_top else ():
+            loop = site.region.loop
+            found = None if loop is None else self.state.checkpoints.loops.get((self.f.name, loop.var))
+            if found is None or loop is None or site.region.parent is not self.p.root:
+                continue
+            stmt, active = site.stmt, site.active
+            if found.length is not None:
+                kept = [k for k, p in enumerate(self._params(stmt.function)) if p.name != loop.var]
+                given = (loop.start, loop.start, *(stmt.args[k] for k in kept))
+                stmt, active = Call(found.again, given, stmt.span), (False, False, *(active[k] for k in kept))
+            self.p.checkpointed[site.name] = CallSite(site.name, stmt, active, site.region, site.position)
+            self.loops[site.region] = site, found
+            self.state.chosen.add(found.choice)
+
+    def _params(self, function: str) -> tuple[Param, ...]:
+        return self.state.flat.functions[function].params
+
+    def _rerun(self, site: CallSite) -> Rerun | None:
+        reversed_ = self.p.checkpointed.get(site.name)
+        return self.state.rerun(site) if reversed_ is None else self.state.again(site, reversed_)
+
+    def _revolving(self) -> dict[Region, Revolving]:
+        """What emits the sweeps over these loops; both sweeps must be given the same."""
+        found: dict[Region, Revolving] = {}
+        for region, (site, loop) in self.loops.items():
+            made = self.p.checkpointed[site.name]
+            joint = self.state.callees[made.stmt.function, made.active].joint
+            read = self.state.again(site, made).read
+            found[region] = Revolving(Revolver(self.p, region, site, loop, read, self.state.splitter), joint)
+        return found
 
     def _plan(self) -> tuple[Plan, set[StackKey]]:
         """Find the demands by a sweep in which every name stands for itself, and plan how they are met."""
         stacks = Stacks(Emitter(self.p.names))
-        trial = Sweep(self.p, self.kept, Tapes(), stacks, set(), self.state.callee, self.shared_top)
+        for site, _ in self.loops.values():
+            self._rerun(site)
+        trial = Sweep(
+            self.p, self.kept, Tapes(), stacks, set(), self.state.callee, self.shared_top, self._revolving()
+        )
         self._give_params(trial)
         used = free_names(trial.region(self.p.root))
         demands = frozenset(n for n in used if n in self.p.definitions or n in self.p.snapshots)
-        values = Values(self.p, self.kept, self.visible, self.state.rerun)
+        values = Values(self.p, self.kept, self.visible, self._rerun)
         plan = make_plan(values, demands | self.p.calls.keys(), self.shared_top, self.state.planner)
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
 
@@ -265,9 +370,12 @@ class _Planned:
                     found.append(_adjoint_param(p, name))
         return found
 
-    def _sweep(self, stacks: Stacks, boxes: dict[str, Buffer]) -> Sweep:
+    def _sweep(
+        self, stacks: Stacks, boxes: dict[str, Buffer], revolving: Mapping[Region, Revolving] | None = None
+    ) -> Sweep:
         tapes = Restorer(self.p, self.kept, self.plan, stacks, boxes)
-        return Sweep(self.p, self.kept, tapes, stacks, self.plan.sequential, self.state.callee, self.shared_top)
+        sequential, callee = self.plan.sequential, self.state.callee
+        return Sweep(self.p, self.kept, tapes, stacks, sequential, callee, self.shared_top, revolving)
 
     def pair(self, callee: Callee) -> None:
         """Emit the augmented and the reverse function of a callee."""
@@ -294,10 +402,10 @@ class _Planned:
 
     def joint(self, callee: Callee) -> None:
         """Emit the function that runs a callee again and reverses it at once."""
-        f, stacks = self.f, Stacks(Emitter(self.p.names))
-        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top)
+        f, stacks, revolving = self.f, Stacks(Emitter(self.p.names)), self._revolving()
+        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top, None, revolving)
         forward = augment.region(self.p.root)
-        sweep = self._sweep(stacks, augment.saver.boxes)
+        sweep = self._sweep(stacks, augment.saver.boxes, revolving)
         self._give_shadows(sweep, augment)
         adjoints = self._give_params(sweep)
         backward = sweep.region(self.p.root)
@@ -322,18 +430,21 @@ class _Planned:
 
     # -- the root
 
-    def root(self, name: str, wrt: Sequence[str], of: Sequence[str], record: Record | None) -> Function:
-        """The root of the derivative: forward sweep, seeds, reverse sweep."""
+    def root(
+        self, name: str, wrt: Sequence[str], of: Sequence[str], record: Record | None, counts: Sequence[str]
+    ) -> Function:
+        """The root of the derivative: forward sweep, seeds, reverse sweep. `counts`: parameters that come last."""
         stacks = Stacks(Emitter(self.p.names))
         e, f = stacks.e, self.f
         sizes = None if record is None else Sizes(record, e, self.p, self.plan)
-        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top, sizes)
+        revolving = self._revolving()
+        augment = Augment(self.p, self.plan, stacks, self.state.callee, self.shared_top, sizes, revolving)
         with e.collect() as start:
             for p in f.params:
                 if not isinstance(p, Scalar) and self.p.is_shadowed(p.name):
                     augment.shadows.names[p.name] = self._declare_adjoint(e, p).name
         forward = augment.region(self.p.root)
-        sweep = self._sweep(stacks, augment.saver.boxes)
+        sweep = self._sweep(stacks, augment.saver.boxes, revolving)
         shadows = augment.shadows.names
         self._give_shadows(sweep, augment)
         adjoints: dict[str, str] = {}
@@ -353,7 +464,9 @@ class _Planned:
 
         backward = sweep.region(self.p.root, seed)
         declared = [Declare(stack) for stack in stacks.found.values()]
-        params = (*f.params, *(p for params, _ in seeds for p in params))
+        own = [p for p in f.params if p.name not in counts]
+        last = [p for n in counts for p in f.params if p.name == n]
+        params = (*own, *(p for params, _ in seeds for p in params), *last)
         results = (*f.results, *(adjoints[x] for x in wrt))
         if sizes is None:
             body = (*declared, *start, *forward, *declarations, *backward)

@@ -144,6 +144,9 @@ class Prepared:
     nonnegative: frozenset[str]
     """Names that are extents, so not negative."""
     calls: dict[str, CallSite] = field(default_factory=dict[str, CallSite])
+    checkpointed: dict[str, CallSite] = field(default_factory=dict[str, CallSite])
+    """By the name of the call that is the body of a loop whose iterations run again: the call that is reversed, of a
+    step or a segment."""
 
     @property
     def aliases(self) -> Aliases:

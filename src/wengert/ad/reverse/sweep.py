@@ -7,7 +7,7 @@ is made twice: first with every primal name standing for itself, to find the dem
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -15,6 +15,7 @@ from wengert.ad.reverse import branch, call, let, library, loop, refs, sequence,
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.kept import Kept, through_view
 from wengert.ad.reverse.regions import CallSite, Prepared, Region, Snapshot
+from wengert.ad.reverse.revolve import Revolver
 from wengert.ad.reverse.stacks import Stacks
 from wengert.ad.rules.scalar import CHOICES, is_steep
 from wengert.ir import build as b
@@ -89,6 +90,14 @@ class Tapes:
 Callees = Callable[[str, tuple[bool, ...]], Callee]
 
 
+@dataclass(frozen=True, slots=True)
+class Revolving:
+    """A loop whose iterations run again, and the function that reverses some of them jointly."""
+
+    revolver: Revolver
+    joint: str
+
+
 class Sweep:
     """The state: what stands for scalars (`env`) and the adjoint storages (`adj_names`)."""
 
@@ -101,7 +110,9 @@ class Sweep:
         sequential: set[Region],
         callee: Callees,
         shared_top: bool,
+        revolving: Mapping[Region, Revolving] | None = None,
     ) -> None:
+        self.revolving = revolving or {}
         self.p, self.kept, self.e, self.tapes, self.stacks = p, kept, stacks.e, tapes, stacks
         self.sequential, self.callee, self.shared_top = sequential, callee, shared_top
         self.env: dict[str, Expr] = {}
@@ -262,6 +273,8 @@ class Sweep:
                 store.reverse_store(self, stmt, region, k)
             case Accumulate():
                 store.reverse_accumulate(self, stmt, region.notes.get(k))
+            case Loop() if region.inner[k][0] in self.revolving:
+                self._revolve(self.revolving[region.inner[k][0]], region.notes.get(k))
             case Loop():
                 loop.reverse(self, stmt, region.inner[k][0], region.notes.get(k))
             case If():
@@ -288,6 +301,13 @@ class Sweep:
                 pass  # adjoints are declared at the start of the region's reverse
             case _:
                 assert_never(stmt)
+
+
+    def _revolve(self, revolving: Revolving, count: str | None) -> None:
+        """The reverse of a loop whose iterations run again."""
+        site = revolving.revolver.site
+        held = self.tapes.rerun(self, site) or (None,) * len(site.stmt.args)
+        revolving.revolver.reverse(self, count, held, revolving.joint)
 
 
 def _sum(terms: list[Expr]) -> Expr:

@@ -49,12 +49,13 @@ class Way:
 @dataclass(frozen=True, slots=True)
 class Rerun:
     """What a call costs, once: `split` if the callee leaves values on stacks, `joint` if it runs again, which takes
-    `work` more. `read`: by parameter, whether what it holds at entry is read."""
+    `work` more. `read`: by parameter, whether what it holds at entry is read. `only`: it has to run again."""
 
     split: Cost
     joint: Cost
     work: float
     read: tuple[bool, ...]
+    only: bool = False
 
 
 Reruns: TypeAlias = Callable[[CallSite], Rerun | None]
@@ -157,6 +158,12 @@ class Values:
         """A call: what running it again stores is there for one call at a time."""
         found = self._rerun(site)
         buffers = [self.p.storages[a] for a in site.stmt.args if isinstance(a, str)]
+        if site.name in self.p.checkpointed:
+            assert found is not None
+            needs = self.scalars(*(e for s in buffers if isinstance(s, Buffer) for e in s.shape))
+            needs |= self.scalars(*(a for a in site.stmt.args if not isinstance(a, str)))
+            needs |= {s for s in self.arguments(site) if s is not None}
+            return Node(site.name, inf, self.trips(site.region) * found.work + found.joint.total, frozenset(needs))
         if found is None or self._shares_writes(site) or not all(isinstance(s, Buffer) for s in buffers):
             return Node(site.name, 0.0, inf)
         trips = self.trips(site.region)
@@ -166,7 +173,7 @@ class Values:
         extents = [e for s in buffers if isinstance(s, Buffer) for e in s.shape]
         needs = self.scalars(*extents, *(a for a in args if not isinstance(a, str)))
         needs |= {s for s in self.arguments(site) if s is not None}
-        return Node(site.name, store, again, frozenset(needs))
+        return Node(site.name, inf if found.only else store, again, frozenset(needs))
 
     def _shares_writes(self, site: CallSite) -> bool:
         """Whether a call writes what it sees through two arguments."""
@@ -179,9 +186,11 @@ class Values:
         """The snapshots of what a call reads, as it was before the call."""
         found = self._rerun(site)
         assert found is not None
+        # What the steps of a loop change that run again is stored with their states.
+        moving = self.p.flow.aliases.written[site.stmt.function] if site.name in self.p.checkpointed else set[int]()
         return tuple(
-            self._before(a, site.region, site.position).name if isinstance(a, str) and read else None
-            for a, read in zip(site.stmt.args, found.read, strict=True)
+            self._before(a, site.region, site.position).name if isinstance(a, str) and read and k not in moving else None
+            for k, (a, read) in enumerate(zip(site.stmt.args, found.read, strict=True))
         )
 
     def _before(self, storage: str, region: Region, position: int) -> Snapshot:
