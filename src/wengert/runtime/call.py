@@ -77,6 +77,14 @@ class Kernel:
         self._library.handle.wg_stats(out)
         return Stats(*out)
 
+    def limited(self, leaves: tuple[Any, ...], limit: int) -> tuple[tuple[Any, ...], int]:
+        """The results of a call that fails with MemoryError rather than allocate more than `limit` bytes at a time, and
+        the most that it had allocated at any time."""
+        handle = self._library.handle
+        handle.wg_limit_next(limit)
+        results = self.call(leaves)
+        return results, handle.wg_own_peak()
+
     def limit_memory(self, limit: int | None) -> None:
         """Let calls fail with MemoryError rather than allocate more than `limit` bytes at a time (None: no limit)."""
         self._library.memory_limit = NO_LIMIT if limit is None else limit
@@ -115,6 +123,10 @@ def _load_new(path: Path) -> _Library:
     handle.wg_install.argtypes = [ctypes.py_object]
     handle.wg_configure.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_ulong, ctypes.c_int]
     handle.wg_configure.restype = None
+    handle.wg_limit_next.argtypes = [ctypes.c_int64]
+    handle.wg_limit_next.restype = None
+    handle.wg_own_peak.argtypes = []
+    handle.wg_own_peak.restype = ctypes.c_int64
     handle.wg_stats.argtypes = [ctypes.POINTER(ctypes.c_int64)]
     handle.wg_stats.restype = None
     handle.wg_function.argtypes = []

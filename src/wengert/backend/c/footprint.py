@@ -56,8 +56,9 @@ from ...ir.nodes import (
 )
 from . import analysis
 from .entry import made_in_place
-from .outline import PIECE_LIMIT, Cutter, framed
+from .outline import Cutter, framed
 from .storages import LOCAL_ARRAY_BYTES
+from .writer import FRAME_ON_STACK
 
 LARGE = 1 << 20
 """Lists of at least so many bytes grow in place, by an eighth (WG_LARGE of `arena.c`)."""
@@ -314,10 +315,16 @@ class _Walk:
             self._take(Held(f.name, name, int(_rounded(size)), None))
 
     def _enter_frame(self, f: Function) -> None:
-        """The struct of the variables that the pieces of a long function share."""
-        names = walk.definitions(f.body)
-        if len(names) > PIECE_LIMIT or self.facts.functions[f.name].recurses:
-            self._take(Held(f.name, "(variables)", int(_rounded(16 * len(names))), f.span))
+        """The struct of the variables that the pieces of a long function share, if that is not on the stack."""
+        of = self.facts.functions[f.name]
+        variables = sum(2 + 2 * of.storages[n].rank if n in of.storages else 1 for n in self._framed(f))
+        if variables > FRAME_ON_STACK or (variables and of.recurses):
+            self._take(Held(f.name, "(variables)", int(_rounded(16 * variables)), f.span))
+
+    def _framed(self, f: Function) -> set[str]:
+        if f.name not in self.framed:
+            self.framed[f.name] = framed(f, self.facts.functions[f.name], Cutter()) or set()
+        return self.framed[f.name]
 
     def _call(self, frame: _Frame, stmt: Call) -> None:
         f = self.module.functions[stmt.function]
@@ -444,9 +451,7 @@ class _Walk:
     def _is_local(self, f: _Frame, buffer: Buffer) -> bool:
         """Whether a buffer is an array on the C stack (see `storages.fits_locally`)."""
         function = f.function
-        if function.name not in self.framed:
-            self.framed[function.name] = framed(function, f.of, Cutter()) or set()
-        if buffer.name in self.framed[function.name] or buffer.name in f.of.escaping or buffer.name in function.results:
+        if buffer.name in self._framed(function) or buffer.name in f.of.escaping or buffer.name in function.results:
             return False
         count = 1
         for e in buffer.shape:

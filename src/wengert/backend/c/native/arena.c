@@ -114,6 +114,12 @@ static void *wg_obtain(size_t bytes, bool cleared) {
     return raw;
 }
 
+/* Memory that is not a block of the arena counts, too. */
+static void wg_count(wg *wg, int64_t bytes) {
+    wg->current += bytes <= 0 ? 64 : (bytes + 63) / 64 * 64;
+    if (wg->current > wg->peak) wg->peak = wg->current;
+}
+
 static void wg_hold(wg *wg, wg_block *block, int64_t bytes) {
     block->bytes = bytes;
     block->holders = 1;
@@ -148,6 +154,7 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
         const int64_t most = wg->peak > wg->peak_before ? wg->peak : wg->peak_before;
         const int64_t more = most < WG_CACHE_LEAST ? WG_CACHE_LEAST : most < WG_CACHE_MOST ? most : WG_CACHE_MOST;
         if (wg->current + wg->cached > most + more / 2) wg_drop_spares(wg, 0);
+        if (wg->limit - bytes - wg->current < wg->cached) wg_drop_spares(wg, wg->limit - bytes - wg->current);
         const size_t total = (size_t)capacity + WG_HEADER + 64;
         const bool cleared = zero && capacity >= WG_LARGE;
         void *raw = wg_obtain(total, cleared);
@@ -224,7 +231,9 @@ static bool wg_grow(wg *wg, wg_list *list, int64_t bytes) {
             block = wg->spare[k];
             wg->spare[k] = block->next;
             wg->cached -= block->capacity;
+            wg->current -= wg_block_of(list->data)->bytes; /* the two only change places */
             wg_hold(wg, block, bytes);
+            wg->current += wg_block_of(list->data)->bytes;
             wg_move(wg, list, block);
             return true;
         }
@@ -295,6 +304,8 @@ static int64_t wg_limit = INT64_MAX;
 static int64_t wg_depth_limit = 2000;
 static int64_t wg_last_peak, wg_most_peak, wg_calls;
 static unsigned long wg_main_thread;
+static __thread int64_t wg_next_limit;  /* of the next call in this thread; 0: none of its own */
+static __thread int64_t wg_peak_here;   /* of the latest call in this thread */
 static bool wg_alone;
 
 /* How far the stack may grow below `here`: to a quarter of its size, where that is known, else by a cautious amount. */
@@ -331,7 +342,8 @@ static wg *wg_enter(void) {
     if (wg_the_program.recurses) context->stack_end = wg_stack_end((const char *)&context, context->polls);
     context->depth = 0;
     context->depth_limit = wg_depth_limit;
-    context->limit = wg_limit;
+    context->limit = wg_next_limit ? wg_next_limit : wg_limit;
+    wg_next_limit = 0;
     context->peak_before = context->peak;
     context->current = context->peak = 0;
     context->exception = NULL;
@@ -340,7 +352,7 @@ static wg *wg_enter(void) {
 }
 
 static void wg_leave(wg *context) {
-    wg_last_peak = context->peak;
+    wg_last_peak = wg_peak_here = context->peak;
     if (context->peak > wg_most_peak) wg_most_peak = context->peak;
     wg_calls++;
     while (context->live) wg_free(context, context->live);

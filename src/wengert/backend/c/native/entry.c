@@ -265,7 +265,8 @@ static PyObject *wg_scalar_result(int dtype, const wg_number *n) {
 }
 
 /* A new reference to the k-th result. */
-static PyObject *wg_take_result(wg_scratch *s, int32_t k, PyObject *leaves) {
+static PyObject *wg_take_result(wg *context, int32_t k, PyObject *leaves) {
+    wg_scratch *s = context->scratch;
     const wg_returned *r = &wg_the_program.returned[k];
     wg_result *result = &s->result[k];
     if (r->leaf >= 0) {
@@ -281,6 +282,9 @@ static PyObject *wg_take_result(wg_scratch *s, int32_t k, PyObject *leaves) {
         }
         s->array[k] = wg_new_array(wg_hooks[WG_EMPTY], r->dtype, r->rank, result->extent, &s->view[k]);
         if (!s->array[k]) return NULL;
+        int64_t bytes = wg_sizes[r->dtype];
+        for (int d = 0; d < r->rank; d++) bytes = wg_times(bytes, result->extent[d]);
+        wg_count(context, bytes);
         wg_gather(s->view[k].buf, result->data, r->rank, result->extent, result->stride, wg_sizes[r->dtype]);
     }
     PyBuffer_Release(&s->view[k]);
@@ -289,11 +293,11 @@ static PyObject *wg_take_result(wg_scratch *s, int32_t k, PyObject *leaves) {
     return array;
 }
 
-static PyObject *wg_take_results(wg_scratch *s, PyObject *leaves) {
+static PyObject *wg_take_results(wg *context, PyObject *leaves) {
     const int32_t count = wg_the_program.results;
     PyObject *results = PyTuple_New(count);
     for (int32_t k = 0; results && k < count; k++) {
-        PyObject *result = wg_take_result(s, k, leaves);
+        PyObject *result = wg_take_result(context, k, leaves);
         if (!result) {
             Py_DecRef(results);
             return NULL;
@@ -371,7 +375,7 @@ static PyObject *wg_entry(PyObject *self, PyObject *leaves) {
         context->thread_state = PyEval_SaveThread();
         const int failed = wg_the_program.run(context, s->value, s->result);
         PyEval_RestoreThread(context->thread_state);
-        if (!failed) results = wg_take_results(s, leaves);
+        if (!failed) results = wg_take_results(context, leaves);
         else if (context->exception) wg_raise(context);
     }
     wg_let_go(s);
@@ -432,6 +436,12 @@ WG_EXPORT void wg_configure(int64_t memory_limit, int64_t depth_limit, unsigned 
     wg_main_thread = main_thread;
     wg_alone = alone;
 }
+
+/* For the next call in this thread: fail rather than allocate more than so many bytes at a time. */
+WG_EXPORT void wg_limit_next(int64_t limit) { wg_next_limit = limit > 0 ? limit : 1; }
+
+/* The peak of the latest call in this thread. */
+WG_EXPORT int64_t wg_own_peak(void) { return wg_peak_here; }
 
 /* Peak bytes of the latest call and of all calls, bytes cached in idle contexts, calls. */
 WG_EXPORT void wg_stats(int64_t *out) {
