@@ -6,6 +6,7 @@ For a function `f` of numbers and arrays:
     wg.grad(f)(x)                   # the gradient of a scalar function
     wg.vjp(f, x), wg.jvp(f, (x,), (dx,)), wg.jacobian(f), wg.hessian(f), wg.hvp(f)
     wg.compile(f)                   # the program itself, native
+    wg.grad(f, memory_limit="1 GB") # within that, by running parts again
     wg.check(f, x)                  # derivatives against differences, said in full
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
     from wengert.explanation import explain
     from wengert.jacobians import hessian, hvp, jacobian
+    from wengert.memory import MemoryLimitError
     from wengert.transform import compile, grad, jvp, value_and_grad, vjp
     from wengert.verify import check
 
@@ -34,6 +36,7 @@ _HOME = {
     "hvp": "jacobians",
     "check": "verify",
     "explain": "explanation",
+    "MemoryLimitError": "memory",
     "WengertError": "errors",
     "Unsupported": "errors",
     "NotDifferentiable": "errors",
@@ -41,6 +44,7 @@ _HOME = {
 }
 __all__ = [
     "CompilerNotFound",
+    "MemoryLimitError",
     "NotDifferentiable",
     "Unsupported",
     "WengertError",

@@ -15,12 +15,11 @@ from wengert.dispatch import fetcher
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Span
 from wengert.ir.types import DType
+from wengert.memory import size_text
 from wengert.programs import Wrt, primal_binds, private, program_of
 from wengert.runtime.call import Kernel
 from wengert.selection import wrt_list
 from wengert.transform import Pulled, all_floats
-
-UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +97,6 @@ def _place(v: Value) -> str:
     return f"{os.path.basename(v.file)}:{v.line}" if v.line else ""
 
 
-def size_text(n: int) -> str:
-    """A number of bytes for people: 1234567 is "1.23 MB"."""
-    x, k = float(n), 0
-    while x >= 1000 and k < len(UNITS) - 1:
-        x, k = x / 1000, k + 1
-    return f"{n} B" if k == 0 else f"{x:.3g} {UNITS[k]}"
-
-
 def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = None, **kwargs: Any) -> Explanation:
     """What the pullback of `fn` at `args` keeps, stores and recomputes. Runs it once, to count.
 
@@ -126,12 +117,12 @@ def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any 
     record = ad.Record()
     module = pipeline.prepare(staged.module, staged.names)
     pulled = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, record)
+    kernel = Kernel(*pulled.make(()))
     primal = Kernel(pulled.primal, primal_binds(staged))
     leaves = fetcher(staged, args, kwargs)(fn, args, kwargs)
     assert leaves is not None
     outputs = primal(private(staged, leaves))
     seeds = [np.ones_like(outputs[i]) for i in pulled.seeded]
-    kernel = Kernel(pulled.reverse, pulled.binds)
     *_, counts = kernel((*private(staged, leaves), *seeds))
     values = tuple(_value(d, counts) for d in record.decisions)
     known = sum(v.bytes or 0 for v in values if v.how == "stored")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from wengert.frontend.python.outputs import Output
 from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import is_ndarray, number_like
 from wengert.ir.nodes import Module, Scalar
-from wengert.programs import ArgumentError, Transform, Wrt, private
+from wengert.memory import Limit, Limited
+from wengert.planning import Choices, Made
+from wengert.programs import ArgumentError, Limitable, Wrt
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
 from wengert.selection import (
@@ -26,7 +28,7 @@ from wengert.selection import (
     wrt_key,
     wrt_list,
 )
-from wengert.transform import forward_module, reverse_module
+from wengert.transform import forward_module, gradients_at, named, reverse_module, within
 
 
 def _single_leaves(
@@ -44,27 +46,48 @@ def _single_leaves(
     return chosen
 
 
-def _basis(leaf: Any) -> list[Any]:
+def _basis(leaf: Any) -> Iterator[Any]:
     """The unit tangents of a leaf, element by element (for a complex one, along the real axis)."""
     if not is_ndarray(leaf):
-        return [number_like(leaf, 1)]
-    units: list[Any] = []
+        yield number_like(leaf, 1)
+        return
     for k in range(leaf.size):
         unit = np.zeros_like(leaf, order="C")
         unit.reshape(-1)[k] = 1
-        units.append(unit)
-    return units
+        yield unit
 
 
 def _zero(leaf: Any) -> Any:
     return np.zeros(leaf.shape, leaf.dtype) if is_ndarray(leaf) else number_like(leaf, 0)
 
 
-class Jacobian(Transform):
+class _Blocks:
+    """Arrays that are filled slice by slice along an axis; a slice says what the elements are."""
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], axis: int) -> None:
+        self.shapes, self.axis = shapes, axis
+        self.arrays: dict[int, Any] = {}
+
+    def room(self, itemsize: int) -> int:
+        """Bytes of all of them."""
+        return sum(int(np.prod(shape)) for shape in self.shapes) * itemsize
+
+    def put(self, block: int, n: int, part: Any) -> None:
+        if block not in self.arrays:
+            self.arrays[block] = np.empty(self.shapes[block], np.asarray(part).dtype)
+        self.arrays[block][(n,) if self.axis == 0 else (..., n)] = part
+
+    def block(self, block: int, shape: tuple[int, ...]) -> Any:
+        return self.arrays[block].reshape(shape) if block in self.arrays else np.zeros(shape)
+
+
+class Jacobian(Limitable):
     """All partial derivatives of the outputs."""
 
-    def __init__(self, fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> None:
-        super().__init__(fn, wrt)
+    def __init__(
+        self, fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto", memory_limit: Limit | None = None
+    ) -> None:
+        super().__init__(fn, wrt, memory_limit)
         if mode not in ("auto", "forward", "reverse"):
             raise ArgumentError(f"mode={mode!r}; choose 'auto', 'forward' or 'reverse'")
         self.mode = mode
@@ -75,59 +98,63 @@ class Jacobian(Transform):
         def forward(staged: Staged, module: Module) -> tuple[Any, Any]:
             chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)
             _one_output(staged.output)
-            made, binds = forward_module(staged, module, chosen)
-            return Kernel(made, binds), (chosen, len(module.root.results))
+            plan = chosen, len(module.root.results)
+            if self.limit is None:
+                return Kernel(*forward_module(staged, module, chosen)), plan
+            what = f"the Jacobian of {named(self.fn)} by forward mode"
+            return Limited(what, lambda _: forward_module(staged, module, chosen), module, ()), plan
 
-        variant, leaves = self.program.variant(("jacobian", wrt_key(self.wrt)), args, kwargs, forward)
+        variant, leaves = self.program.variant(self.kind("jacobian", wrt_key(self.wrt)), args, kwargs, forward)
         chosen, count = variant.plan
         output = _one_output(variant.staged.output)
         zeros = [_zero(leaves[k]) for k in chosen]
-        probe = variant.kernel((*private(variant.staged, leaves), *zeros))
-        shape = np.shape(probe[output.index])
+        probe = self.run(variant, leaves, zeros, args, kwargs)[output.index]
+        shape = np.shape(probe)
         size = int(np.prod(shape))
         inputs = sum(np.size(leaves[k]) for k in chosen)
         complex_io = any(np.iscomplexobj(leaves[k]) for k in chosen)
         if self.mode == "reverse" or (
-            self.mode == "auto" and size < inputs and not complex_io and not np.iscomplexobj(probe[output.index])
+            self.mode == "auto" and size < inputs and not complex_io and not np.iscomplexobj(probe)
         ):
             return self._reverse(args, kwargs, chosen, shape)
-        blocks: list[Any] = []
+        made = _Blocks([(*shape, np.size(leaves[k])) for k in chosen], -1)
         for j, k in enumerate(chosen):
-            columns: list[Any] = []
-            for unit in _basis(leaves[k]):
+            for n, unit in enumerate(_basis(leaves[k])):
                 dots = [
                     unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i]
                     for i in range(len(chosen))
                 ]
-                columns.append(variant.kernel((*private(variant.staged, leaves), *dots))[count + output.index])
-            stacked = np.stack([np.asarray(c) for c in columns], axis=-1) if columns else np.zeros((*shape, 0))
-            blocks.append(stacked.reshape(shape + np.shape(leaves[k])))
-        return self._give(blocks)
+                held = made.room(np.asarray(probe).itemsize)
+                made.put(j, n, self.run(variant, leaves, dots, args, kwargs, held)[count + output.index])
+        return self._give([made.block(j, shape + np.shape(leaves[k])) for j, k in enumerate(chosen)])
 
     def _reverse(self, args: tuple[Any, ...], kwargs: dict[str, Any], chosen: list[int], shape: tuple[int, ...]) -> Any:
         def make(staged: Staged, module: Module) -> tuple[Any, Any]:
             output = _one_output(staged.output)
             name = module.root.results[output.index]
-            reverse, binds, gradients = reverse_module(staged, module, [[k] for k in chosen], [name])
-            return Kernel(reverse, binds), (gradients, result_dtype(module, output.index))
+            groups = [[k] for k in chosen]
+            plan = gradients_at(staged, module, groups), result_dtype(module, output.index)
 
-        variant, leaves = self.program.variant(("jacobian-rows", wrt_key(self.wrt)), args, kwargs, make)
+            def code(choices: Choices) -> Made:
+                return reverse_module(staged, module, groups, [name], choices=choices)[:2]
+
+            if self.limit is None:
+                return Kernel(*code(())), plan
+            what = f"the Jacobian of {named(self.fn)} by reverse mode"
+            return within(what, module, [leaf_name(staged, k) for k in chosen], [name], code), plan
+
+        variant, leaves = self.program.variant(self.kind("jacobian-rows", wrt_key(self.wrt)), args, kwargs, make)
         gradients, dtype = variant.plan
-        rows: list[list[Any]] = [[] for _ in chosen]
-        for n in range(int(np.prod(shape))):
+        size = int(np.prod(shape))
+        made = _Blocks([(size, *np.shape(leaves[k])) for k in chosen], 0)
+        for n in range(size):
             seed = np.zeros(shape, dtype.numpy)
             seed.reshape(-1)[n] = 1
-            results = variant.kernel((*private(variant.staged, leaves), seed))
+            held = made.room(max(np.asarray(leaves[k]).itemsize for k in chosen))
+            results = self.run(variant, leaves, [seed], args, kwargs, held)
             for j, k in enumerate(chosen):
-                rows[j].append(results[gradients[k]])
-        return self._give(
-            [
-                np.stack([np.asarray(r) for r in rows[j]]).reshape(shape + np.shape(leaves[k]))
-                if rows[j]
-                else np.zeros(shape + np.shape(leaves[k]))
-                for j, k in enumerate(chosen)
-            ]
-        )
+                made.put(j, n, results[gradients[k]])
+        return self._give([made.block(j, shape + np.shape(leaves[k])) for j, k in enumerate(chosen)])
 
     def _give(self, blocks: Sequence[Any]) -> Any:
         values = [b if np.ndim(b) else b[()] for b in blocks]
@@ -145,11 +172,14 @@ def _one_output(output: Any) -> Output:
     return output
 
 
-def jacobian(fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> Jacobian:
+def jacobian(
+    fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto", *, memory_limit: Limit | None = None
+) -> Jacobian:
     """The Jacobian: shape of the output followed by the shape of the argument.
 
     `mode`: "forward" (one run per input element), "reverse" (one per output element), or "auto" (the fewer). For
-    complex arguments of holomorphic functions it is the complex derivative (forward mode).
+    complex arguments of holomorphic functions it is the complex derivative (forward mode). `memory_limit` as for
+    `grad`, the Jacobian itself included.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -157,10 +187,10 @@ def jacobian(fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto") -> Jacobi
         array([[3., 2.],
                [4., 0.]])
     """
-    return Jacobian(fn, wrt, mode)
+    return Jacobian(fn, wrt, mode, memory_limit)
 
 
-class Second(Transform):
+class Second(Limitable):
     """Second derivatives: the tangent of the gradient."""
 
     def prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
@@ -169,18 +199,27 @@ class Second(Transform):
             chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)
             output = objective(staged.output, module)
             name = module.root.results[output.index]
-            reverse, binds, gradients = reverse_module(staged, module, [[k] for k in chosen], [name])
             names = [leaf_name(staged, k) for k in chosen]
-            second = pipeline.finish(ad.jvp(reverse, reverse.entry, names))
-            leaf = len(staged.leaves) + 1
-            for p in second.root.params[len(reverse.root.params) :]:
-                binds.append(Bind("scalar" if isinstance(p, Scalar) else "array", leaf))
-                leaf += 1
-            offset = len(reverse.root.results)
+            groups = [[k] for k in chosen]
             seed = np.ones((), result_dtype(module, output.index).numpy)
-            return Kernel(second, binds), (chosen, {k: offset + r for k, r in gradients.items()}, seed)
 
-        return self.program.variant(("second", wrt_key(self.wrt)), args, kwargs, make)
+            def code(choices: Choices) -> Made:
+                """The tangent of the gradient: its tangents are the leaves after the seed."""
+                reverse, binds, _ = reverse_module(staged, module, groups, [name], choices=choices)
+                second = pipeline.finish(ad.jvp(reverse, reverse.entry, names))
+                for leaf, p in enumerate(second.root.params[len(reverse.root.params) :], len(staged.leaves) + 1):
+                    binds.append(Bind("scalar" if isinstance(p, Scalar) else "array", leaf))
+                return second, binds
+
+            found = gradients_at(staged, module, groups)
+            offset = len(module.root.results) + len(dict.fromkeys(names))
+            plan = chosen, {k: offset + r for k, r in found.items()}, seed
+            if self.limit is None:
+                return Kernel(*code(())), plan
+            what = f"the second derivative of {named(self.fn)}"
+            return within(what, module, names, [name], code), plan
+
+        return self.program.variant(self.kind("second", wrt_key(self.wrt)), args, kwargs, make)
 
 
 class Hessian(Second):
@@ -195,29 +234,30 @@ class Hessian(Second):
             )
         blocks: list[list[Any]] = [[None] * len(chosen) for _ in chosen]
         zeros = [_zero(leaves[k]) for k in chosen]
+        columns = [_Blocks([(*np.shape(leaves[i]), np.size(leaves[k])) for i in chosen], -1) for k in chosen]
+        held = sum(c.room(max(np.asarray(leaves[k]).itemsize for k in chosen)) for c in columns)
         for j, k in enumerate(chosen):
-            columns: list[list[Any]] = [[] for _ in chosen]
-            for unit in _basis(leaves[k]):
+            for n, unit in enumerate(_basis(leaves[k])):
                 dots = [
                     unit if i == j else zeros[i].copy() if isinstance(zeros[i], np.ndarray) else zeros[i]
                     for i in range(len(chosen))
                 ]
-                results = variant.kernel((*private(variant.staged, leaves), seed, *dots))
+                results = self.run(variant, leaves, [seed, *dots], args, kwargs, held)
                 for i, other in enumerate(chosen):
-                    columns[i].append(np.asarray(results[places[other]]))
+                    columns[j].put(i, n, results[places[other]])
             for i, other in enumerate(chosen):
-                shape = np.shape(leaves[other]) + np.shape(leaves[k])
-                block = np.stack(columns[i], axis=-1).reshape(shape) if columns[i] else np.zeros(shape)
+                block = columns[j].block(i, np.shape(leaves[other]) + np.shape(leaves[k]))
                 blocks[i][j] = block if block.ndim else block[()]
         if isinstance(self.wrt, (int, str)):
             return blocks[0][0]
         return tuple(tuple(row) for row in blocks)
 
 
-def hessian(fn: Callable[..., Any], wrt: Wrt = 0) -> Hessian:
+def hessian(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Hessian:
     """The Hessian of a function that returns one real number: shape of the argument twice over.
 
     With a tuple `wrt`, a tuple of tuples of blocks. Forward over reverse: one gradient-sized run per input element.
+    `memory_limit` as for `grad`, the Hessian itself included.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -225,7 +265,7 @@ def hessian(fn: Callable[..., Any], wrt: Wrt = 0) -> Hessian:
         array([[   6.,   -2.],
                [  -2., -480.]])
     """
-    return Hessian(fn, wrt)
+    return Hessian(fn, wrt, memory_limit)
 
 
 class Hvp(Second):
@@ -245,22 +285,22 @@ class Hvp(Second):
             if np.shape(v) != np.shape(leaf):
                 raise ArgumentError(f"the vector has shape {np.shape(v)}, but the argument has shape {np.shape(leaf)}")
             dots.append(np.array(v, leaf.dtype, order="C") if is_ndarray(leaf) else number_like(leaf, v))
-        results = variant.kernel((*private(variant.staged, leaves), seed, *dots))
+        results = self.run(variant, leaves, [seed, *dots], args, kwargs)
         out = [results[places[k]] for k in chosen]
         return tuple(out) if many else out[0]
 
 
-def hvp(fn: Callable[..., Any], wrt: Wrt = 0) -> Hvp:
+def hvp(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Hvp:
     """Hessian-vector products: `hvp(f)(x, v)` is the Hessian of f at x times v, at the cost of a few runs of f.
 
-    The arguments of f come first, then one vector per `wrt`.
+    The arguments of f come first, then one vector per `wrt`. `memory_limit` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
         >>> wg.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
         array([ 6., 12.])
     """
-    return Hvp(fn, wrt)
+    return Hvp(fn, wrt, memory_limit)
 
 
 __all__ = ["hessian", "hvp", "jacobian"]

@@ -120,6 +120,8 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
     """A gradient inside a program."""
     if kwargs:
         raise interp.stage.refuse("an inner derivative is called with keyword arguments", "pass them by position")
+    if getattr(transform, "limit", None) is not None:
+        raise _limited(interp)
     stage = interp.stage
     built, values = _function_of(interp, transform.fn, args)
     if not isinstance(built.result, ScalarSpec) or not built.result.dtype.is_float:
@@ -144,6 +146,10 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
     return (RScalar(stage.load_cell(value, "value"), built.result.python), result) if transform.value else result
 
 
+def _limited(interp: Interp) -> Exception:
+    return interp.stage.refuse("an inner derivative has a memory limit", "put the limit on the outermost derivative")
+
+
 def _like(interp: Interp, value: RScalar | RArray) -> RArray:
     shape = value.shape if isinstance(value, RArray) else ()
     return interp.stage.alloc(value.dtype, shape, "gradient")
@@ -157,12 +163,16 @@ def _read(interp: Interp, array: RArray) -> Any:
 
 
 @handles(grad)
-def grad_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
+def grad_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any:
+    if memory_limit is not None:
+        raise _limited(interp)
     return _made(Grad, fn, wrt, False)
 
 
 @handles(value_and_grad)
-def value_and_grad_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
+def value_and_grad_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any:
+    if memory_limit is not None:
+        raise _limited(interp)
     return _made(Grad, fn, wrt, True)
 
 
@@ -207,7 +217,9 @@ def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
 
 
 @handles(make_hvp)
-def hvp_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
+def hvp_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any:
+    if memory_limit is not None:
+        raise _limited(interp)
     made = object.__new__(Hvp)
     made.fn, made.wrt = fn, wrt
     return made
@@ -215,6 +227,8 @@ def hvp_(interp: Interp, fn: Any, wrt: Any = 0) -> Any:
 
 def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A Hessian-vector product inside a program: the tangent of the gradient."""
+    if getattr(transform, "limit", None) is not None:
+        raise _limited(interp)
     if not isinstance(transform.wrt, int):
         raise interp.stage.refuse("an inner hvp with several arguments", "use wrt=0")
     values, vector = args[:-1], args[-1]

@@ -18,6 +18,7 @@ from wengert.errors import WengertError
 from wengert.frontend.python.program import Staged, stage_call
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Module
+from wengert.memory import Limit, Memory, bytes_of, parse_limit
 from wengert.runtime.abi import Bind
 
 Wrt = int | str | Sequence[int | str]
@@ -148,6 +149,43 @@ class Transform:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
+
+
+class Limitable(Transform):
+    """A transform that can be held to a memory limit. `memory`: what its latest call with one took."""
+
+    def __init__(self, fn: Callable[..., Any], wrt: Wrt | None = None, memory_limit: Limit | None = None) -> None:
+        super().__init__(fn, wrt)
+        self.limit = parse_limit(memory_limit)
+        self.memory: Memory | None = None
+
+    def kind(self, *parts: Any) -> Any:
+        """The key of a variant."""
+        return parts if self.limit is None else (*parts, "limited")
+
+    def run(
+        self,
+        variant: Variant,
+        leaves: tuple[Any, ...],
+        more: Sequence[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        held: int = 0,
+    ) -> tuple[Any, ...]:
+        """Call a kernel with the program's leaves and `more`; `held`: bytes that are allocated besides."""
+        given = (*private(variant.staged, leaves), *more)
+        if self.limit is None:
+            return variant.kernel(given)
+        outside = copied(variant, leaves, variant.raw(self.fn, args, kwargs)) + bytes_of(more) + held
+        results, self.memory = variant.kernel.run(given, self.limit, outside)
+        return results
+
+
+def copied(variant: Variant, leaves: tuple[Any, ...], raw: tuple[Any, ...] | None) -> int:
+    """Bytes of the copies of arguments that a call needs: of odd layouts, and of what the program changes."""
+    originals = leaves if raw is None else raw
+    odd = bytes_of([leaf for leaf, own in zip(leaves, originals, strict=True) if leaf is not own])
+    return odd + bytes_of([leaves[k] for k in variant.staged.mutated])
 
 
 def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:

@@ -26,7 +26,19 @@ from wengert.frontend.python.python_values import (
     tuple_like,
 )
 from wengert.ir.nodes import Buffer, Module, Scalar
-from wengert.programs import ArgumentError, Transform, Wrt, both, check_overlap, primal_binds, private, program_of
+from wengert.memory import Limit, Limited, Memory, bytes_of, parse_limit
+from wengert.planning import Choices, Made
+from wengert.programs import (
+    ArgumentError,
+    Limitable,
+    Transform,
+    Wrt,
+    both,
+    check_overlap,
+    primal_binds,
+    private,
+    program_of,
+)
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
 from wengert.selection import (
@@ -130,12 +142,14 @@ def reverse_module(
     of: list[str],
     record: ad.Record | None = None,
     values: bool = True,
+    choices: Sequence[ad.Choice] = (),
 ) -> tuple[Module, list[Bind], dict[int, int]]:
-    """The vjp of a staged program, how to bind it (seeds are the leaves after the program's), where gradients are.
-    Without `values` the program's own results are left out, and what only they need is not computed."""
+    """The vjp of a staged program, how to bind it (seeds are the leaves after the program's; the counts that `choices`
+    ask for the leaves -1, -2 ...), where gradients are. Without `values` the program's own results are left out, and
+    what only they need is not computed."""
     active = [k for group in wrt for k in group]
     names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
-    reverse = ad.vjp(module, module.entry, names, of, record)
+    reverse = ad.vjp(module, module.entry, names, of, record, choices=choices)
     offset = len(module.root.results) if values else 0
     if not values:
         reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])
@@ -146,29 +160,52 @@ def reverse_module(
     assert len(binds) == len(primal.params)
     seed = len(staged.leaves)
     axis = 0
-    for p in root.params[len(primal.params) :]:
+    counts = sum(2 if c.segmented else 1 for c in choices)
+    for p in root.params[len(primal.params) : len(root.params) - counts]:
         if isinstance(p, Scalar) and "_n" in p.name:
             binds.append(Bind("extent", seed, axis))
             axis += 1
         else:
             binds.append(Bind("array" if isinstance(p, Buffer) and p.rank else "scalar", seed))
             seed, axis = seed + 1, 0
-    gradients = {k: offset + names.index(leaf_name(staged, k)) for k in active}
-    return reverse, binds, gradients
+    binds += [Bind("scalar", -1 - k) for k in range(counts)]
+    return reverse, binds, gradients_at(staged, module, wrt, offset)
 
 
-class Grad(Transform):
+def gradients_at(staged: Staged, module: Module, wrt: list[list[int]], offset: int | None = None) -> dict[int, int]:
+    """Where the gradient of each leaf is among the results: after `offset` ones, those of the program if not said."""
+    active = [k for group in wrt for k in group]
+    names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
+    first = len(module.root.results) if offset is None else offset
+    return {k: first + names.index(leaf_name(staged, k)) for k in active}
+
+
+def within(
+    what: str, module: Module, wrt: Sequence[str], of: Sequence[str], make: Callable[[Choices], Made]
+) -> Limited:
+    """A derivative of a staged program within memory limits; `wrt` and `of` name what is differentiated."""
+    flat, loops = ad.loops_of(module, module.entry, wrt, of)
+    return Limited(what, make, flat, loops)
+
+
+def named(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__name__", type(fn).__name__)
+
+
+class Grad(Limitable):
     """The gradient (and value) of a real scalar function."""
 
-    def __init__(self, fn: Callable[..., Any], wrt: Wrt = 0, value: bool = False) -> None:
-        super().__init__(fn, wrt)
+    def __init__(
+        self, fn: Callable[..., Any], wrt: Wrt = 0, value: bool = False, memory_limit: Limit | None = None
+    ) -> None:
+        super().__init__(fn, wrt, memory_limit)
         self.value = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        kind = ("grad", wrt_key(self.wrt))
+        kind = self.kind("grad", wrt_key(self.wrt))
         variant, leaves = self.program.variant(kind, args, kwargs, lambda s, m: self._make(s, m, args, kwargs))
         plan: GradPlan = variant.plan
-        results = variant.kernel((*private(variant.staged, leaves), *plan.seeds))
+        results = self.run(variant, leaves, plan.seeds, args, kwargs)
         if isinstance(variant.staged.output, Kinds):
             decided_objective(decided(variant.staged.output, results), plan.objectives)
         gradients = plan.read(self.wrt, args, kwargs, results)
@@ -182,10 +219,23 @@ class Grad(Transform):
             for a, v, w in zip(wrts, values, wrt_list(self.wrt), strict=True)
         ]
         places = objectives(staged.output, module)
-        reverse, binds, gradients = reverse_module(staged, module, groups, [module.root.results[i] for i in places])
+        of = [module.root.results[i] for i in places]
+        if self.limit is None:
+            reverse, binds, gradients = reverse_module(staged, module, groups, of)
+            kernel = Kernel(reverse, binds)
+        else:
+            gradients = gradients_at(staged, module, groups)
+            names = list(dict.fromkeys(leaf_name(staged, k) for g in groups for k in g))
+            kernel = within(
+                f"the gradient of {named(self.fn)}",
+                module,
+                names,
+                of,
+                lambda choices: reverse_module(staged, module, groups, of, choices=choices)[:2],
+            )
         seeds = tuple(np.ones((), result_dtype(module, i).numpy) for i in places)
         found = {staged.leaves[k].access: r for k, r in gradients.items()}
-        return Kernel(reverse, binds), GradPlan(seeds, wrts, found, places)
+        return kernel, GradPlan(seeds, wrts, found, places)
 
 
 @dataclass
@@ -209,12 +259,16 @@ class GradPlan:
         return out[0] if isinstance(wrt, (int, str)) else tuple(out)
 
 
-def grad(fn: Callable[..., Any], wrt: Wrt = 0) -> Grad:
+def grad(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Grad:
     """The gradient of a function that returns one real number.
 
     `wrt` names the argument (position or name) or arguments (a tuple: the result is a tuple). The gradient has the
     structure, shape and dtype of the argument; for complex arguments it is dL/dRe + i dL/dIm. The caller's arrays are
     left alone even if the program writes into them.
+
+    `memory_limit`: as a number of bytes or, say, "512 MiB": the most that may be allocated at any time of a call beyond
+    the caller's arrays (see docs/memory.md). Loops then run again from stored states where their values do not fit; the
+    derivative is the same. Raises MemoryLimitError, before anything runs, with the smallest possible limit.
 
     Raises ArgumentError if the result is not one real number or the argument holds no floats, Unsupported if the
     program cannot be compiled, and whatever the program itself raises.
@@ -226,12 +280,12 @@ def grad(fn: Callable[..., Any], wrt: Wrt = 0) -> Grad:
         >>> bool(np.allclose(wg.grad(f)(np.array([0.5])), np.sin(1.0)))
         True
     """
-    return Grad(fn, wrt)
+    return Grad(fn, wrt, memory_limit=memory_limit)
 
 
-def value_and_grad(fn: Callable[..., Any], wrt: Wrt = 0) -> Grad:
+def value_and_grad(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Grad:
     """The value and the gradient in one run: `(value, gradient)`, see `grad`."""
-    return Grad(fn, wrt, value=True)
+    return Grad(fn, wrt, value=True, memory_limit=memory_limit)
 
 
 def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | str, ...]:
@@ -245,15 +299,16 @@ def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | st
 
 @dataclass
 class Pulled:
-    """The pullback of a staged program, not yet compiled: what it speaks of, the IR of the primal and of the reverse,
-    how the reverse is bound to the leaves (the seeds are the leaves after the program's)."""
+    """The pullback of a staged program, not yet compiled: what it speaks of, the IR of the primal, how to make that of
+    the reverse (the seeds are the leaves after the program's), and the names that are differentiated."""
 
     selected: Selected
     seeded: list[int]
     plan: GradPlan
     primal: Module
-    reverse: Module
-    binds: list[Bind]
+    make: Callable[[Choices], Made]
+    active: list[str]
+    seeds: list[str]
 
     @classmethod
     def of(
@@ -276,19 +331,30 @@ class Pulled:
         found = [o.index for o in flat_outputs(selected.tree) if result_dtype(module, o.index).is_inexact]
         seeded = list(dict.fromkeys(found))
         names = [module.root.results[i] for i in seeded]
-        reverse, binds, gradients = reverse_module(staged, module, groups, names, record, values=False)
+        gradients = gradients_at(staged, module, groups, 0)
         plan = GradPlan((), places, {staged.leaves[k].access: r for k, r in gradients.items()})
-        return cls(selected, seeded, plan, module, reverse, binds)
+        wrt = list(dict.fromkeys(leaf_name(staged, k) for g in groups for k in g))
+
+        def make(choices: Choices) -> Made:
+            return reverse_module(staged, module, groups, names, record, values=False, choices=choices)[:2]
+
+        return cls(selected, seeded, plan, module, make, wrt, names)
 
 
 def vjp(
-    fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = None, **kwargs: Any
-) -> tuple[Any, Callable[[Any], Any]]:
+    fn: Callable[..., Any],
+    *args: Any,
+    wrt: Wrt | None = None,
+    of: Any = None,
+    memory_limit: Limit | None = None,
+    **kwargs: Any,
+) -> tuple[Any, Pullback]:
     """The outputs at `args` and the pullback: `pullback(cotangent)` gives the gradient of <cotangent, outputs>.
 
     `wrt`: position, name, or a tuple of these (default: every argument that holds floats; then the pullback gives a
     tuple with one entry per such argument). `of`: the name of a parameter the program mutates, "return", or a tuple of
-    these; the outputs and the cotangent have the same structure. The caller's arrays are left alone.
+    these; the outputs and the cotangent have the same structure. The caller's arrays are left alone. `memory_limit` as
+    for `grad`, of a call of the pullback, with what it holds: copies of the arguments, and the outputs.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -300,34 +366,70 @@ def vjp(
     wrt = all_floats(args, kwargs) if wrt is None else wrt
     wrts = wrt_list(wrt)
 
+    limit = parse_limit(memory_limit)
+
     def make(staged: Staged, module: Module) -> tuple[Any, Any]:
         pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of)
-        primal, pullback = both(
-            lambda: Kernel(pipeline.finish(pulled.primal), primal_binds(staged)),
-            lambda: Kernel(pulled.reverse, pulled.binds),
-        )
+        if limit is None:
+            primal, pullback = both(
+                lambda: Kernel(pipeline.finish(pulled.primal), primal_binds(staged)),
+                lambda: Kernel(*pulled.make(())),
+            )
+        else:
+            primal = Kernel(pipeline.finish(pulled.primal), primal_binds(staged))
+            what = f"the pullback of {named(fn)}"
+            pullback = within(what, pulled.primal, pulled.active, pulled.seeds, pulled.make)
         return primal, (pulled.selected, pulled.seeded, pulled.plan, pullback)
 
-    variant, leaves = program.variant(("vjp", wrt_key(wrt), wrt_key(of)), args, kwargs, make)
-    selected, seeded, plan, reverse = variant.plan
-    staged = variant.staged
+    kind = ("vjp", wrt_key(wrt), wrt_key(of), *(() if limit is None else ("limited",)))
+    variant, leaves = program.variant(kind, args, kwargs, make)
+    selected, staged = variant.plan[0], variant.staged
     leaves = tuple(v.copy() if is_ndarray(v) else v for v in leaves)
     results = variant.kernel(private(staged, leaves))
-    shapes = {i: results[i] for i in seeded}
-    tree = decided(selected.tree, results)
+    held = bytes_of(leaves) + bytes_of(results)
+    return rebuild(selected.tree, results), Pullback(
+        wrt, args, kwargs, staged, leaves, results, variant.plan, held, limit
+    )
 
-    def pullback(cotangent: Any) -> Any:
-        """The gradient of <cotangent, outputs> with respect to the chosen arguments."""
+
+class Pullback:
+    """`pullback(cotangent)`: the gradient of <cotangent, outputs> with respect to the chosen arguments. `memory`: what
+    its latest call took, if there is a memory limit."""
+
+    def __init__(
+        self,
+        wrt: Wrt,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        staged: Staged,
+        leaves: tuple[Any, ...],
+        results: tuple[Any, ...],
+        plan: tuple[Selected, list[int], GradPlan, Any],
+        held: int,
+        limit: int | None,
+    ) -> None:
+        selected, self._seeded, self._plan, self._reverse = plan
+        self._wrt, self._args, self._kwargs, self._staged, self._leaves = wrt, args, kwargs, staged, leaves
+        self._shapes = {i: results[i] for i in self._seeded}
+        self._tree = decided(selected.tree, results)
+        self._held, self._limit = held, limit
+        self.memory: Memory | None = None
+
+    def __call__(self, cotangent: Any) -> Any:
         given: dict[int, Any] = {}
-        cotangents(tree, cotangent, given, shapes)
+        shapes = self._shapes
+        cotangents(self._tree, cotangent, given, shapes)
         seeds = [
             np.ascontiguousarray(given.get(i, np.zeros(shapes[i].shape)), shapes[i].dtype).reshape(shapes[i].shape)
-            for i in seeded
+            for i in self._seeded
         ]
-        out = reverse((*private(staged, leaves), *seeds))
-        return plan.read(wrt, args, kwargs, out)
-
-    return rebuild(selected.tree, results), pullback
+        all_leaves = (*private(self._staged, self._leaves), *seeds)
+        if self._limit is not None:
+            copies = bytes_of([self._leaves[k] for k in self._staged.mutated])
+            out, self.memory = self._reverse.run(all_leaves, self._limit, self._held + copies + bytes_of(seeds))
+        else:
+            out = self._reverse(all_leaves)
+        return self._plan.read(self._wrt, self._args, self._kwargs, out)
 
 
 def forward_module(staged: Staged, module: Module, active: list[int]) -> tuple[Module, list[Bind]]:

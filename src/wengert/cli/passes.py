@@ -77,7 +77,7 @@ def trace(f: Callable[..., Any], args: tuple[Any, ...], mode: str, wrt: tuple[st
             pipeline.finish(module)
         else:
             chosen, outputs = everything(f, args, wrt)
-            Pulled.of(f, args, {}, staged, module, list(chosen), outputs)
+            Pulled.of(f, args, {}, staged, module, list(chosen), outputs).make(())
     return Passes(first, last)
 
 

@@ -11,8 +11,9 @@ a segment is are parameters of the derivative, so that one code serves every mem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from wengert.ad.reverse.outline import outline
 from wengert.analysis.alias import analyse
@@ -40,6 +41,28 @@ class Checkpointed:
     again: str
     slots: str
     length: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOf:
+    """A loop that runs in sequence, in nothing but such loops: their variables, outermost first, the statement of the
+    flat program."""
+
+    function: str
+    around: tuple[str, ...]
+    stmt: Loop
+
+
+def sequential_loops(f: Function) -> Iterator[LoopOf]:
+    """The loops of a function that could be chosen, outer ones first."""
+
+    def visit(block: tuple[Stmt, ...], around: tuple[str, ...]) -> Iterator[LoopOf]:
+        for s in block:
+            if isinstance(s, Loop) and s.order != "any":
+                yield LoopOf(f.name, around, s)
+                yield from visit(s.body, (*around, s.var))
+
+    yield from visit(f.body, ())
 
 
 @dataclass
@@ -102,17 +125,27 @@ def _depth(module: Module, choice: Choice) -> int:
     return sum(any(isinstance(s, Loop) and s.var == choice.var for s in statements(loop.body)) for loop in loops)
 
 
+def _find(made: Checkpoints, choice: Choice) -> tuple[Function | None, Loop | None]:
+    """The function that has the loop by now, and the loop."""
+    for f in made.module.functions.values():
+        if made.origin.get(f.name, f.name) == choice.function:
+            for s in statements(f.body):
+                if isinstance(s, Loop) and s.var == choice.var:
+                    return f, s
+    return None, None
+
+
 def _outline(made: Checkpoints, choice: Choice) -> Checkpointed:
     """Make the functions of one loop."""
     module = made.module
-    f, loop = next(
-        ((f, s) for f in module.functions.values() for s in statements(f.body) if isinstance(s, Loop) and s.var == choice.var
-         and made.origin.get(f.name, f.name) == choice.function), (None, None))
+    f, loop = _find(made, choice)
     if f is None or loop is None:
         raise NotCheckpointable(f"{choice.function} has no loop over {choice.var}")
     outlined = outline(module, analyse(module), f, [loop])
     if outlined is None or loop.order == "any":
-        raise NotCheckpointable(f"the loop over {choice.var} works on names that are bound anew, on lists or on overlapping arrays")
+        raise NotCheckpointable(
+            f"the loop over {choice.var} works on names that are bound anew, on lists or on overlapping arrays"
+        )
     module, step = outlined
     taken = {n for g in module.functions.values() for n in function_names(g)}
     slots = unused(f"{choice.var}_slots", taken)
@@ -152,7 +185,7 @@ def _pass_down(made: Checkpoints, function: str, name: str) -> None:
         functions[target] = replace(f, params=(*f.params, Scalar(name, I64)))
         for g in tuple(functions.values()):
             if target in callees(g):
-                functions[g.name] = replace(g, body=map_statements(g.body, lambda s: _with(s, target, name)))
+                functions[g.name] = replace(g, body=map_statements(g.body, partial(_with, function=target, name=name)))
                 todo.append(g.name)
         made.module = Module(functions, made.module.entry)
 

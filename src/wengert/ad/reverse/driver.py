@@ -12,7 +12,15 @@ from wengert.ad.names import reachable
 from wengert.ad.reverse.augment import Augment
 from wengert.ad.reverse.call import Callee
 from wengert.ad.reverse.capture import capture
-from wengert.ad.reverse.checkpoints import Checkpointed, Checkpoints, Choice, NotCheckpointable, with_checkpoints
+from wengert.ad.reverse.checkpoints import (
+    Checkpointed,
+    Checkpoints,
+    Choice,
+    LoopOf,
+    NotCheckpointable,
+    sequential_loops,
+    with_checkpoints,
+)
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.outline import outlinings
 from wengert.ad.reverse.plan import Plan
@@ -35,7 +43,20 @@ from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.depth import deep
 from wengert.ir.libops import LIBOPS
-from wengert.ir.nodes import Buffer, Call, Declare, Expr, Extent, Function, Growable, LibCall, Module, Param, Scalar, Var
+from wengert.ir.nodes import (
+    Buffer,
+    Call,
+    Declare,
+    Expr,
+    Extent,
+    Function,
+    Growable,
+    LibCall,
+    Module,
+    Param,
+    Scalar,
+    Var,
+)
 from wengert.ir.types import I64
 from wengert.ir.walk import free_names, names_in, statements, unused
 from wengert.optimise.flatten import flatten
@@ -80,7 +101,7 @@ def vjp(
     outputs = {*f.results, *(p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout")}
     if not set(of) <= outputs:
         raise ValueError(f"not outputs of {name}: {', '.join(sorted(set(of) - outputs))}")
-    flat = smooth_roots(name_choices(flatten(capture(primal))))
+    flat = _flat(primal)
     if choices:
         made = with_checkpoints(flat, choices)
         state, root = _with_choices(primal, made, wrt, of, planner)
@@ -100,6 +121,26 @@ def vjp(
         for planned in (*(state.split[k] for k in split), *(state.joint[k] for k in joint)):
             record.decisions += decisions(planned.p, planned.plan, {}, planned.shared_top)
     return reachable(state.functions, entry)
+
+
+def _flat(primal: Module) -> Module:
+    return smooth_roots(name_choices(flatten(capture(primal))))
+
+
+@deep()
+def loops_of(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> tuple[Module, list[LoopOf]]:
+    """The flat program, and its loops that could be chosen: what they write is active (in the root; elsewhere it may
+    be)."""
+    flat = _flat(reachable(module.functions, name))
+    flow = Flow(flat)
+    activity = flow.activity(name, wrt, of)
+    found: list[LoopOf] = []
+    for f in flat.functions.values():
+        for loop in sequential_loops(f):
+            written = {n for s in statements(loop.stmt.body) for n in flow.aliases.targets(s)}
+            if f.name != name or any(n in activity.storages for n in written):
+                found.append(loop)
+    return flat, found
 
 
 def _planned(
@@ -156,6 +197,7 @@ class _Reverse:
     split: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
     joint: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
     _joining: set[Key] = field(default_factory=set[Key])
+    _splitting: set[Key] = field(default_factory=set[Key])
     chosen: set[Choice] = field(default_factory=set[Choice])
     """The choices that were met."""
     splitter: str = ""
@@ -170,7 +212,8 @@ class _Reverse:
         """The functions for one function and its active parameters; split reversal is planned the first time."""
         key = function, active
         self._reserve(key)
-        if key not in self.split:
+        if key not in self._splitting:
+            self._splitting.add(key)
             visible = frozenset(self.flat.functions[function].params[k].name for k in self.callees[key].scalars)
             self.split[key] = self._planned(key, visible, shared_top=False)
         return self.callees[key]
@@ -342,9 +385,7 @@ class _Planned:
         stacks = Stacks(Emitter(self.p.names))
         for site, _ in self.loops.values():
             self._rerun(site)
-        trial = Sweep(
-            self.p, self.kept, Tapes(), stacks, set(), self.state.callee, self.shared_top, self._revolving()
-        )
+        trial = Sweep(self.p, self.kept, Tapes(), stacks, set(), self.state.callee, self.shared_top, self._revolving())
         self._give_params(trial)
         used = free_names(trial.region(self.p.root))
         demands = frozenset(n for n in used if n in self.p.definitions or n in self.p.snapshots)

@@ -48,11 +48,13 @@ ENDLESS = 2**31
 def splitter(name: str) -> Function:
     """The function (l, c) -> d: how far from a state the next one is stored, if l segments are to be reversed (l >= 2)
     and c slots are there (the state's own included)."""
-    l, c = Var("segments", I64), Var("slots", I64)
+    n, c = Var("segments", I64), Var("slots", I64)
     e = Emitter({name, "segments", "slots", "distance"})
     distance = Buffer("distance", I64, (), intent="inout")
-    repeats, reach, before = (e.cell(hint, b.i64(n)) for hint, n in (("repeats", 0), ("reach", 1), ("before", 0)))
-    with e.loop("k", 0, None, cond=b.op("lt", b.load(reach, ()), l)):
+    repeats, reach, before = (
+        e.cell(hint, b.i64(first)) for hint, first in (("repeats", 0), ("reach", 1), ("before", 0))
+    )
+    with e.loop("k", 0, None, cond=b.op("lt", b.load(reach, ()), n)):
         e.store(before, (), b.load(reach, ()))
         e.accumulate(repeats, (), b.i64(1))
         r = b.load(repeats, ())
@@ -60,7 +62,7 @@ def splitter(name: str) -> Function:
     last = b.load(before, ())
     # C(c + r - 2, c - 1) of C(c + r - 1, c)
     inner = b.op("floordiv", b.mul(last, c), b.sub(b.add(c, b.load(repeats, ())), 1))
-    e.store(distance, (), b.min_(last, b.sub(l, inner)))
+    e.store(distance, (), b.min_(last, b.sub(n, inner)))
     return Function(name, (Scalar("segments", I64), Scalar("slots", I64), distance), e.block())
 
 
@@ -201,9 +203,7 @@ class Revolver:
         place = top if slots.slot is None else e.let("place", b.load(slots.slot, (top,)))
         for k, saved in slots.states.items():
             source = states[k]
-            each(
-                e, saved.shape[1:], lambda i, s=saved, x=source, q=place: e.store(s, (q, *i), b.load(x, i))
-            )
+            each(e, saved.shape[1:], lambda i, s=saved, x=source, q=place: e.store(s, (q, *i), b.load(x, i)))
 
     def _store_online(self, e: Emitter, segment: Expr) -> None:
         slots = self.slots
@@ -234,9 +234,8 @@ class Revolver:
                         e.store(array, (k,), b.load(array, (b.add(k, 1),)))
                 e.store(slot, (top,), freed)
                 self._enter(e, segment, b.i64(0))
-            with e.else_():
-                with e.if_(b.op("gt", top, 0)):
-                    self._enter(e, segment, b.add(b.load(level, (top,)), 1))
+            with e.else_(), e.if_(b.op("gt", top, 0)):
+                self._enter(e, segment, b.add(b.load(level, (top,)), 1))
 
     def _enter(self, e: Emitter, segment: Expr, new_level: Expr) -> None:
         slots = self.slots
@@ -317,9 +316,7 @@ class Revolver:
         place = top if slots.slot is None else e.let("place", b.load(slots.slot, (top,)))
         for k, saved in slots.states.items():
             target = work[k]
-            each(
-                e, target.shape, lambda i, s=saved, x=target, q=place: e.store(x, i, b.load(s, (q, *i)))
-            )
+            each(e, target.shape, lambda i, s=saved, x=target, q=place: e.store(x, i, b.load(s, (q, *i))))
 
     def _adjoints(self, sweep: Sweep) -> tuple[list[str], Callable[[], None]]:
         """The adjoints of the active arguments, and what is done with them after the loop."""

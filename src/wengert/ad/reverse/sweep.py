@@ -302,7 +302,6 @@ class Sweep:
             case _:
                 assert_never(stmt)
 
-
     def _revolve(self, revolving: Revolving, count: str | None) -> None:
         """The reverse of a loop whose iterations run again."""
         site = revolving.revolver.site

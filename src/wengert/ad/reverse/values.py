@@ -189,7 +189,9 @@ class Values:
         # What the steps of a loop change that run again is stored with their states.
         moving = self.p.flow.aliases.written[site.stmt.function] if site.name in self.p.checkpointed else set[int]()
         return tuple(
-            self._before(a, site.region, site.position).name if isinstance(a, str) and read and k not in moving else None
+            self._before(a, site.region, site.position).name
+            if isinstance(a, str) and read and k not in moving
+            else None
             for k, (a, read) in enumerate(zip(site.stmt.args, found.read, strict=True))
         )
 

@@ -109,7 +109,24 @@ class Linear:
 
 def footprint(module: Module, sizes: Mapping[str, int]) -> Footprint:
     """The peak of the root, with integer parameters of these values (extents and others; the rest is unknown)."""
-    return _Walk(module).root(sizes)
+    return Footprints(module).at(sizes)
+
+
+class Footprints:
+    """The footprints of one module, at any sizes."""
+
+    def __init__(self, module: Module) -> None:
+        self.module, self.facts = module, analysis.facts(module)
+        self.framed: dict[str, set[str]] = {}
+        self.touched: dict[int, frozenset[str]] = {}
+        """By a block's identity, the names that may be lists and whose lengths it may change."""
+        stmts = [s for f in module.functions.values() for s in walk.statements(f.body)]
+        self.refs = sum(isinstance(s, Declare) and not isinstance(s.storage, Growable) for s in stmts)
+        self.collects = any(isinstance(s, PushRef) for s in stmts)
+
+    def at(self, sizes: Mapping[str, int]) -> Footprint:
+        """With integer parameters of these values."""
+        return _Walk(self).root(sizes)
 
 
 def _rounded(n: Number) -> Number:
@@ -143,9 +160,11 @@ class _Frame:
 
 
 class _Walk:
-    def __init__(self, module: Module) -> None:
-        self.module, self.facts = module, analysis.facts(module)
+    def __init__(self, of: Footprints) -> None:
+        self.of, self.module, self.facts = of, of.module, of.facts
         self.ranges: list[tuple[Number, Number]] = []
+        self.caps: dict[tuple[int, bool], tuple[Linear, Linear]] = {}
+        """Two bounds, both valid, from above (True) or below, of unknowns that are the less or the greater of two."""
         self.current: Number = 0
         self.peak: Number = 0
         self.live: list[Held] = []
@@ -153,10 +172,6 @@ class _Walk:
         self.known: dict[tuple[str, tuple[object, ...]], tuple[Number, tuple[Held, ...]]] = {}
         self.running: list[str] = []
         self.turns: dict[tuple[str, str], tuple[Number, Number]] = {}
-        self.framed: dict[str, set[str]] = {}
-        stmts = [s for f in module.functions.values() for s in walk.statements(f.body)]
-        self.refs = sum(isinstance(s, Declare) and not isinstance(s.storage, Growable) for s in stmts)
-        self.collects = any(isinstance(s, PushRef) for s in stmts)
 
     # -- counting
 
@@ -185,12 +200,26 @@ class _Walk:
         self.ranges.append((low, high))
         return Linear(0, ((len(self.ranges) - 1, 1),))
 
+    def _any(self) -> Linear:
+        return self._unknown(-inf, inf)
+
     def _bounds(self, x: Linear) -> tuple[Number, Number]:
-        low = high = x.constant
+        return self._low(x), self._high(x)
+
+    def _low(self, x: Linear) -> Number:
+        return -self._high(self._sum(Linear(0), x, -1))
+
+    def _high(self, x: Linear) -> Number:
+        """The greatest value. What is the less of two (minus the greater) is at most either."""
+        total = x.constant
         for unknown, factor in x.terms:
-            ends = [factor * e for e in self.ranges[unknown]]
-            low, high = low + min(ends), high + max(ends)
-        return low, high
+            total += factor * self.ranges[unknown][factor > 0]
+        for unknown, factor in x.terms:
+            for other in self.caps.get((unknown, factor > 0), ()):
+                rest = Linear(x.constant, tuple(t for t in x.terms if t[0] != unknown))
+                scaled = Linear(other.constant * factor, tuple((u, f * factor) for u, f in other.terms))
+                total = min(total, self._high(self._sum(rest, scaled)))
+        return total
 
     def _sum(self, a: Linear, b: Linear, sign: int = 1) -> Linear:
         terms = dict(a.terms)
@@ -211,7 +240,11 @@ class _Walk:
             case Load(storage, ()) if storage in f.cells:
                 return self._unknown(*f.cells[storage])
             case Op(name, args):
-                return self._operation(name, [self._integer(f, a) for a in args]) if not e.dtype.is_inexact else ANY(self)
+                return (
+                    self._operation(name, [self._integer(f, a) for a in args])
+                    if not e.dtype.is_inexact
+                    else self._any()
+                )
             case Select(_, then, orelse):
                 a, b = self._integer(f, then), self._integer(f, orelse)
                 if a == b:
@@ -219,7 +252,7 @@ class _Walk:
                 (low, high), (low2, high2) = self._bounds(a), self._bounds(b)
                 return self._unknown(min(low, low2), max(high, high2))
             case _:
-                return ANY(self) if e.dtype.value != "bool" else self._unknown(0, 1)
+                return self._any() if e.dtype.value != "bool" else self._unknown(0, 1)
 
     def _operation(self, name: str, args: list[Linear]) -> Linear:
         bounds = [self._bounds(a) for a in args]
@@ -253,10 +286,10 @@ class _Walk:
             case "abs", [_]:
                 low, high = bounds[0]
                 return self._unknown(0 if low < 0 < high else min(abs(low), abs(high)), max(abs(low), abs(high)))
-            case ("eq" | "ne" | "lt" | "le" | "gt" | "ge" | "and" | "or" | "not" | "xor"), _:
+            case (("eq" | "ne" | "lt" | "le" | "gt" | "ge" | "and" | "or" | "not" | "xor"), _):
                 return self._unknown(0, 1)
             case _:
-                return ANY(self)
+                return self._any()
 
     def _extreme(self, a: Linear, b: Linear, sign: int) -> Linear:
         low, high = self._bounds(self._sum(a, b, -1))
@@ -266,7 +299,10 @@ class _Walk:
             return b if sign > 0 else a
         pick = max if sign > 0 else min
         (low, high), (low2, high2) = self._bounds(a), self._bounds(b)
-        return self._unknown(pick(low, low2), pick(high, high2))
+        made = self._unknown(pick(low, low2), pick(high, high2))
+        for unknown, _ in made.terms:
+            self.caps[unknown, sign < 0] = a, b
+        return made
 
     def _most(self, f: _Frame, e: Expr) -> Number:
         return self._bounds(self._integer(f, e))[1]
@@ -290,7 +326,7 @@ class _Walk:
         frame = _Frame(f, self.facts.functions[f.name])
         for p in f.params:
             if isinstance(p, Scalar) and p.dtype.is_integer:
-                frame.integers[p.name] = Linear(sizes[p.name]) if p.name in sizes else ANY(self)
+                frame.integers[p.name] = Linear(sizes[p.name]) if p.name in sizes else self._any()
         for p in f.params:
             if isinstance(p, Buffer):
                 frame.shapes[p.name] = tuple(self._integer(frame, e) for e in p.shape)
@@ -317,14 +353,15 @@ class _Walk:
     def _enter_frame(self, f: Function) -> None:
         """The struct of the variables that the pieces of a long function share, if that is not on the stack."""
         of = self.facts.functions[f.name]
-        variables = sum(2 + 2 * of.storages[n].rank if n in of.storages else 1 for n in self._framed(f))
+        variables = sum(_variables(of.storages[n], n in of.held) if n in of.storages else 1 for n in self._framed(f))
         if variables > FRAME_ON_STACK or (variables and of.recurses):
-            self._take(Held(f.name, "(variables)", int(_rounded(16 * variables)), f.span))
+            self._take(Held(f.name, "(variables)", int(_rounded(8 * variables)), f.span))
 
     def _framed(self, f: Function) -> set[str]:
-        if f.name not in self.framed:
-            self.framed[f.name] = framed(f, self.facts.functions[f.name], Cutter()) or set()
-        return self.framed[f.name]
+        known = self.of.framed
+        if f.name not in known:
+            known[f.name] = framed(f, self.facts.functions[f.name], Cutter()) or set()
+        return known[f.name]
 
     def _call(self, frame: _Frame, stmt: Call) -> None:
         f = self.module.functions[stmt.function]
@@ -443,7 +480,7 @@ class _Walk:
             return
         size = _rounded(self._size(f, f.shapes[buffer.name], buffer.dtype.numpy.itemsize))
         if held:  # refs may let it live on: one buffer each, or all that there are if lists collect them
-            size = _times(size, f.turns if self.collects else min(f.turns, self.refs + 1))
+            size = _times(size, f.turns if self.of.collects else min(f.turns, self.of.refs + 1))
         if size == inf:
             raise Unbounded(f"the extents of {buffer.name} are not known beforehand", span)
         self._take(Held(f.function.name, buffer.name, int(size), span))
@@ -506,20 +543,22 @@ class _Walk:
     def _turns(self, f: _Frame, loop: Loop) -> tuple[Number, Number, Linear]:
         """The least and the greatest number of iterations, and the loop variable."""
         start = self._integer(f, loop.start)
-        low, high = self._bounds(start)
+        sign = 1 if loop.step > 0 else -1
         if loop.stop is None:
-            return 0, inf, self._unknown(low, inf) if loop.step > 0 else self._unknown(-inf, high)
+            return 0, inf, self._sum(start, self._unknown(0, inf), sign)
         stop = self._integer(f, loop.stop)
         distance = self._sum(stop, start, -1) if loop.step > 0 else self._sum(start, stop, -1)
-        least, most = (_turns_of(d, abs(loop.step)) for d in self._bounds(distance))
-        ends = self._bounds(stop)
-        var = self._unknown(low, max(ends[1] - 1, low)) if loop.step > 0 else self._unknown(min(ends[0] + 1, high), high)
+        low, high = self._bounds(distance)
+        least, most = _turns_of(low, abs(loop.step)), _turns_of(high, abs(loop.step))
+        var = self._sum(start, self._unknown(0, max(high - 1, 0)), sign)
         return 0 if loop.cond is not None else least, most, var
 
     def _widen(self, f: _Frame, body: Block, most: Number) -> None:
         """What cells may hold at the start of any iteration."""
+        if not f.cells:
+            return
         counts: dict[str, Number] = {}
-        for times, s in _with_turns(self, f, body):
+        for times, s in self._with_turns(f, body):
             match s:
                 case Store(storage, ()) if storage in f.cells:
                     f.cells[storage] = (-inf, inf)
@@ -543,17 +582,36 @@ class _Walk:
             low, high = f.cells[storage]
             f.cells[storage] = low, high + _times(n, max(most - 1, 0))
 
+    def _with_turns(self, f: _Frame, body: Block, turns: Number = 1) -> Iterator[tuple[Number, Stmt]]:
+        """The statements of a block, and how often each runs in one run of the block, at most."""
+        for s in body:
+            yield turns, s
+            for inner in walk.blocks(s):
+                more = self._turns(f, s)[1] if isinstance(s, Loop) else 1
+                yield from self._with_turns(f, inner, _times(turns, more))
+
     def _touched(self, f: _Frame, body: Block) -> list[str]:
-        found: dict[str, None] = {}
-        for s in walk.statements(body):
-            match s:
-                case Push(growable=g) | Pop(growable=g) | Resize(growable=g) | PushRef(growable=g) | PopRef(growable=g):
-                    found[g] = None
-                case Call(args=args):
-                    found |= dict.fromkeys(a for a in args if isinstance(a, str))
-                case _:
-                    pass
-        return [g for g in found if g in f.lists]
+        if not f.lists:
+            return []
+        known = self.of.touched.get(id(body))
+        if known is None:
+            found = set[str]()
+            for s in walk.statements(body):
+                match s:
+                    case (
+                        Push(growable=g)
+                        | Pop(growable=g)
+                        | Resize(growable=g)
+                        | PushRef(growable=g)
+                        | PopRef(growable=g)
+                    ):
+                        found.add(g)
+                    case Call(args=args):
+                        found |= {a for a in args if isinstance(a, str)}
+                    case _:
+                        pass
+            known = self.of.touched[id(body)] = frozenset(found)
+        return [g for g in f.lists if g in known]
 
     def _stacking(self, f: _Frame, loop: Loop, lists: list[_List], least: Number, most: Number) -> None:
         """A loop that changes the lengths of lists: an iteration is followed first to see by how much."""
@@ -642,8 +700,12 @@ class _Walk:
         return self._size(f, [self._extent(f, name, k) for k in range(storage.rank)], storage.dtype.numpy.itemsize)
 
 
-def ANY(walker: _Walk) -> Linear:
-    return walker._unknown(-inf, inf)
+def _variables(storage: Storage, held: bool) -> int:
+    """At most how many C variables stand for a storage."""
+    if not isinstance(storage, Buffer):
+        return 3 + 2 * storage.rank
+    named = sum(not isinstance(e, (Const, Var)) for e in storage.shape)
+    return 1 + named + (storage.rank if storage.strided else 0) + held
 
 
 def _times(a: Number, b: Number) -> Number:
@@ -658,15 +720,6 @@ def _floordiv(a: Number, b: Number) -> Number:
 
 def _turns_of(distance: Number, step: int) -> Number:
     return inf if distance == inf else 0 if distance <= 0 else (int(distance) + step - 1) // step
-
-
-def _with_turns(walker: _Walk, f: _Frame, body: Block, turns: Number = 1) -> Iterator[tuple[Number, Stmt]]:
-    """The statements of a block, and how often each runs in one run of the block, at most."""
-    for s in body:
-        yield turns, s
-        for inner in walk.blocks(s):
-            more = walker._turns(f, s)[1] if isinstance(s, Loop) else 1
-            yield from _with_turns(walker, f, inner, _times(turns, more))
 
 
 def _has_unit_axis(f: _Frame, name: str) -> bool:

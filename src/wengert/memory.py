@@ -1,0 +1,205 @@
+"""Derivatives within a memory limit.
+
+The limit is on the bytes that wengert allocates for a call beyond the caller's own arrays: copies of arguments and
+seeds, tapes, stored states, adjoints, scratch arrays and results, each array rounded up to 64 bytes, at any time of the
+call. It is known before the call what that will be (`backend.c.footprint`); a plan that stays within the limit is
+chosen (`planning`), and the allocator of the compiled code enforces it while it runs. Not counted: the code itself,
+what Python and NumPy need to be there, numbers and small arrays of fixed extents on the machine stack.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from wengert.ad import LoopOf
+from wengert.backend.c.footprint import Held, Unbounded
+from wengert.errors import WengertError
+from wengert.frontend.python.python_values import is_ndarray
+from wengert.ir.nodes import Buffer, Module, Span
+from wengert.planning import Choices, Decided, Infeasible, Made, Planner
+from wengert.runtime.abi import Bind
+from wengert.runtime.call import Kernel
+
+UNITS = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+Limit = int | str
+PLANS = 64
+"""Plans remembered per program and transform."""
+
+
+class MemoryLimitError(WengertError, MemoryError):
+    """A derivative cannot be computed within the memory limit. `least`: the smallest limit for which a plan was found,
+    in bytes; None if there is none for any."""
+
+    def __init__(self, message: str, least: int | None) -> None:
+        super().__init__(message)
+        self.least = least
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a call took: `peak`, the most bytes that were allocated at any time, as counted while it ran; `predicted`,
+    what was expected before; both with the `outside` bytes of copies of arguments and seeds. `loops`: those that ran
+    again from stored states, with slots and iterations per segment."""
+
+    limit: int
+    predicted: int
+    peak: int
+    outside: int
+    loops: tuple[tuple[str, int, int], ...]
+
+
+def parse_limit(limit: Limit | None) -> int | None:
+    """A number of bytes; text has a unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB). Raises ValueError."""
+    if limit is None:
+        return None
+    if isinstance(limit, str):
+        text = limit.strip()
+        digits = text.rstrip("BKMGTikb").strip()
+        unit = text[len(digits) :].strip() or "B"
+        try:
+            value = float(digits)
+        except ValueError:
+            value = -1.0
+        if unit not in UNITS or not 0 < value < 2**62 / UNITS[unit]:
+            raise ValueError(
+                f"{limit!r} is no memory limit; write a number of bytes or, for example, '512 MiB' or '2 GB'"
+            )
+        return int(value * UNITS[unit])
+    if isinstance(limit, bool) or not hasattr(limit, "__index__") or not 0 < int(limit) < 2**62:
+        raise ValueError(f"{limit!r} is no memory limit; it is a positive number of bytes, or text such as '512 MiB'")
+    return int(limit)
+
+
+def size_text(n: float) -> str:
+    """A number of bytes for people: 1234567 is "1.23 MB"."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    x, k = float(n), 0
+    while x >= 1000 and k < len(units) - 1:
+        x, k = x / 1000, k + 1
+    return f"{int(n)} B" if k == 0 else f"{x:.3g} {units[k]}"
+
+
+class Limited:
+    """A derivative that is compiled once for every way of keeping within limits that turns out to be needed, and run
+    with the counts (slots, lengths of segments) that the limit and the sizes of the call ask for.
+
+    `make` gives the code for choices (see `planning.Planner`), whose binds have the leaves -1, -2 ... for the counts.
+    """
+
+    def __init__(self, what: str, make: Callable[[Choices], Made], flat: Module, loops: Sequence[LoopOf]) -> None:
+        self.what = what
+        self.planner = Planner(make, flat, loops)
+        self._kernels: dict[Choices, Kernel] = {}
+        self._plans: dict[tuple[int, ...], Decided] = {}
+        self._lock = threading.RLock()
+
+    def run(self, leaves: tuple[Any, ...], limit: int, outside: int) -> tuple[tuple[Any, ...], Memory]:
+        """The results of a call and what it took. `outside`: bytes of copies that were made for it before. Raises
+        MemoryLimitError, before anything runs, if no plan keeps within the limit."""
+        plan = self.plan(leaves, limit, outside)
+        kernel = self.kernel(plan.choices)
+        results, peak = kernel.limited((*leaves, *plan.parameters()), max(limit - outside, 1))
+        loops = tuple((c.var, x.slots, x.length) for c, x in zip(plan.choices, plan.counts, strict=True))
+        return results, Memory(limit, plan.peak + outside, peak + outside, outside, loops)
+
+    def kernel(self, choices: Choices) -> Kernel:
+        with self._lock:
+            if choices not in self._kernels:
+                made = self.planner.code(choices)
+                assert made is not None
+                module, binds = made
+                first = 1 + max((b.leaf for b in binds), default=-1)
+                self._kernels[choices] = Kernel(
+                    module, [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds]
+                )
+            return self._kernels[choices]
+
+    def plan(self, leaves: tuple[Any, ...], limit: int, outside: int) -> Decided:
+        """The plan for a call with these leaves, remembered by their sizes."""
+        with self._lock:
+            plain = self.planner.code(())
+            assert plain is not None
+            sizes = sizes_of(*plain, leaves)
+            key = (limit, outside, *sizes.values())
+            found = self._plans.get(key)
+            if found is None:
+                try:
+                    found = self.planner.plan(sizes, limit - outside)
+                except Infeasible as failed:
+                    raise self._refused(failed, limit, outside) from None
+                if len(self._plans) >= PLANS:
+                    self._plans.clear()
+                self._plans[key] = found
+            return found
+
+    def _refused(self, failed: Infeasible, bound: int, outside: int) -> MemoryLimitError:
+        limit = size_text(bound)
+        if failed.least is None:
+            reason = failed.reason
+            text = f"the memory that {self.what} needs cannot be bounded before it runs"
+            if reason is not None:
+                text += f": {reason}"
+            return MemoryLimitError(f"{text}\n  way out: call it without memory_limit={limit}", None)
+        least = failed.least.peak + outside
+        smallest = f"the smallest limit found is {least} bytes ({size_text(least)})"
+        lines = [f"{self.what} does not fit in memory_limit={limit}; {smallest}"]
+        if outside:
+            lines.append(f"  {size_text(outside):>9}  copies of arguments and seeds")
+        held = failed.least.held.held if failed.least.held is not None else ()
+        for h in largest(held):
+            lines.append(f"  {size_text(h.bytes):>9}  {described(h)}")
+        return MemoryLimitError("\n".join(lines), least)
+
+
+def largest(held: Sequence[Held], count: int = 6) -> list[Held]:
+    """The largest allocations, those of one name together."""
+    total: dict[tuple[str, Span | None], Held] = {}
+    for h in held:
+        before = total.get((h.name, h.span))
+        total[h.name, h.span] = h if before is None else replace(before, bytes=before.bytes + h.bytes)
+    return sorted(total.values(), key=lambda h: -h.bytes)[:count]
+
+
+def described(h: Held) -> str:
+    """An allocation in the user's words: name, place, source line."""
+    name = h.name
+    for suffix, words in (("_saved", "stored values of {}"), ("_adj", "adjoint of {}"), ("_dot", "tangent of {}")):
+        base, found, rest = name.partition(suffix)
+        if found and (not rest or rest.lstrip("_").isdigit()):
+            name = words.format(base)
+            break
+    return name if h.span is None else f"{name}  ({h.span}: {h.span.text.strip()})"
+
+
+def sizes_of(module: Module, binds: Sequence[Bind], leaves: tuple[Any, ...]) -> dict[str, int]:
+    """The integer parameters of the root, extents among them, that the leaves give."""
+    found: dict[str, int] = {}
+    for p, bind in zip(module.root.params, binds, strict=True):
+        if bind.kind == "extent":
+            found[p.name] = int(np.shape(leaves[bind.leaf])[bind.axis])
+        elif bind.kind == "scalar" and not isinstance(p, Buffer) and p.dtype.is_integer:
+            found[p.name] = int(leaves[bind.leaf])
+    return found
+
+
+def bytes_of(values: Sequence[Any]) -> int:
+    """Bytes of the arrays among them, as they are counted."""
+    return sum(max(-(-v.nbytes // 64), 1) * 64 for v in values if is_ndarray(v))
+
+
+__all__ = ["Limited", "Memory", "MemoryLimitError", "Unbounded", "parse_limit", "size_text"]
