@@ -34,7 +34,7 @@ PROBE = 1 << 20
 """Slots, or iterations, more at which memory is looked at to see how it grows."""
 ROUNDS = 12
 """How often the counts of several loops are improved in turn, and a plan that turned out too large is made smaller."""
-VARIANTS = 14
+VARIANTS = 10
 """How many variants of the code are made at most."""
 
 Choices = tuple[Choice, ...]
@@ -150,7 +150,8 @@ class _Search:
         while improved and self.tried < VARIANTS:
             improved = False
             for key in levels:
-                for level in (-1, *range(self._depth(key) + 1)):
+                deepest = self._depth(key) if best is None or self._is_slow(best) else 0
+                for level in (-1, *range(deepest + 1)):
                     if level == levels[key] or self.tried >= VARIANTS:
                         continue
                     other = {**levels, key: level}
@@ -163,6 +164,12 @@ class _Search:
         if best is None:
             raise Infeasible(self.least, self.reason)
         return best
+
+    def _is_slow(self, plan: Decided) -> bool:
+        """Whether what runs again takes twice as long as the loops: then loops inside may run again instead."""
+        tops = [x for x in self.planner.loops if not x.around]
+        once = [self._loop(Choice(x.function, x.stmt.var, False)) for x in tops]
+        return plan.seconds > 2 * sum(x.turns * x.seconds for x in once)
 
     def _depth(self, key: tuple[str, str]) -> int:
         """How many loops lie in each other below a loop."""
