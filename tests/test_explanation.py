@@ -90,3 +90,26 @@ def test_nothing_to_differentiate() -> None:
 
 def test_sizes_for_people() -> None:
     assert [size_text(n) for n in (0, 999, 1000, 1234567, 5 * 10**9)] == ["0 B", "999 B", "1 kB", "1.23 MB", "5 GB"]
+
+
+def test_what_a_limit_does_is_said() -> None:
+    found = wg.explain(stencil, np.linspace(0.1, 1, 50), 60, memory_limit="12 kB")
+    assert found.limit == 12_000
+    assert found.predicted is not None and found.predicted <= found.limit
+    assert abs(found.peak_bytes - found.predicted) <= 0.05 * found.predicted
+    (loop,) = found.again
+    assert loop.source.startswith("for _ in range(n)")
+    assert (loop.turns, loop.runs is not None) == (60, True)
+    text = "\n".join([*found.lines(), *found.memory_lines()])
+    assert "runs again" in text and "limit 12 kB" in text and "#" in text
+    assert sum(p.bytes for p in found.present) <= found.predicted
+    assert max(m.most for m in found.timeline) == found.predicted
+    page = found.html()
+    assert "old = u.copy()" in page and "runs again" in page and "class=&#x27;" not in page
+
+
+def test_the_predicted_peak_is_the_counted_one() -> None:
+    for f, args in ((stencil, (np.linspace(0.1, 1, 5000), 20)), (in_place, (np.linspace(0.1, 1, 4000), 9))):
+        found = explain_all(f, args)
+        assert found.predicted is not None
+        assert abs(found.predicted - found.peak_bytes) <= 0.05 * found.peak_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,15 +12,29 @@ import numpy as np
 
 from wengert import ad, pipeline
 from wengert import differences as fd
+from wengert.backend.c.footprint import footprint
 from wengert.dispatch import fetcher
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Span
 from wengert.ir.types import DType
-from wengert.memory import size_text
+from wengert.memory import (
+    Limit,
+    Limited,
+    Unbounded,
+    bytes_of,
+    described_name,
+    largest,
+    parse_limit,
+    settled,
+    size_text,
+    sizes_of,
+)
+from wengert.planning import Decided, Made, advances
 from wengert.programs import Wrt, primal_binds, private, program_of
-from wengert.runtime.call import Kernel
+from wengert.report import html_report, plot_timeline
+from wengert.runtime.call import NO_LIMIT, Kernel
 from wengert.selection import wrt_list
-from wengert.transform import Pulled, all_floats
+from wengert.transform import Pulled, all_floats, named, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +59,49 @@ class Value:
     transient: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A loop whose iterations run again in the reverse sweep: from `slots` stored states, `length` iterations at a
+    time, so that `runs` iterations are made again beside the one that each is reversed by (of `turns`; None: not
+    known)."""
+
+    variable: str
+    slots: int
+    length: int
+    turns: int | None
+    runs: int | None
+    file: str
+    line: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An allocation that is there at the peak."""
+
+    name: str
+    bytes: int
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A step of the derivative: where it comes from, the most that is allocated during it, and what is left after."""
+
+    file: str
+    line: int
+    most: int
+    after: int
+
+
 @dataclass(frozen=True)
 class Explanation:
     """What one call of a derivative keeps, stores and recomputes. `str()` of it is a table.
+
+    With a memory limit: `limit`, the loops that run `again`, and `outside`, the bytes of copies that the peak includes.
+    `predicted`: the peak that is expected beforehand (None: it is not bounded), what is `present` then, and the
+    `timeline`, the steps of the derivative's top level in order.
 
     `tape_bytes`: what all tapes hold at the end of the forward sweep. `shared_bytes`: the part of it that is on
     stacks of functions that are called. `peak_bytes`: the most that was allocated at any time, results and adjoints
@@ -60,6 +115,12 @@ class Explanation:
     shared_bytes: int
     peak_bytes: int
     argument_bytes: int
+    limit: int | None = None
+    outside: int = 0
+    predicted: int | None = None
+    again: tuple[Again, ...] = ()
+    present: tuple[Present, ...] = ()
+    timeline: tuple[Moment, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -74,6 +135,7 @@ class Explanation:
             f"  tapes {size_text(self.tape_bytes)}, peak {size_text(self.peak_bytes)} (results and adjoints included), "
             f"float arguments {size_text(self.argument_bytes)}"
         )
+        yield from self._limited()
         order = {"stored": 0, "recomputed": 1, "kept": 2}
         shown = [v for v in self.values if everything or v.how == "stored"]
         shown.sort(key=lambda v: (order[v.how], -(v.bytes or 0)))
@@ -88,6 +150,42 @@ class Explanation:
         if self.shared_bytes:
             yield f"  on stacks that values of called functions share: {size_text(self.shared_bytes)}"
 
+    def _limited(self) -> Iterator[str]:
+        """The limit, and the loops that run again."""
+        if self.limit is None:
+            return
+        copies = f", copies of arguments {size_text(self.outside)}" if self.outside else ""
+        expected = "not bounded" if self.predicted is None else size_text(self.predicted)
+        yield f"  limit {size_text(self.limit)}, predicted peak {expected}{copies}"
+        for a in self.again:
+            states = f"{a.slots} stored state{'s' if a.slots > 1 else ''}, {a.length} at a time"
+            extra = "" if a.runs is None or a.turns is None else f", {a.runs} runs more than {a.turns}"
+            place = f"{os.path.basename(a.file)}:{a.line}"
+            yield f"  runs again  {a.variable}: {states}{extra}  {place}  {a.source}"
+        for h in self.present:
+            place = f"  {os.path.basename(h.file)}:{h.line}" if h.line else ""
+            yield f"  at the peak {size_text(h.bytes):>9}  {h.name}{place}"
+
+    def memory_lines(self, width: int = 50) -> Iterator[str]:
+        """The timeline as text: a bar per step of the derivative that allocates or gives back."""
+        top = max((m.most for m in self.timeline), default=0)
+        before = -1
+        for m in self.timeline:
+            if m.most == before == m.after or not top:
+                continue
+            before = m.after
+            bar = "#" * round(width * m.most / top)
+            place = f"{os.path.basename(m.file)}:{m.line}" if m.line else ""
+            yield f"  {size_text(m.most):>9} {bar:<{width}} {place}".rstrip()
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """The timeline as a picture (needs matplotlib)."""
+        plot_timeline(self, path)
+
+    def html(self) -> str:
+        """The source, annotated: what its lines keep, store and recompute; a page of its own."""
+        return html_report(self)
+
 
 def _size(v: Value) -> str:
     return size_text(v.bytes) if v.bytes is not None else "transient" if v.transient else "shared"
@@ -97,10 +195,18 @@ def _place(v: Value) -> str:
     return f"{os.path.basename(v.file)}:{v.line}" if v.line else ""
 
 
-def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any = None, **kwargs: Any) -> Explanation:
+def explain(
+    fn: Callable[..., Any],
+    *args: Any,
+    wrt: Wrt | None = None,
+    of: Any = None,
+    memory_limit: Limit | None = None,
+    **kwargs: Any,
+) -> Explanation:
     """What the pullback of `fn` at `args` keeps, stores and recomputes. Runs it once, to count.
 
-    `wrt` and `of` as for `vjp`. Raises what `vjp` raises.
+    `wrt`, `of` and `memory_limit` (of what a call allocates, the copies that a pullback holds left out) as for `vjp`.
+    Raises what `vjp` raises.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -117,13 +223,22 @@ def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any 
     record = ad.Record()
     module = pipeline.prepare(staged.module, staged.names)
     pulled = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, record)
-    kernel = Kernel(*pulled.make(()))
+    limit = parse_limit(memory_limit)
     primal = Kernel(pulled.primal, primal_binds(staged))
     leaves = fetcher(staged, args, kwargs)(fn, args, kwargs)
     assert leaves is not None
     outputs = primal(private(staged, leaves))
     seeds = [np.ones_like(outputs[i]) for i in pulled.seeded]
-    *_, counts = kernel((*private(staged, leaves), *seeds))
+    given = (*private(staged, leaves), *seeds)
+    plain = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of)
+    limited = within(f"the pullback of {named(fn)}", plain.primal, plain.active, plain.seeds, plain.make)
+    outside = bytes_of([leaves[k] for k in staged.mutated]) + bytes_of(seeds)
+    plan = None if limit is None else limited.plan(given, limit, outside)
+    choices = () if plan is None else plan.choices
+    code, binds = settled(*pulled.make(choices))
+    kernel = Kernel(code, binds)
+    parameters = () if plan is None else plan.parameters()
+    (*_, counts), peak = kernel.limited((*given, *parameters), NO_LIMIT)
     values = tuple(_value(d, counts) for d in record.decisions)
     known = sum(v.bytes or 0 for v in values if v.how == "stored")
     stacks = sum(int(counts[k]) * _itemsize(dtype) for k, dtype in record.stacks.items())
@@ -136,16 +251,52 @@ def explain(fn: Callable[..., Any], *args: Any, wrt: Wrt | None = None, of: Any 
         values,
         tape,
         tape - known,
-        kernel.stats().last_peak,
+        peak + (0 if limit is None else outside),
         sum(leaf.nbytes for leaf in floats),
+        limit,
+        0 if limit is None else outside,
+        *_predicted(limited, plan, (code, binds), (*given, *parameters), 0 if limit is None else outside),
     )
 
 
-def explain_all(fn: Callable[..., Any], args: tuple[Any, ...], wrt: Wrt | None = None) -> Explanation:
+def _predicted(
+    limited: Limited, plan: Decided | None, made: Made, leaves: tuple[Any, ...], outside: int
+) -> tuple[int | None, tuple[Again, ...], tuple[Present, ...], tuple[Moment, ...]]:
+    """What was expected: the peak, the loops that run again, what is there at the peak, the timeline."""
+    try:
+        found = plan.held if plan is not None else footprint(made[0], sizes_of(*made, leaves))
+    except Unbounded:
+        return None, (), (), ()
+    assert found is not None
+    again: list[Again] = []
+    known = limited.planner.turns(sizes_of(*made, leaves)) if plan is not None else {}
+    for choice, count in zip(plan.choices, plan.counts, strict=True) if plan is not None else ():
+        stmt = next(x.stmt for x in limited.planner.loops if (x.function, x.stmt.var) == (choice.function, choice.var))
+        span = stmt.span or Span("", 0)
+        _, most = known.get((choice.function, choice.var), (0, math.inf))
+        turns = runs = None
+        if most != math.inf:
+            turns = int(most)
+            runs = advances(-(-turns // count.length), count.slots) * count.length
+        again.append(Again(choice.var, count.slots, count.length, turns, runs, span.file, span.line, span.text.strip()))
+    present = [(described_name(h), h.bytes, h.span or Span("", 0)) for h in largest(found.held, 12)]
+    timeline = [(m.span or Span("", 0), m.most + outside, m.after + outside) for m in found.moments]
+    return (
+        found.peak + outside,
+        tuple(again),
+        tuple(Present(name, n, s.file, s.line) for name, n, s in present),
+        tuple(Moment(s.file, s.line, most, after) for s, most, after in timeline),
+    )
+
+
+def explain_all(
+    fn: Callable[..., Any], args: tuple[Any, ...], wrt: Wrt | None = None, memory_limit: Limit | None = None
+) -> Explanation:
     """`explain` of everything a function computes: what it returns and the arguments it mutates."""
     plain = fd.run(fn, args)
     of = fd.mutated(fn, args)
-    return explain(fn, *args, wrt=wrt, of=("return", *of) if fd.floats(plain.value) or not of else of)
+    chosen = ("return", *of) if fd.floats(plain.value) or not of else of
+    return explain(fn, *args, wrt=wrt, of=chosen, memory_limit=memory_limit)
 
 
 def _value(d: ad.Decision, counts: Any) -> Value:

@@ -166,6 +166,12 @@ class Limited:
         return MemoryLimitError("\n".join(lines), least)
 
 
+def settled(module: Module, binds: Sequence[Bind]) -> Made:
+    """The counts, whose leaves are -1, -2 ..., after all other leaves."""
+    first = 1 + max((b.leaf for b in binds), default=-1)
+    return module, [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds]
+
+
 def largest(held: Sequence[Held], count: int = 6) -> list[Held]:
     """The largest allocations, those of one name together."""
     total: dict[tuple[str, Span | None], Held] = {}
@@ -175,14 +181,18 @@ def largest(held: Sequence[Held], count: int = 6) -> list[Held]:
     return sorted(total.values(), key=lambda h: -h.bytes)[:count]
 
 
+def described_name(h: Held) -> str:
+    """The name of an allocation in the user's words."""
+    for suffix, words in (("_saved", "stored values of {}"), ("_adj", "adjoint of {}"), ("_dot", "tangent of {}")):
+        base, found, rest = h.name.partition(suffix)
+        if found and (not rest or rest.lstrip("_").isdigit()):
+            return words.format(base)
+    return h.name
+
+
 def described(h: Held) -> str:
     """An allocation in the user's words: name, place, source line."""
-    name = h.name
-    for suffix, words in (("_saved", "stored values of {}"), ("_adj", "adjoint of {}"), ("_dot", "tangent of {}")):
-        base, found, rest = name.partition(suffix)
-        if found and (not rest or rest.lstrip("_").isdigit()):
-            name = words.format(base)
-            break
+    name = described_name(h)
     return name if h.span is None else f"{name}  ({h.span}: {h.span.text.strip()})"
 
 

@@ -118,6 +118,13 @@ class Planner:
             self.footprints[choices] = Footprints(made[0])
         return self.footprints[choices].at(sizes)
 
+    def turns(self, sizes: Sizes) -> Mapping[tuple[str, str], tuple[float, float]]:
+        """The least and the greatest number of turns of the program's loops, as far as they are known."""
+        try:
+            return footprint(self.flat, sizes).turns
+        except Unbounded:
+            return {}
+
     def plan(self, sizes: Sizes, limit: int) -> Decided:
         """The plan for a call with these sizes that takes the least time found; raises Infeasible."""
         return _Search(self, sizes, limit).best()
@@ -293,10 +300,7 @@ class _Search:
         """Turns and seconds of the program's loops."""
         flat = self.planner.flat
         spent = predict(flat, {n: float(x) for n, x in self.sizes.items()}).statements
-        try:
-            turns = footprint(flat, self.sizes).turns
-        except Unbounded:
-            turns = {}
+        turns = self.planner.turns(self.sizes)
         for x in self.planner.loops:
             _, most = turns.get((x.function, x.stmt.var), (0, math.inf))
             n = UNKNOWN_TURNS if most == math.inf else int(most)

@@ -129,6 +129,10 @@ def explain(
     args: ArgsOption = None,
     wrt: WrtOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is kept and recomputed.")] = False,
+    memory_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="Plan for it: 512 MiB, 2 GB.")] = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Also how memory goes, step by step.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the source, annotated.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the timeline (needs matplotlib).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what a function's reverse sweep stores, with source lines and bytes, and the peak it allocates."""
@@ -138,8 +142,14 @@ def explain(
     found = load(target)
     values = found.arguments(args)
     with progress(f"differentiating {found.name}"):
-        explanation = explain_all(found.function, values, None if wrt is None else tuple(wrt.split(",")))
-    typer.echo(json.dumps(asdict(explanation), indent=2) if as_json else "\n".join(explanation.lines(everything)))
+        chosen = None if wrt is None else tuple(wrt.split(","))
+        explanation = explain_all(found.function, values, chosen, memory_limit)
+    if html is not None:
+        html.write_text(explanation.html(), "utf-8")
+    if plot is not None:
+        explanation.plot(plot)
+    lines = [*explanation.lines(everything), *(explanation.memory_lines() if timeline else ())]
+    typer.echo(json.dumps(asdict(explanation), indent=2) if as_json else "\n".join(lines))
 
 
 @app.command()

@@ -86,12 +86,22 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """One statement of the root: the most that is allocated while it runs, and what is left after it."""
+
+    span: Span | None
+    most: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Footprint:
-    """The peak, in bytes, what is there at that time, and the least and the greatest number of turns of each loop, by
-    function and loop variable."""
+    """The peak, in bytes, what is there at that time, how memory goes along the root's statements, and the least and
+    the greatest number of turns of each loop, by function and loop variable."""
 
     peak: int
     held: tuple[Held, ...]
+    moments: tuple[Moment, ...]
     turns: dict[tuple[str, str], tuple[int | float, int | float]]
 
 
@@ -169,6 +179,8 @@ class _Walk:
         self.peak: Number = 0
         self.live: list[Held] = []
         self.at_peak: tuple[Held, ...] = ()
+        self.high: Number = 0
+        """The most since the statement of the root began."""
         self.known: dict[tuple[str, tuple[object, ...]], tuple[Number, tuple[Held, ...]]] = {}
         self.running: list[str] = []
         self.turns: dict[tuple[str, str], tuple[Number, Number]] = {}
@@ -183,6 +195,7 @@ class _Walk:
         self._look()
 
     def _look(self, more: Number = 0, also: tuple[Held, ...] = ()) -> None:
+        self.high = max(self.high, self.current + more)
         if self.current + more > self.peak:
             self.peak = self.current + more
             self.at_peak = (*self.live, *also)
@@ -331,9 +344,13 @@ class _Walk:
             if isinstance(p, Buffer):
                 frame.shapes[p.name] = tuple(self._integer(frame, e) for e in p.shape)
         self._enter_frame(f)
-        self._block(frame, f.body, releases=False)
+        moments: list[Moment] = []
+        for stmt in f.body:
+            self.high = self.current
+            self._statement(frame, stmt)
+            moments.append(Moment(stmt.span, int(self.high), int(self.current)))
         self._results(frame)
-        return Footprint(int(self.peak), self.at_peak, self.turns)
+        return Footprint(int(self.peak), self.at_peak, tuple(moments), self.turns)
 
     def _results(self, frame: _Frame) -> None:
         """Results that are not made in place are copied to arrays of their own at the end."""
@@ -407,32 +424,31 @@ class _Walk:
         name = inner.function.name
         found = self.known.get((name, key))
         if found is None:
-            saved = self.current, self.peak, self.live, self.at_peak
+            saved = self.current, self.peak, self.live, self.at_peak, self.high
             self.current, self.peak, self.live, self.at_peak = 0, 0, [], ()
             self._enter_frame(inner.function)
             self._block(inner, inner.function.body)
             found = self.known[name, key] = self.peak, self.at_peak
-            self.current, self.peak, self.live, self.at_peak = saved
+            self.current, self.peak, self.live, self.at_peak, self.high = saved
         return found
 
     # -- statements
 
-    def _block(self, f: _Frame, block: Block, releases: bool = True) -> None:
+    def _block(self, f: _Frame, block: Block) -> None:
         before = len(self.live)
         lists = set(f.lists)
         for stmt in block:
             self._statement(f, stmt)
-        if releases:
-            declared = {s.name for s in map(walk.declared, block) if s is not None and s.name not in f.of.held}
-            mine = f.function.name
+        declared = {s.name for s in map(walk.declared, block) if s is not None and s.name not in f.of.held}
+        mine = f.function.name
 
-            def stays(h: Held) -> bool:
-                return not (h.function == mine and h.name in declared)
+        def stays(h: Held) -> bool:
+            return not (h.function == mine and h.name in declared)
 
-            rest = [h for h in self.live[before:] if stays(h)]
-            self.current -= sum(h.bytes for h in self.live[before:]) - sum(h.bytes for h in rest)
-            self.live[before:] = rest
-        for name in set(f.lists) - lists if releases else ():
+        rest = [h for h in self.live[before:] if stays(h)]
+        self.current -= sum(h.bytes for h in self.live[before:]) - sum(h.bytes for h in rest)
+        self.live[before:] = rest
+        for name in set(f.lists) - lists:
             del f.lists[name]
 
     def _statement(self, f: _Frame, stmt: Stmt) -> None:
@@ -615,12 +631,12 @@ class _Walk:
 
     def _stacking(self, f: _Frame, loop: Loop, lists: list[_List], least: Number, most: Number) -> None:
         """A loop that changes the lengths of lists: an iteration is followed first to see by how much."""
-        saved = self.current, self.peak, list(self.live), self.at_peak
+        saved = self.current, self.peak, list(self.live), self.at_peak, self.high
         states = [(x.length, x.reserved) for x in lists]
         cells = dict(f.cells)
         self._block(f, loop.body)
         changes = [x.length - before[0] for x, before in zip(lists, states, strict=True)]
-        self.current, self.peak, self.live, self.at_peak = saved
+        self.current, self.peak, self.live, self.at_peak, self.high = saved
         f.cells = cells
         for x, state in zip(lists, states, strict=True):
             x.length, x.reserved = state
