@@ -269,7 +269,7 @@ def _predicted(
         return None, (), (), ()
     assert found is not None
     again: list[Again] = []
-    known = limited.planner.turns(sizes_of(*made, leaves)) if plan is not None else {}
+    known = limited.planner.turns(sizes_of(*made, leaves))
     for choice, count in zip(plan.choices, plan.counts, strict=True) if plan is not None else ():
         stmt = next(x.stmt for x in limited.planner.loops if (x.function, x.stmt.var) == (choice.function, choice.var))
         span = stmt.span or Span("", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import linecache
 import os
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,9 @@ STYLE = (
 
 def plot_timeline(explanation: Explanation, path: str | os.PathLike[str]) -> None:
     """Draw the most that is allocated along the derivative's steps; raises ImportError without matplotlib."""
-    import matplotlib  # pyright: ignore
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt  # pyright: ignore
-
-    plots: Any = plt
+    library: Any = importlib.import_module("matplotlib")
+    library.use("Agg")
+    plots: Any = importlib.import_module("matplotlib.pyplot")
     figure, axes = plots.subplots(figsize=(9, 4))
     most = [m.most for m in explanation.timeline]
     axes.fill_between(range(len(most)), most, step="post", alpha=0.5)
