@@ -23,6 +23,8 @@ from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
 from wengert.optimise.raise_contractions import raise_contractions
 from wengert.optimise.split import split
+from wengert.optimise.strips import strips
+from wengert.runtime.compile import wanted_threads
 
 Pass = Callable[..., Module]
 """Takes a module, and perhaps more."""
@@ -33,6 +35,7 @@ LAST: tuple[Pass, ...] = (
     fuse,
     contract,
     interchange,
+    strips,
     split,
     layout,
     carry,
@@ -76,8 +79,10 @@ def finish(module: Module, unread: Collection[str] = ()) -> Module:
 
 
 def skipped() -> frozenset[str]:
-    """Passes that are left out: the environment variable WENGERT_WITHOUT names them, with commas between."""
-    return frozenset(os.environ.get("WENGERT_WITHOUT", "").split(",")) - {""}
+    """Passes that are left out: the environment variable WENGERT_WITHOUT names them, with commas between. On several
+    threads nests do not go through arrays in strips, which would be too short for each to have a part."""
+    named = frozenset(os.environ.get("WENGERT_WITHOUT", "").split(",")) - {""}
+    return named if wanted_threads() == 1 else named | {strips.__name__}
 
 
 @contextmanager

@@ -119,7 +119,7 @@ class _Fuser:
                 return k + len(needed)
             if theirs.before(mine) or blocked:
                 # It stays before the loop: it must be able to go before whatever lies further back, too.
-                if not isinstance(stmt, (Alloc, Let)) or not _cannot_fail(stmt):
+                if not isinstance(stmt, (Alloc, Let)) or not cannot_fail(stmt):
                     return None
                 needed.append(stmt)
             elif all(_is_silent(s) for s in statements((stmt,))):
@@ -190,7 +190,7 @@ class _Fuser:
         return replace(a, body=self.block((*a.body, *self._renamed(a, b).body)))
 
 
-def _cannot_fail(stmt: Stmt) -> bool:
+def cannot_fail(stmt: Stmt) -> bool:
     return not any(isinstance(x, Op) and x.name in CHECKED for e in expressions(stmt) for x in subexpressions(e))
 
 
@@ -198,24 +198,24 @@ def _is_silent(s: Stmt) -> bool:
     """Whether a statement surely ends without an error, so that a later one may run first."""
     match s:
         case Loop():
-            return s.cond is None and s.stop is not None and _cannot_fail(s)
+            return s.cond is None and s.stop is not None and cannot_fail(s)
         case LibCall(op=op):
             return op in SILENT
         case Fail() | Call() | Push() | Pop() | Resize():
             return False
         case _:
-            return _cannot_fail(s)
+            return cannot_fail(s)
 
 
 def is_simple(s: Stmt) -> bool:
     """Whether a statement neither fails nor touches anything but elements of buffers."""
     match s:
         case Let() | Store() | Alloc() | If():
-            return _cannot_fail(s)
+            return cannot_fail(s)
         case Accumulate(op=op):
-            return op == "add" and _cannot_fail(s)
+            return op == "add" and cannot_fail(s)
         case Loop():
-            return s.cond is None and s.stop is not None and _cannot_fail(s)
+            return s.cond is None and s.stop is not None and cannot_fail(s)
         case _:
             return False
 
