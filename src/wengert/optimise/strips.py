@@ -121,6 +121,9 @@ class _Strips:
         self.ranges = Ranges(f)
         self.storages = storages(f)
         self.uses = _uses(f.body)
+        asked = (x for s in statements(f.body) for e in expressions(s) for x in subexpressions(e))
+        self.asked = {x.storage for x in asked if isinstance(x, Extent)}
+        """Storages whose extents matter."""
         self.seen = {self.aliases.of(p.name) for p in f.params if p.name in self.aliases.parent}
         """Classes of what the caller sees."""
 
@@ -177,7 +180,7 @@ class _Strips:
             return None
         local = definitions(nest.body) | {nest.var}
         touched: dict[str, list[Access]] = {}
-        for x in accesses(nest.body):
+        for x in dict.fromkeys(accesses(nest.body)):
             if x.storage not in local:
                 touched.setdefault(self.aliases.of(x.storage), []).append(x)
         for c, both in touched.items():
@@ -314,7 +317,7 @@ class _Strips:
                 continue
             name = s.buffer.name
             rows = self._offsets(name, members)
-            if rows is None or self.uses[name] != here[name]:
+            if rows is None or name in self.asked or self.uses[name] != here[name]:
                 continue
             if sum(self.aliases.of(x) == self.aliases.of(name) for x in self.aliases.parent) > 1:
                 continue
