@@ -14,6 +14,7 @@ from ...analysis import access
 from ...ir import walk
 from ...ir.nodes import Accumulate, Call, Const, Expr, If, LibCall, Loop, Stmt, Store, Var
 from .expressions import element, top
+from .lane_sums import fits_lanes, vector_statement, write_lane_sums
 from .names import C_TYPE
 from .vectors import reductions
 from .writer import Writer
@@ -146,6 +147,9 @@ def _is_bounded(stmt: Loop) -> bool:
 def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, sums: list[Accumulate]) -> None:
     """A loop marked `omp simd`, its sums reductions into local variables."""
     w = b.w
+    if fits_lanes(stmt, sums):
+        write_lane_sums(b, stmt, var, sums, _head(var, start, stop, stmt.step))
+        return
     names = {s.storage: w.names.fresh(f"{w.name_of(s.storage)}_sum") for s in sums}
     guarded = bool(sums) and not 0 < _turns(stmt) < math.inf
     if guarded:
@@ -163,7 +167,7 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
         _open_strips(w, stmt, var, start, stop, mark)
     w.share(var)
     for s in stmt.body:
-        _vector_statement(b, s, names, stmt)
+        vector_statement(b, s, names, stmt)
     if bounded:
         w.close()
     else:
@@ -172,24 +176,3 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
         w.line(f"{targets[s.storage]} = {names[s.storage]};")
     if guarded:
         w.close()
-
-
-def _vector_statement(b: BlockWriter, s: Stmt, sums: dict[str, str], loop_stmt: Loop) -> None:
-    w = b.w
-    match s:
-        case Accumulate(storage=storage, value=value) if storage in sums:
-            w.show(s.span)
-            w.line(f"{sums[storage]} += {top(w, value)};")
-        case If(cond, then, orelse):
-            w.show(s.span)
-            w.open(f"if ({top(w, cond)})")
-            for t in then:
-                _vector_statement(b, t, sums, loop_stmt)
-            if orelse:
-                w.close(" else {")
-                w.piece.depth += 1
-                for t in orelse:
-                    _vector_statement(b, t, sums, loop_stmt)
-            w.close()
-        case _:
-            b.statement(s, loop_stmt.body)
