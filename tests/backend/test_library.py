@@ -74,6 +74,37 @@ def test_matmul(dtype: DType, shape: tuple[int, int, int]) -> None:
     agree_uncut(module((a, c), e, tuple(results)), [random(dtype, m, k), random(dtype, k, n)], rtol)
 
 
+@pytest.mark.parametrize("guarded", [0, 1])
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+@pytest.mark.parametrize("shape", [(3, 4, 2), (17, 9, 23), (1, 40, 30), (30, 1, 20), (3, 0, 2), (2, 3, 0)], ids=str)
+def test_guarded_matmul(shape: tuple[int, int, int], dtype: DType, guarded: int) -> None:
+    """Zeros meet what is not finite, in either operand; only in the guarded one it is left out."""
+    m, n, k = shape
+    a = Buffer("a", dtype, (b.i64(m), b.i64(k)), intent="in")
+    c = Buffer("c", dtype, (b.i64(k), b.i64(n)), intent="in")
+    e = Emitter({"a", "c"})
+    out = laid_out(e, "out", dtype, "columns", m, n)
+    left = laid_out(e, "left", dtype, "every other", m, k, a)
+    e.lib("guarded_matmul", [out], [left, c], guarded=guarded)
+    whole = module((a, c), e, (out.name,))
+    left_values, right_values = random(dtype, m, k), random(dtype, k, n)
+    rtol = 1e-4 if dtype in (F32, C64) else 1e-12
+    plain, *_ = agree_uncut(whole, [left_values, right_values], rtol)
+    np.testing.assert_allclose(plain, left_values @ right_values, rtol=10 * rtol, atol=10 * rtol)
+    if 0 in shape:
+        return
+    special, zeros = (right_values, left_values) if guarded else (left_values, right_values)
+    special[..., -1] = np.inf
+    zeros[0, 0] = zeros[-1, -1] = 0
+    special[0, 0] = np.nan
+    found, *_ = agree_uncut(whole, [left_values, right_values], rtol)
+    for i, j in np.ndindex(m, n):
+        row, column = left_values[i], right_values[:, j]
+        one, other = (column, row) if guarded else (row, column)
+        kept = (other != 0) | np.isfinite(one)
+        np.testing.assert_allclose(found[i, j], np.sum((row * column)[kept]), rtol=10 * rtol, atol=10 * rtol)
+
+
 def of_square(op: str, dtype: DType, layout: str, n: int) -> Module:
     """One operation on an n by n matrix `a`."""
     a = Buffer("a", dtype, (b.i64(n), b.i64(n)), intent="in")

@@ -10,7 +10,7 @@ from wengert.ir.types import DType
 
 EXTENTS = {"m": 2, "n": 3, "k": 4}
 TALL = {"svd": {"k": 2}, "qr": {"m": 5}}  # what the letters stand for there
-ATTRS: dict[str, dict[str, object]] = {"fft": {"inverse": False}}
+ATTRS: dict[str, dict[str, object]] = {"fft": {"inverse": False}, "guarded_matmul": {"guarded": 0}}
 
 
 def extents(name: str) -> dict[str, int]:

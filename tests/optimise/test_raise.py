@@ -242,11 +242,6 @@ LOOPS = {
             if c[i, j] > 100.0 { fail ValueError("too large") }
           }
         }""",
-    "the guarded product of a derivative": """
-        for i in 0:n { for j in 0:n { for k in 0:n {
-          let y = b[k, j]
-          c[i, j] += select(y != 0.0, a[i, k], select(isfinite(a[i, k]), a[i, k], 0.0)) * y
-        } } }""",
 }
 
 

@@ -41,6 +41,21 @@ def _matmul(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...
     return (a @ b,)
 
 
+def _guarded_matmul(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
+    if attrs["guarded"]:
+        return (_guarded_product(b.T, a.T).T,)
+    return (_guarded_product(a, b),)
+
+
+def _guarded_product(a: Array, b: Array) -> Array:
+    total = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    with np.errstate(all="ignore"):
+        for x, y in zip(a.T, b, strict=True):
+            left_out = (y == 0)[None, :] & ~np.isfinite(x)[:, None]
+            total += np.where(left_out, 0, x[:, None]) * y[None, :]
+    return total
+
+
 def _solve(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
     return (np.linalg.solve(a, b),)
 
@@ -94,6 +109,14 @@ LIBOPS: dict[str, LibRow] = {
     row.name: row
     for row in (
         LibRow("matmul", ("mk", "kn"), ("mn",), _matmul, note="C = A B; k = 0 gives zeros"),
+        LibRow(
+            "guarded_matmul",
+            ("mk", "kn"),
+            ("mn",),
+            _guarded_matmul,
+            attrs=("guarded",),
+            note="C = A B, where elements of A (guarded = 0; of B: 1) that are not finite count as 0 if they meet a 0",
+        ),
         LibRow("solve", ("nn", "nm"), ("nm",), _solve, note='X = A^-1 B; LinAlgError "Singular matrix"'),
         LibRow("inv", ("nn",), ("nn",), _inv, note='A^-1; LinAlgError "Singular matrix"'),
         LibRow(
@@ -136,5 +159,5 @@ LIBOPS: dict[str, LibRow] = {
     )
 }
 
-SILENT = frozenset({"matmul", "fft", "sort"})
+SILENT = frozenset({"matmul", "guarded_matmul", "fft", "sort"})
 """Operations that end without an error, whatever their operands."""

@@ -2,7 +2,8 @@
 
 A sum C[f] += a * b inside loops, over all their turns, is a contraction if every loop variable is *free* (what is added
 to depends on it, and one of a and b does) or *contracted* (both a and b depend on it, what is added to does not). Then
-it is a matrix product of a, as a matrix of its free by the contracted variables, and b.
+it is a matrix product of a, as a matrix of its free by the contracted variables, and b. Sums of a * b that leave out
+what is not finite in a where b is 0, as derivatives do, are products of their own kind (`guarded_matmul`).
 
 The outermost loop is run in blocks of turns (`Block`), within which the range of every other variable must be the same
 in all turns. Where it is not (triangles) the product of all that occur in the block may be formed if the variable and
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from wengert.analysis.affine import canonical, constant, iadd, isub
 from wengert.analysis.instances import Instances, Site, Touch
 from wengert.ir import build as b
-from wengert.ir.nodes import ONE, Accumulate, Const, Expr, Extent, Let, Load, Loop, Op, Var
+from wengert.ir.nodes import ONE, Accumulate, Const, Expr, Extent, Let, Load, Loop, Op, Select, Var
 from wengert.ir.ops import CHECKED
 from wengert.ir.types import I64
 from wengert.ir.walk import loads, map_expr, names_in, subexpressions, substitute
@@ -53,12 +54,15 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Contraction:
-    """`shifts`: the range and the subscripts are those of each variable plus its shift, which may depend on the
-    outermost one. `domain`: the range in each turn of that one; `hull`: that of all turns together."""
+    """`guarded`: the side, if any, whose elements count as 0 where they are not finite and meet a 0 of the other side;
+    each side is then one factor. `shifts`: the range and the subscripts are those of each variable plus its shift,
+    which may depend on the outermost one. `domain`: the range in each turn of that one; `hull`: that of all turns
+    together."""
 
     site: Site
     negative: bool
     scale: tuple[Factor, ...]
+    guarded: int | None
     factors: tuple[tuple[Factor, ...], tuple[Factor, ...]]
     free: tuple[tuple[str, ...], tuple[str, ...]]
     contracted: tuple[str, ...]
@@ -119,7 +123,7 @@ class Recognition:
         domain = self._domain(site)
         if domain is None:
             return None
-        negative, pieces = self._pieces(stmt.value, site)
+        negative, pieces, guarded = self._terms(stmt.value, site)
         shifts = self._shifts(site, pieces)
         factors = [self._factor(e, at, site, shifts) for e, at in pieces]
         if any(f is None for f in factors):
@@ -130,6 +134,8 @@ class Recognition:
         if split is None:
             return None
         sides, scale = split
+        if guarded and (scale or any(len(side) != 1 for side in sides)):
+            return None
         variables = [frozenset[str]().union(*(f.variables for f in side)) for side in sides]
         contracted = tuple(v for v in path if v not in free)
         if any(v not in side for v in contracted for side in variables):
@@ -161,6 +167,7 @@ class Recognition:
             site,
             negative,
             tuple(scale),
+            int(sides[1][0].value is pieces[0][0]) if guarded else None,
             (tuple(sides[0]), tuple(sides[1])),
             (frees[0], frees[1]),
             contracted,
@@ -248,6 +255,29 @@ class Recognition:
         return substitute(e, {self.outer: end})
 
     # -- factors
+
+    def _terms(self, e: Expr, at: Site) -> tuple[bool, list[tuple[Expr, Site]], bool]:
+        """The factors of a product, and whether it is negated; whether the first is 0 where it is not finite and the
+        second is 0."""
+        flipped = False
+        product, where = self._named(e, at)
+        while isinstance(product, Op) and product.name == "neg":
+            flipped = not flipped
+            product, where = self._named(product.args[0], where)
+        found = _unguarded(product)
+        if found is None:
+            return (*self._pieces(e, at), False)
+        factor, other = found
+        negative, rest = self._pieces(other, where)
+        return negative != flipped, [self._named(factor, where), *rest], True
+
+    def _named(self, e: Expr, at: Site) -> tuple[Expr, Site]:
+        """What a name inside the loop stands for, and where."""
+        while isinstance(e, Var) and e.name in self.nest.lets:
+            at = self.nest.lets[e.name]
+            assert isinstance(at.stmt, Let)
+            e = at.stmt.value
+        return e, at
 
     def _pieces(self, e: Expr, at: Site) -> tuple[bool, list[tuple[Expr, Site]]]:
         """The factors of a product, through names, and whether it is negated."""
@@ -437,6 +467,17 @@ class Recognition:
 
 class _UnknownName(Exception):
     """An expression depends on more than memory and names from outside."""
+
+
+def _unguarded(e: Expr) -> tuple[Expr, Expr] | None:
+    """x and y if an expression is x y, but 0 where y is 0 and x is not finite."""
+    match e:
+        case Op(
+            "mul", (Select(Op("ne", (tested, Const(0))), x, Select(Op("isfinite", (looked_at,)), again, Const(0))), y)
+        ) if tested == y and looked_at == x == again:
+            return x, y
+        case _:
+            return None
 
 
 def _is_counted(loop: Loop) -> bool:

@@ -52,6 +52,8 @@ class Move:
         place = self._place()
         if place is None or not self._is_safe():
             return None
+        if self.c.guarded is not None and self.c.is_masked:
+            return None  # what is never added may be NaN, and would be looked into each time
         before, after = self._emitter(), self._emitter()
         if place == "after":
             for side in (0, 1):
@@ -265,7 +267,8 @@ class Move:
         if scale is not None:
             # Without terms the product is zero, which is to stay so whatever the scale.
             scale = e.let("scale", b.select(self._has_terms(), scale, 1))
-        key = tuple((self._values(side), self._order(side), tuple(self.c.hull.items())) for side in (0, 1))
+        sides = ((self._values(side), self._order(side)) for side in (0, 1))
+        key = (self.c.guarded, tuple(self.c.hull.items()), *sides)
         if place != "after" and key in self.products:
             return self.products[key], scale
         guard = self._needs_guard()
@@ -274,7 +277,11 @@ class Move:
             if guard:
                 stack.enter_context(e.if_(self._is_nonempty()))
             ins = [self._matrix(e, side) for side in (0, 1)]
-            e.lib("matmul", [self._flat(e, product, self.c.free)], ins)
+            out = self._flat(e, product, self.c.free)
+            if self.c.guarded is None:
+                e.lib("matmul", [out], ins)
+            else:
+                e.lib("guarded_matmul", [out], ins, guarded=self.c.guarded)
         if place != "after":
             self.known[key] = product
         return product, scale
@@ -363,14 +370,17 @@ class Move:
                 stack.enter_context(e.if_(self._is_nonempty()))
             for v in (self.path[1].var, self.path[0].var):
                 values[v] = stack.enter_context(e.loop(v, *self.c.hull[v], order="any"))
-            value: Expr | None = None
+            pair: list[Expr] = []
             for side in (0, 1):
                 copy = self.copies.get(side)
                 at_once = at(self.c, self._values(side), values)
                 if copy is not None:
                     at_once = b.load(copy, [isub(values[v], self.c.hull[v][0]) for v in self.c.free[side]])
-                value = at_once if value is None else b.mul(value, at_once)
-            assert value is not None
+                pair.append(at_once)
+            if self.c.guarded is not None:
+                x, y = pair[self.c.guarded], pair[1 - self.c.guarded]
+                pair[self.c.guarded] = b.select(b.ne(y, 0), x, b.select(b.op("isfinite", x), x, 0))
+            value = b.mul(*pair)
             for f in self.c.scale:
                 scale = self.rules.inlined(f.value)
                 assert scale is not None

@@ -1,4 +1,4 @@
-"""Rules of matmul, solve, inv, det and fft.
+"""Rules of matmul, guarded_matmul, solve, inv, det and fft.
 
 Adjoints are taken under <X, Y> = Re tr(X* Y), with X* the conjugate transpose. Source: M. Giles, "An extended
 collection of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); the complex
@@ -7,10 +7,14 @@ case by the same derivation with conjugate transposes.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from wengert.ad.rules import matrices as m
 from wengert.ad.rules.library import Attrs, LibraryRule, Operand
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
+from wengert.ir.nodes import Expr, Storage
 
 Operands = tuple[Operand, ...]
 Active = tuple[bool, ...]
@@ -46,6 +50,50 @@ def matmul_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> N
 
 def matmul_needs(ins: Active, outs: Active) -> Positions:
     return frozenset(1 - k for k in range(2) if ins[k]), NONE
+
+
+def guarded_matmul_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """C_dot = G_dot B + G B_dot, with G, for each element of C, what is left of A (or the other way round)."""
+    (left, right), target = ins, outs[0].derivative
+    assert target is not None
+    m.set_each(e, target, lambda i: b.zero(target.dtype))
+    with _terms(e, attrs, left.primal, right.primal) as ((i, j, k), (x, y), kept):
+        for side, (operand, other, index) in enumerate(((left, y, (i, k)), (right, x, (k, j)))):
+            if operand.derivative is not None:
+                dot = b.load(operand.derivative, index)
+                dot = b.select(kept, dot, 0) if side == attrs["guarded"] else dot
+                e.accumulate(target, (i, j), b.mul(dot, other))
+
+
+def guarded_matmul_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """The transpose of the above."""
+    (left, right), c_adj = ins, outs[0].derivative
+    assert c_adj is not None
+    with _terms(e, attrs, left.primal, right.primal) as ((i, j, k), (x, y), kept):
+        adj = b.load(c_adj, (i, j))
+        for side, (operand, other, index) in enumerate(((left, y, (i, k)), (right, x, (k, j)))):
+            if operand.derivative is not None:
+                term = b.mul(m.conj(other), adj)
+                term = b.select(kept, term, 0) if side == attrs["guarded"] else term
+                e.accumulate(operand.derivative, index, term)
+
+
+@contextmanager
+def _terms(
+    e: Emitter, attrs: Attrs, left: Storage, right: Storage
+) -> Generator[tuple[tuple[Expr, Expr, Expr], tuple[Expr, Expr], Expr]]:
+    """Loops over the terms of a product: the subscripts, the factors, and whether the guarded one is kept."""
+    rows, columns, depth = b.extent(left, 0), b.extent(right, 1), b.extent(left, 1)
+    with e.loop("i", 0, rows) as i, e.loop("j", 0, columns) as j, e.loop("k", 0, depth) as k:
+        pair = [e.let("x", b.load(left, (i, k))), e.let("y", b.load(right, (k, j)))]
+        guarded = attrs["guarded"]
+        kept = e.let("kept", b.or_(b.ne(pair[1 - guarded], 0), b.op("isfinite", pair[guarded])))
+        pair[guarded] = b.select(kept, pair[guarded], 0)
+        yield (i, j, k), (pair[0], pair[1]), kept
+
+
+def guarded_matmul_needs(ins: Active, outs: Active) -> Positions:
+    return frozenset({0, 1}), NONE
 
 
 def solve_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
@@ -145,6 +193,7 @@ def nothing(ins: Active, outs: Active) -> Positions:
 
 RULES: dict[str, LibraryRule] = {
     "matmul": LibraryRule(matmul_forward, matmul_reverse, matmul_needs),
+    "guarded_matmul": LibraryRule(guarded_matmul_forward, guarded_matmul_reverse, guarded_matmul_needs),
     "solve": LibraryRule(solve_forward, solve_reverse, solve_needs),
     "inv": LibraryRule(inv_forward, inv_reverse, lambda ins, outs: (NONE, frozenset({0}))),
     "det": LibraryRule(det_forward, det_reverse, lambda ins, outs: (frozenset({0}), frozenset({0}))),

@@ -24,7 +24,7 @@ def seconds(stmt: LibCall, scope: Scope, machine: Machine) -> float:
     factor = {DType.F32: 0.5, DType.C64: 2.0, DType.C128: 4.0}.get(dtype, 1.0)
     n = shapes[0][-1]
     match stmt.op:
-        case "matmul":
+        case "matmul" | "guarded_matmul":
             return product(shapes[0][0], shapes[1][1], shapes[0][1], machine, factor)
         case "solve":
             columns = shapes[1][1]

@@ -20,6 +20,9 @@ def call(w: Writer, stmt: LibCall) -> None:
     match stmt.op:
         case "matmul":
             args = ["wg", *(matrix(w, p) for p in (*outs, *ins))]
+        case "guarded_matmul":
+            guarded = "true" if dict(stmt.attrs)["guarded"] else "false"
+            args = ["wg", *(matrix(w, p) for p in (*outs, *ins)), guarded]
         case "solve" | "inv" | "cholesky" | "qr":
             args = ["wg", site, *(matrix(w, p) for p in (*outs, *ins))]
         case "det":

@@ -18,6 +18,7 @@ extern void *wg_routine[4 * WG_ROUTINE_COUNT];
 
 #define WG_LINEAR_ALGEBRA(suffix)                                                                                    \
     int wg_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b);                                           \
+    int wg_guarded_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, bool second);                      \
     int wg_solve_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_matrix b);                       \
     int wg_inv_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a);                                      \
     int wg_cholesky_##suffix(wg *wg, const wg_site *site, wg_matrix l, wg_matrix a);                                 \

@@ -136,6 +136,35 @@ int WG_NAME(matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b) {
     return 0;
 }
 
+/* c = a b, where elements of a that are not finite count as 0 if they meet a 0 of b. */
+static void WG_NAME(guarded_product)(wg_matrix c, wg_matrix a, wg_matrix b) {
+    for (int64_t i = 0; i < c.n[0]; i++)
+        for (int64_t j = 0; j < c.n[1]; j++) {
+            T sum = 0;
+            for (int64_t k = 0; k < a.n[1]; k++) {
+                const T x = AT(a, i, k), y = AT(b, k, j);
+                /* x - x is 0 for finite x alone. */
+                if (y != 0 || x - x == 0) sum += x * y;
+            }
+            AT(c, i, j) = sum;
+        }
+}
+
+/* c = a b, where elements of a (`second`: of b) that are not finite count as 0 if they meet a 0. Such a pair makes NaN of
+   its element in c, if it isn't left out: without NaN in c there is none. */
+int WG_NAME(guarded_matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, bool second) {
+    if (WG_NAME(matmul)(wg, c, a, b)) return 1;
+    bool known = true;
+    for (int64_t i = 0; i < c.n[0]; i++)
+        for (int64_t j = 0; j < c.n[1]; j++) known &= AT(c, i, j) == AT(c, i, j);
+    if (known) return 0;
+    if (second)
+        WG_NAME(guarded_product)(wg_transposed(c), wg_transposed(b), wg_transposed(a));
+    else
+        WG_NAME(guarded_product)(c, a, b);
+    return 0;
+}
+
 /* 'U' or 'L' if the other triangle of `a` is zero, else 0. It stops at the first element that says no. */
 static char WG_NAME(triangle)(wg_matrix a) {
     bool upper = true, lower = true;
