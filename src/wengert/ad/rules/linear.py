@@ -85,8 +85,8 @@ def _terms(
     """Loops over the terms of a product: the subscripts, the factors, and whether the guarded one is kept."""
     rows, columns, depth = b.extent(left, 0), b.extent(right, 1), b.extent(left, 1)
     with e.loop("i", 0, rows) as i, e.loop("j", 0, columns) as j, e.loop("k", 0, depth) as k:
-        pair = [e.let("x", b.load(left, (i, k))), e.let("y", b.load(right, (k, j)))]
-        guarded = attrs["guarded"]
+        pair: list[Expr] = [e.let("x", b.load(left, (i, k))), e.let("y", b.load(right, (k, j)))]
+        guarded: int = attrs["guarded"]
         kept = e.let("kept", b.or_(b.ne(pair[1 - guarded], 0), b.op("isfinite", pair[guarded])))
         pair[guarded] = b.select(kept, pair[guarded], 0)
         yield (i, j, k), (pair[0], pair[1]), kept
