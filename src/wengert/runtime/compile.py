@@ -30,9 +30,10 @@ WANTED = (
     "--param=vect-epilogues-nomask=0", "-fno-tree-loop-distribute-patterns", "-fpeel-loops",
 )  # fmt: skip
 """Flags used where the compiler knows them. -O3 gains nothing where it was measured; vectorised epilogues cost a
-quarter of the compile time of loops. Without -fpeel-loops gcc keeps what inner loops of few turns add to, and the lanes
-that reductions begin with, in memory: a convolution took four times as long. gcc 12 distributes a loop that copies what it then clears, `t[i] = x[i]; x[i] = 0`
-for several arrays, into calls of memcpy and memset in the wrong order: it must not."""
+quarter of the compile time of loops. Without -fpeel-loops gcc keeps in memory what inner loops of few turns add to, and
+the lanes that reductions begin with: a convolution took four times as long. gcc 12 distributes a loop that copies what
+it then clears, `t[i] = x[i]; x[i] = 0` for several arrays, into calls of memcpy and memset in the wrong order: it must
+not."""
 
 
 PARALLEL = "-fopenmp"
