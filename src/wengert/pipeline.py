@@ -22,6 +22,7 @@ from wengert.optimise.interchange import interchange
 from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
 from wengert.optimise.raise_contractions import raise_contractions
+from wengert.optimise.recompute import recompute
 from wengert.optimise.split import split
 from wengert.optimise.strips import strips
 from wengert.runtime.compile import wanted_threads
@@ -33,6 +34,7 @@ LAST: tuple[Pass, ...] = (
     drop_zeros,
     raise_contractions,
     fuse,
+    recompute,
     contract,
     interchange,
     strips,
@@ -70,7 +72,7 @@ def finish(module: Module, unread: Collection[str] = ()) -> Module:
     nobody reads afterwards."""
     without = skipped()
     with deep():
-        if unread and drop_final_writes.__name__ not in without:
+        if (unread or len(module.functions) > 1) and drop_final_writes.__name__ not in without:
             module = _run(drop_final_writes, module, unread)
         for one in LAST:
             if one.__name__ not in without:

@@ -78,3 +78,34 @@ def test_what_is_dead_goes() -> None:
     )
     assert "sin" not in show(less)
     assert len(list(statements(less.root.body))) == 4, show(less)
+
+
+CALLS = """entry f
+func f(x: f64[n], n: i64) -> (s) {{
+  alloc s: f64[] zero
+  for i in 0:2 {{
+    alloc r: f64[n]
+    call g(x, n, r)
+    {use}
+  }}
+}}
+func g(x: f64[n], n: i64, out: f64[n] inout) {{
+  {body}
+  for i in 0:n any {{ out[i] = 2.0 * x[i] }}
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("use", "body", "stays"),
+    [
+        ("s[] += x[i]", "", False),
+        ("s[] += r[i]", "", True),
+        ("s[] += x[i]", "if x[0] > 9.0 { fail ValueError('large') }", True),
+        ("s[] += x[i]", "for k in 0:n while x[k] < 0.5 { out[0] = 1.0 }", True),
+        ("s[] += x[i]", "let k = addc(n, 1)", True),
+    ],
+)
+def test_calls_nobody_needs_go(use: str, body: str, stays: bool) -> None:
+    module = parse(CALLS.format(use=use, body=body))
+    same_meaning(module, {"x": np.array([0.3, 0.7, 0.1]), "n": 3})
+    assert ("g" in eliminate_dead_code(module).functions) is stays

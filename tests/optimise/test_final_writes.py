@@ -9,7 +9,7 @@ from ad.checks import run_with
 from optimise import nests
 from optimise.checks import normal, outcome, program, sizes
 from wengert.ir.nodes import Module
-from wengert.ir.text import show
+from wengert.ir.text import parse, show
 from wengert.ir.verify import verify
 from wengert.optimise.final_writes import drop_final_writes
 
@@ -98,3 +98,45 @@ def _agree(module: Module, made: Module, unread: str, seed: int) -> None:
 
 def test_random_nests_have_final_writes() -> None:
     assert sum(drop_final_writes(m, {"c"}) is not m for m in map(nests.program, range(50))) > 10
+
+
+CALLEE = """entry f
+func f(u: f64[n] inout, v: f64[n] inout, n: i64) {{
+  {outside}
+  for k in 0:2 {{
+    {alloc}
+    call g(v, r, w, n)
+    {use}
+  }}
+}}
+func g(v: f64[n] inout, r: f64[n] inout, w: f64[n] inout, n: i64) {{
+  for i in 0:n any {{
+    {read}
+    r[i] = v[i] * 3.0
+    v[i] += r[i]
+    w[i] = v[i]
+  }}
+}}"""
+BOTH = "alloc r: f64[n]\nalloc w: f64[n] zero"
+
+
+@pytest.mark.parametrize(
+    ("outside", "alloc", "use", "read", "goes"),
+    [
+        ("", BOTH, "u[k] += v[k]", "", True),
+        ("", BOTH, "u[k] += w[k]", "", False),
+        ("", BOTH, "call g(v, w, r, n)", "", False),
+        ("alloc w: f64[n] zero", "alloc r: f64[n]", "u[k] += v[k]", "v[i] += w[i]", False),
+        ("", "alloc r: f64[n]\nreshape w: f64[n] = u", "u[k] += v[k]", "", False),
+    ],
+)
+def test_what_every_caller_ignores(outside: str, alloc: str, use: str, read: str, goes: bool) -> None:
+    module = parse(CALLEE.format(outside=outside, alloc=alloc, use=use, read=read))
+    verify(module)
+    made = drop_final_writes(module, ())
+    verify(made)
+    assert ("w[i] =" not in show(made)) is goes, show(made)
+    args = {"u": np.array([0.3, 0.7, 0.1]), "v": np.array([0.2, 0.9, 0.4]), "n": 3}
+    found, wanted = run_with(made, args)[1], run_with(module, args)[1]
+    for name in ("u", "v"):
+        np.testing.assert_array_equal(found[name], wanted[name])

@@ -1,7 +1,8 @@
 """Whether the iterations of an innermost `any` loop can run in lanes of a vector.
 
-Its stores are apart by the rule of the IR. What it accumulates must be of two kinds: sums into one element that the
-loop does not otherwise touch (reductions), or elements that move with the loop variable.
+Its stores are apart by the rule of the IR. What it accumulates must be of two kinds: sums into elements that are the
+same in all iterations (reductions: collected apart and added at the end, so whatever is only added to may be among
+them), or elements that move with the loop variable.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Callable
 
 from wengert.analysis.access import common_axis, differ
 from wengert.analysis.alias import Aliases
-from wengert.ir.nodes import Accumulate, Alloc, If, Let, Loop, Op, Stmt, Store
+from wengert.ir.nodes import Accumulate, Alloc, Expr, If, Let, Loop, Op, Stmt, Store
 from wengert.ir.ops import CHECKED
 from wengert.ir.walk import definitions, expressions, loads, names_in, statements, subexpressions
 
 MayMeet = Callable[[Accumulate, Accumulate | Store], bool]
 """Whether two statements that name different storages may write one element."""
+
+Index = tuple[Expr, ...]
 
 
 def in_lanes(loop: Loop, aliases: Aliases) -> bool:
@@ -23,13 +26,13 @@ def in_lanes(loop: Loop, aliases: Aliases) -> bool:
 
 
 def reductions(loop: Loop, may_meet: MayMeet) -> list[Accumulate] | None:
-    """The sums that become reductions (one statement per storage); None if the loop cannot run in lanes."""
+    """The sums that become reductions (one statement per element); None if the loop cannot run in lanes."""
     local = definitions(loop.body) | {loop.var}
     body = list(statements(loop.body))
     if not all(_is_simple(s) for s in body):
         return None
     stored = [s for s in body if isinstance(s, Store) and s.storage not in local]
-    sums: dict[str, Accumulate] = {}
+    sums: dict[tuple[str, Index], Accumulate] = {}
     moving: list[Accumulate] = []
     for s in body:
         if not isinstance(s, Accumulate) or s.storage in local:
@@ -37,8 +40,7 @@ def reductions(loop: Loop, may_meet: MayMeet) -> list[Accumulate] | None:
         if s.op != "add":
             return None
         if is_fixed(s, local):
-            if sums.setdefault(s.storage, s).index != s.index:
-                return None
+            sums.setdefault((s.storage, s.index), s)
         elif common_axis([s.index], loop.var, local) is not None:
             moving.append(s)
         else:
@@ -69,9 +71,8 @@ def _apart(
     may_meet: MayMeet,
 ) -> bool:
     """Whether what is accumulated meets nothing else that the loop touches, in another iteration."""
-    for k, s in enumerate(sums):
-        others = (*sums[:k], *sums[k + 1 :], *moving, *stored)
-        if any(o.storage == s.storage or may_meet(s, o) for o in others):
+    for s in sums:
+        if any(o.storage == s.storage or may_meet(s, o) for o in stored):
             return False
         if any(x.storage == s.storage for t in body for e in expressions(t) for x in loads(e)):
             return False

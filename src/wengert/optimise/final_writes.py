@@ -1,22 +1,25 @@
 """Final writes: what is written into arrays that nobody looks at afterwards need not be.
 
 A derivative works on copies of the arrays that the program changes, and the program's last changes to them are often of
-no use to it; where a gradient needs no value of the program (which is linear in them), none are. Contract: given
-parameters whose contents nobody reads after the function, a write into one of them is removed if no statement may read
-the element later (see `instances`), or only statements that are removed, too; failures and everything else stay.
+no use to it, nor are the values of a call that is run again for what it stores; where a gradient needs no value of the
+program (which is linear in them), none are. Contract: given parameters whose contents nobody reads after the function
+(of the root by name; of other functions where every call gives arrays allocated for it, which nothing else uses), a
+write into one of them is removed if no statement may read the element later (see `instances`), or only statements that
+are removed, too; failures and everything else stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from wengert.analysis.access import folded
 from wengert.analysis.affine import Facts
 from wengert.analysis.alias import AliasAnalysis, analyse
 from wengert.analysis.instances import Instances, Touch
-from wengert.ir.nodes import Accumulate, Block, Buffer, Function, Loop, Module, Stmt, Store, Var
-from wengert.ir.walk import rebuild, statements, storages, used
+from wengert.ir.nodes import Accumulate, Alloc, Block, Buffer, Call, Function, Loop, Module, Stmt, Store, Var
+from wengert.ir.walk import blocks, expressions, names_in, rebuild, statements, storages, used
 from wengert.optimise.dce import eliminate_dead_code
 
 MANY = 40
@@ -27,8 +30,41 @@ def drop_final_writes(module: Module, unread: Collection[str]) -> Module:
     """The module without the writes into these parameters of its root that no one sees."""
     module = eliminate_dead_code(module, unread)
     calls = analyse(module)
-    root = _function(module.root, calls, unread)
-    return module if root is module.root else Module({**module.functions, root.name: root}, module.entry)
+    ignored = _ignored(module)
+    ignored[module.entry] = set(unread)
+    functions = {n: _function(f, calls, ignored.get(n, ())) for n, f in module.functions.items()}
+    changed = any(functions[n] is not f for n, f in module.functions.items())
+    return Module(functions, module.entry) if changed else module
+
+
+def _ignored(module: Module) -> dict[str, set[str]]:
+    """By function, the parameters for which every call gives an array that the caller uses for nothing else."""
+    found: dict[str, set[str]] = {}
+    for f in module.functions.values():
+        found.setdefault(f.name, {p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout"})
+    for f in module.functions.values():
+        uses = Counter(f.results)
+        for s in statements(f.body):
+            if isinstance(s, Call):
+                uses.update(a for a in s.args if isinstance(a, str))
+                uses.update(x for e in expressions(s) for x in names_in(e))
+            else:
+                uses.update(used(s))
+        for block in _blocks(f.body):
+            own = {s.buffer.name for s in block if isinstance(s, Alloc)}
+            for s in block:
+                if isinstance(s, Call):
+                    mine = {a for a in s.args if isinstance(a, str) and a in own and uses[a] == 1}
+                    pairs = zip(module.functions[s.function].params, s.args, strict=True)
+                    found[s.function] -= {p.name for p, a in pairs if a not in mine}
+    return found
+
+
+def _blocks(block: Block) -> Iterator[Block]:
+    yield block
+    for s in block:
+        for inner in blocks(s):
+            yield from _blocks(inner)
 
 
 def _function(f: Function, calls: AliasAnalysis, unread: Collection[str]) -> Function:

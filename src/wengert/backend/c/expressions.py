@@ -38,6 +38,9 @@ def top(w: Writer, e: Expr) -> str:
 
 
 def _operation(w: Writer, name: str, args: tuple[Expr, ...]) -> str:
+    if name == "mul" and (guarded := _guarded_product(*args)) is not None:
+        partial, d = (expr(w, x) for x in guarded)
+        return f"({d} != 0 ? {partial} * {d} : 0)"
     plain = not all(isinstance(a, Const) for a in args)
     texts = [expr(w, a, plain) for a in args]
     if name in CHECKED:
@@ -45,7 +48,33 @@ def _operation(w: Writer, name: str, args: tuple[Expr, ...]) -> str:
     dtype = args[0].dtype
     if dtype.is_complex and name in ("div", "pow"):  # C's own differ from NumPy's at zero
         return f"wg_{name}_{dtype.value}({', '.join(texts)})"
+    if name == "pow" and isinstance(args[1], Const) and (short := _short_power(dtype, texts[0], args[1])):
+        return short
     return OPS[name].c(dtype, texts)
+
+
+def _guarded_product(a: Expr, d: Expr) -> tuple[Expr, Expr] | None:
+    """p and d of a product with a guarded partial, `select(d != 0, p, select(isfinite(p), p, 0)) * d` (see `ad.rules`):
+    nothing differentiates C, so p times d or zero is the same but for the sign of a zero, in half the operations."""
+    match a:
+        case Select(
+            Op("ne", (Var() as x, Const(0))),
+            Var() as p,
+            Select(Op("isfinite", (Var() as q,)), Var() as r, Const(0)),
+        ) if x == d and p == q == r and p.dtype.is_float:
+            return p, d
+        case _:
+            return None
+
+
+def _short_power(dtype: DType, base: str, exponent: Const) -> str | None:
+    """A power without a call of pow, for the exponents that have one."""
+    halves = 2 * exponent.value.real
+    if halves in (-5, -3, -1, 3, 5):
+        return f"wg_pow_halves_{dtype.value}({base}, {int(halves)})"
+    if halves in (-6, -4, 6, 8):
+        return f"wg_pow_whole_{dtype.value}({base}, {int(halves) // 2})"
+    return None
 
 
 def cast(text: str, old: DType, new: DType) -> str:

@@ -6,15 +6,18 @@ ten times as long as the sum. Here each turn stores its term in an array of its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
-from ...ir.nodes import Accumulate, Const, If, Loop, Stmt
+from ...ir.nodes import Accumulate, Const, Expr, If, Loop, Stmt
 from .expressions import element, top
 from .names import C_TYPE
 from .writer import Writer
 
 if TYPE_CHECKING:
     from .statements import BlockWriter
+
+Index: TypeAlias = tuple[Expr, ...]
 
 MOST = 16
 """The most turns whose terms are kept apart."""
@@ -33,27 +36,27 @@ def write_lane_sums(b: BlockWriter, stmt: Loop, var: str, sums: list[Accumulate]
     """The loop, under `head`, and what it sums."""
     w = b.w
     turns = _turns(stmt)
-    targets = {s.storage: element(w, w.place(s.storage), s.index) for s in sums}
-    names = {s.storage: w.names.fresh(f"{w.name_of(s.storage)}_sum") for s in sums}
+    targets = {(s.storage, s.index): element(w, w.place(s.storage), s.index) for s in sums}
+    names = {(s.storage, s.index): w.names.fresh(f"{w.name_of(s.storage)}_sum") for s in sums}
     in_lanes = turns >= LANES
-    lanes = {s.storage: w.names.fresh(f"{w.name_of(s.storage)}_terms") for s in sums if in_lanes}
+    lanes = {(s.storage, s.index): w.names.fresh(f"{w.name_of(s.storage)}_terms") for s in sums if in_lanes}
     for s in sums:
-        what = f"{lanes[s.storage]}[{turns}]" if in_lanes else f"{names[s.storage]} = {targets[s.storage]}"
+        what = f"{lanes[s.storage, s.index]}[{turns}]" if in_lanes else f"{names[s.storage, s.index]} = {targets[s.storage, s.index]}"
         w.line(f"{C_TYPE[s.value.dtype]} {what};")
     if in_lanes:
         w.line("#pragma omp simd")
     w.open(head)
     w.share(var)
     for s in sums if in_lanes else ():
-        w.line(f"{C_TYPE[s.value.dtype]} {names[s.storage]} = 0;")
+        w.line(f"{C_TYPE[s.value.dtype]} {names[s.storage, s.index]} = 0;")
     for s in stmt.body:
         vector_statement(b, s, names, stmt)
     for s in sums if in_lanes else ():
-        w.line(f"{lanes[s.storage]}[{_position(stmt, var)}] = {names[s.storage]};")
+        w.line(f"{lanes[s.storage, s.index]}[{_position(stmt, var)}] = {names[s.storage, s.index]};")
     w.close()
     for s in sums:
-        total = _halved(w, lanes[s.storage], turns) if in_lanes else names[s.storage]
-        w.line(f"{targets[s.storage]} {'+=' if in_lanes else '='} {total};")
+        total = _halved(w, lanes[s.storage, s.index], turns) if in_lanes else names[s.storage, s.index]
+        w.line(f"{targets[s.storage, s.index]} {'+=' if in_lanes else '='} {total};")
 
 
 def _turns(stmt: Loop) -> int:
@@ -93,13 +96,13 @@ def _tree(terms: list[str]) -> str:
     return " + ".join(f"({x})" if "+" in x else x for x in (left, right))
 
 
-def vector_statement(b: BlockWriter, s: Stmt, sums: dict[str, str], loop_stmt: Loop) -> None:
-    """A statement in lanes; `sums`: by storage, the local variables that are added to."""
+def vector_statement(b: BlockWriter, s: Stmt, sums: Mapping[tuple[str, Index], str], loop_stmt: Loop) -> None:
+    """A statement in lanes; `sums`: by element, the local variables that are added to."""
     w = b.w
     match s:
-        case Accumulate(storage=storage, value=value) if storage in sums:
+        case Accumulate(storage=storage, index=index, value=value) if (storage, index) in sums:
             w.show(s.span)
-            w.line(f"{sums[storage]} += {top(w, value)};")
+            w.line(f"{sums[storage, index]} += {top(w, value)};")
         case If(cond, then, orelse):
             w.show(s.span)
             w.open(f"if ({top(w, cond)})")

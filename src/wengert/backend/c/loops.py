@@ -15,7 +15,7 @@ from ...ir import walk
 from ...ir.nodes import Accumulate, Call, Const, Expr, If, LibCall, Loop, Stmt, Store, Var
 from .expressions import element, top
 from .lane_sums import fits_lanes, vector_statement, write_lane_sums
-from .names import C_TYPE
+from .names import C_TYPE, literal
 from .vectors import reductions
 from .writer import Writer
 
@@ -150,13 +150,12 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
     if fits_lanes(stmt, sums):
         write_lane_sums(b, stmt, var, sums, _head(var, start, stop, stmt.step))
         return
-    names = {s.storage: w.names.fresh(f"{w.name_of(s.storage)}_sum") for s in sums}
+    names = {(s.storage, s.index): w.names.fresh(f"{w.name_of(s.storage)}_sum") for s in sums}
     guarded = bool(sums) and not 0 < _turns(stmt) < math.inf
     if guarded:
         w.open(f"if ({start} {'<' if stmt.step > 0 else '>'} {stop})")
-    targets = {s.storage: element(w, w.place(s.storage), s.index) for s in sums}
     for s in sums:
-        w.line(f"{C_TYPE[s.value.dtype]} {names[s.storage]} = {targets[s.storage]};")
+        w.line(f"{C_TYPE[s.value.dtype]} {names[s.storage, s.index]} = {literal(0, s.value.dtype, plain=True)};")
     clause = f" reduction(+:{', '.join(names.values())})" if sums else ""
     mark = f"#pragma omp simd{clause}"
     bounded = _is_bounded(stmt)
@@ -173,6 +172,6 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
     else:
         _close_strips(w, var, stop)
     for s in sums:
-        w.line(f"{targets[s.storage]} = {names[s.storage]};")
+        w.line(f"{element(w, w.place(s.storage), s.index)} += {names[s.storage, s.index]};")
     if guarded:
         w.close()

@@ -9,7 +9,7 @@ from .writer import Writer
 
 
 def reductions(w: Writer, stmt: Loop) -> list[Accumulate] | None:
-    """The sums that become reductions (one statement per storage); None if the loop cannot run in lanes."""
+    """The sums that become reductions (one statement per element); None if the loop cannot run in lanes."""
     if len(w.shared.cutter.pieces(stmt.body)) > 1:
         return None
     cells = {s.buffer.name for s in walk.statements(stmt.body) if isinstance(s, Alloc)}

@@ -10,11 +10,10 @@ import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, If, Let, Load, Loop, Stmt, Store, Var
+from wengert.ir.nodes import ONE, ZERO, AccumulateOp, Const, Expr, If, Loop, Stmt, Store, Var
 from wengert.ir.types import BOOL, I64, DType
-from wengert.ir.walk import expressions, loads, map_expr, names_in, rebuild
 
-from . import arrays, float_errors, numeric
+from . import arrays, float_errors, masks, numeric
 from .python_values import is_slice, is_tuple
 from .stage import Stage
 from .values import Element, RArray, RScalar
@@ -171,7 +170,7 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
                             "boolean index did not match the indexed array: extents {} and {}",
                             (array.shape[axis + k], p.shape[k]),
                         )
-                entries.extend(_Gather(i, True) for i in positions(stage, p))
+                entries.extend(_Gather(i, True) for i in masks.positions(stage, p))
                 axis += p.rank
             case RArray():
                 entries.append(_Gather(checked_indices(stage, p, array.shape[axis], axis), False))
@@ -192,7 +191,7 @@ def _as_array_index(stage: Stage, part: Any) -> Any:
             raise IndexError("arrays used as indices must be of integer (or boolean) type")
         if part.rank == 0:
             return RScalar(stage.let(arrays.element(part, ())), False)
-        return arrays.stored(stage, part, "index")
+        return masks.stored(stage, part) if part.dtype is BOOL else arrays.stored(stage, part, "index")
     return part
 
 
@@ -224,57 +223,6 @@ def checked_indices(stage: Stage, index: RArray, extent: Expr, axis: int) -> RAr
         return build.select(build.lt(i, ZERO), iadd(i, extent), i)
 
     return RArray(I64, index.shape, None, lazy=wrapped, reads=(index,))
-
-
-def positions(stage: Stage, mask: RArray) -> list[RArray]:
-    """`nonzero` of a mask; asked again in the same block with the mask unchanged, the same arrays."""
-    mask = arrays.stored(stage, mask, "mask")
-    root = mask.root
-    if root is None or root.is_ref:
-        return nonzero(stage, mask)
-    key = (mask.storage, mask.start, mask.axes, mask.shape)
-    known = stage.positions.get(key)
-    if known is not None and known[0] is stage.blocks[-1] and known[1] == root.stores:
-        return known[2]
-    found = nonzero(stage, mask)
-    stage.positions[key] = (stage.blocks[-1], root.stores, found)
-    return found
-
-
-def nonzero(stage: Stage, mask: RArray) -> list[RArray]:
-    """The positions where the mask holds, one index array per axis (np.nonzero)."""
-    mask = arrays.stored(stage, mask, "mask")
-    count = stage.cell(I64, "count", init=ZERO)
-
-    def truth(at: Sequence[Expr]) -> Expr:
-        return numeric.truth(arrays.element(mask, at))
-
-    def add(at: tuple[Expr, ...]) -> None:
-        stage.emit(Accumulate(count.name, (), build.cast(truth(at), I64), "add", stage.span))
-
-    arrays.nest(stage, mask.shape, add)
-    total = stage.load_cell(count, "n")
-    assert isinstance(total, Var)
-    stage.facts.assume(total, 0, arrays.size(mask.shape))
-    found = [stage.alloc(I64, (total,), "index") for _ in mask.shape]
-    place = stage.cell(I64, "place", init=ZERO)
-    names = [stage.fresh("ijklmnpq"[k]) for k in range(mask.rank)]
-    at = tuple(Var(n, I64) for n in names)
-    with stage.block() as stmts:
-        with stage.block() as inner:
-            p = stage.load_cell(place, "p")
-            for f, i in zip(found, at, strict=True):
-                stage.emit(Store(f.storage, (p,), i, stage.span))
-            stage.emit(Store(place.name, (), build.add(p, ONE), stage.span))
-        stage.emit(If(truth(at), tuple(inner), (), stage.span))
-    body: tuple[Stmt, ...] = tuple(stmts)
-    for n, e in reversed(list(zip(names, mask.shape, strict=True))):
-        body = (Loop(n, ZERO, e, body, span=stage.span),)
-    for s in body:
-        stage.emit(s)
-    for f, e in zip(found, mask.shape, strict=True):
-        stage.safe_indices[f.storage] = e
-    return found
 
 
 # -- reading ----------------------------------------------------------------------------------------------------
@@ -381,12 +329,12 @@ def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
     require_writable(stage, array)
     assert array.root is not None
     if isinstance(key, RArray) and key.dtype is BOOL and key.rank == array.rank and numeric.is_number(value):
-        _masked_fill(stage, array, key, numeric.as_scalar(value).expr)
+        masks.fill(stage, array, key, numeric.as_scalar(value).expr)
         return
     entries = entries_of(stage, array, key)
     if any(isinstance(e, _Gather) for e in entries):
         masked = isinstance(key, RArray) and key.dtype is BOOL and isinstance(value, RArray)
-        if not masked or not _masked_store(stage, array, key, value):
+        if not masked or not masks.store(stage, array, key, value):
             _scatter(stage, array, entries, value, None)
         return
     if all(isinstance(e, _Int) for e in entries):
@@ -417,73 +365,6 @@ def require_writable(stage: Stage, array: RArray) -> None:
     repeats = any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True))
     if array.root.readonly or repeats:
         raise ValueError("assignment destination is read-only")
-
-
-def _masked_fill(stage: Stage, array: RArray, mask: RArray, value: Expr) -> None:
-    assert array.root is not None
-    arrays.broadcast_shapes(stage, [array.shape, mask.shape])
-    if arrays.conflicts(stage, array, mask):
-        mask = arrays.stored(stage, mask, "mask")
-    stage.pending.pop(id(mask), None)
-    arrays.before_store(stage, array.root)
-    value = build.cast(value, array.dtype)
-
-    def body(index: tuple[Expr, ...]) -> None:
-        cond = stage.let(arrays.element(mask, index))
-        with stage.block() as store:
-            arrays.put(stage, array, index, value)
-        stage.emit(If(cond, tuple(store), (), stage.span))
-
-    arrays.nest(stage, array.shape, body)
-
-
-def _masked_store(stage: Stage, array: RArray, mask: RArray, value: RArray) -> bool:
-    """array[mask] = value where the value's elements come from the very positions that they go to, as in
-    `z[mask] = z[mask]**2 + c[mask]`: one loop over the array, without index arrays. False, and nothing done, elsewhere.
-    """
-    root = array.root
-    mask = arrays.stored(stage, mask, "mask")
-    if root is None or value.lazy is None or value.rank != array.rank - mask.rank + 1:
-        return False
-    reads = [r for r in value.reads if arrays.may_alias(r.root, root)]
-    if arrays.may_alias(mask.root, root) or any(r.storage != array.storage for r in reads):
-        return False
-    found = positions(stage, mask)
-    shape = (*found[0].shape, *array.shape[mask.rank :])
-    if not all(stage.same(a, b) for a, b in zip(value.shape, shape, strict=True)):
-        return False
-    index = tuple(Var(stage.fresh("ijklmnpq"[k]), I64) for k in range(array.rank))
-    place = Var(stage.fresh("p"), I64)
-    with stage.block() as stmts:
-        element = stage.let(build.cast(value.lazy((place, *index[mask.rank :])), array.dtype))
-        arrays.put(stage, array, index, element)
-    known: dict[tuple[str, tuple[Expr, ...]], Expr] = {
-        (f.storage, (place,)): i for f, i in zip(found, index, strict=False)
-    }
-
-    def at_position(e: Expr) -> Expr:
-        return known.get((e.storage, e.index), e) if isinstance(e, Load) else e
-
-    body = tuple(rebuild(s, expr=lambda e: map_expr(at_position, e)) for s in stmts)
-    target = arrays.position(array, index)
-    for s in body:
-        if not isinstance(s, (Let, Store)) or any(place.name in names_in(e) for e in expressions(s)):
-            return False
-        if any(x.storage == array.storage and x.index != target for e in expressions(s) for x in loads(e)):
-            return False
-    stage.pending.pop(id(value), None)
-    arrays.before_store(stage, root)
-    for name, extent in zip(index, array.shape, strict=True):
-        stage.facts.assume(name, 0, isub(extent, ONE))
-    with stage.block() as chosen:
-        cond = stage.let(arrays.element(mask, index[: mask.rank]))
-        stage.emit(If(cond, body, (), stage.span))
-    block: tuple[Stmt, ...] = tuple(chosen)
-    for name, extent in reversed(list(zip(index, array.shape, strict=True))):
-        block = (Loop(name.name, ZERO, extent, block, order="any", span=stage.span),)
-    for s in block:
-        stage.emit(s)
-    return True
 
 
 def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, op: AccumulateOp | None) -> None:

@@ -84,6 +84,12 @@ Unified = tuple[str, int, str, int]
 Positions = tuple[list[Stmt], int, list[RArray]]
 """Where a mask holds: the block that the index arrays were made in, the mask's number of stores then, the arrays."""
 
+MaskKey = tuple[Expr, tuple[Expr, ...], tuple[tuple[str, int], ...]]
+"""What a mask says: its element by position, its shape, how often the arrays that it reads had been written."""
+
+Mask = tuple[list[Stmt], RArray, int]
+"""A mask in memory: the block that it was stored in, the array, how often it had been written then."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -97,6 +103,7 @@ class Snapshot:
     lent: dict[Root, tuple[Any, ...]]
     positions: dict[Any, Positions]
     frozen: set[int]
+    masks: dict[MaskKey, Mask]
 
 
 Written = dict[tuple[int, Any], tuple[Any, Any, Any]]  # (id of a container, key): (container, key, old value)
@@ -123,6 +130,7 @@ class Stage:
         self.pending: dict[int, RArray] = {}
         self.stored_as: dict[int, RArray] = {}
         self.positions: dict[Any, Positions] = {}
+        self.masks: dict[MaskKey, Mask] = {}
         self.reshaped: set[str] = set()
         self.serial = 0
         self.user_names: dict[str, str] = {}
@@ -332,6 +340,7 @@ class Stage:
             lent=dict(self.lent),
             positions=dict(self.positions),
             frozen=set(self.frozen),
+            masks=dict(self.masks),
         )
 
     def restore(self, snap: Snapshot) -> None:
@@ -346,6 +355,7 @@ class Stage:
         self.copied, self.lent = set(snap.copied), dict(snap.lent)
         self.positions = dict(snap.positions)
         self.frozen = set(snap.frozen)
+        self.masks = dict(snap.masks)
 
     @contextmanager
     def function_body(self) -> Generator[tuple[list[Stmt], Written], None, None]:

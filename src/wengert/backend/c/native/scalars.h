@@ -160,6 +160,30 @@ WG_COMPLEX_OPERATIONS(c128, double _Complex, double, )
 WG_COMPLEX_DIVISION(c64, float _Complex, float, f)
 WG_COMPLEX_DIVISION(c128, double _Complex, double, )
 
+/* Powers with small constant exponents n/2, by roots, products and quotients: within 3.5 units in the last place, as the
+   vector variants of pow are within 4. Nothing overflows or vanishes before the result does; -0 and -inf are pow's. */
+#define WG_POWERS(suffix, T, f)                                                                                      \
+    static inline T wg_pow_halves_##suffix(T x, int n) {                                                             \
+        const T u = x == -(T)INFINITY ? (T)INFINITY : x + (T)0, root = sqrt##f(u), inverse = (T)1 / u;               \
+        switch (n) {                                                                                                 \
+        case -5: return inverse * inverse / root;                                                                    \
+        case -3: return inverse / root;                                                                              \
+        case -1: return (T)1 / root;                                                                                 \
+        case 3: return u * root;                                                                                     \
+        default: return u * u * root;                                                                                \
+        }                                                                                                            \
+    }                                                                                                                \
+    static inline T wg_pow_whole_##suffix(T x, int n) {                                                              \
+        const T u = n < 0 ? (T)1 / x : x;                                                                            \
+        switch (n) {                                                                                                 \
+        case -2: return u * u;                                                                                       \
+        case -3: case 3: return u * u * u;                                                                           \
+        default: return u * u * (u * u);                                                                             \
+        }                                                                                                            \
+    }
+WG_POWERS(f32, float, f)
+WG_POWERS(f64, double, )
+
 double wg_digamma_f64(double x);
 double wg_trigamma_f64(double x);
 static inline float wg_digamma_f32(float x) { return (float)wg_digamma_f64(x); }

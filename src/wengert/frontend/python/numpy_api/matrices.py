@@ -131,7 +131,7 @@ def tril(interp: Interp, m: Any, k: Any = 0) -> RArray:
 
 
 def _triangle_indices(interp: Interp, n: Any, k: Any, m: Any, upper: bool) -> tuple[RArray, ...]:
-    from ..index import nonzero
+    from ..masks import nonzero
 
     rows = _extent(interp, n)
     columns = rows if m is None else _extent(interp, m)

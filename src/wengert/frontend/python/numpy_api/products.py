@@ -101,6 +101,8 @@ def matrix_product(interp: Interp, a: RArray, b: RArray, dtype: DType, target: R
     stage = interp.stage
     float_errors.unchecked(stage, "a product of arrays")
     m, k, n = a.shape[0], a.shape[1], b.shape[1]
+    if target is None and 1 in map(constant, (m, k, n)):
+        return _thin_product(interp, a, b, dtype)
     if dtype.is_inexact and not _is_small(m, k, n):
         target = stage.alloc(dtype, (m, n), hint_of(interp, "product")) if target is None else target
         names = [arrays.as_storage(stage, cast(stage, x, dtype), h) for x, h in ((a, "a"), (b, "b"))]
@@ -120,22 +122,39 @@ def _is_small(*extents: Expr) -> bool:
     return all(n is not None and n <= 8 for n in map(constant, extents))
 
 
-def _matrix_vector(interp: Interp, a: RArray, x: RArray, dtype: DType) -> RArray:
+def _thin_product(interp: Interp, a: RArray, b: RArray, dtype: DType) -> RArray:
+    """a @ b of matrices one of which is a vector: by loops, as products with vectors are."""
     stage = interp.stage
-    x = arrays.stored(stage, x)
-    target = stage.alloc(dtype, (a.shape[0],), hint_of(interp, "product"), zero=True)
-    contract(interp, target, a, x, a.shape, 1, 1)
+    m, k, n = a.shape[0], a.shape[1], b.shape[1]
+    outer = constant(k) == 1
+    if outer:
+        a, b = (arrays.stored(stage, v) for v in (a, b))
+    target = stage.alloc(dtype, (m, n), hint_of(interp, "product"), zero=not outer)
+    if outer:
+
+        def element(i: Sequence[Expr]) -> Expr:
+            x, y = arrays.element(a, (i[0], ZERO)), arrays.element(b, (ZERO, i[1]))
+            return times(build.cast(x, dtype), build.cast(y, dtype))
+
+        arrays.fill(stage, target, element)
+    elif constant(n) == 1:
+        _matrix_vector(interp, a, arrays.drop_axis(b, 1), arrays.drop_axis(target, 1))
+    else:
+        _vector_matrix(interp, arrays.drop_axis(a, 0), b, arrays.drop_axis(target, 0))
     return target
 
 
-def _vector_matrix(interp: Interp, x: RArray, a: RArray, dtype: DType) -> RArray:
+def _matrix_vector(interp: Interp, a: RArray, x: RArray, target: RArray) -> None:
+    """target += a @ x"""
+    contract(interp, target, a, arrays.stored(interp.stage, x), a.shape, 1, 1)
+
+
+def _vector_matrix(interp: Interp, x: RArray, a: RArray, target: RArray) -> None:
+    """target += x @ a"""
     if last_axis_first(a):
-        return _matrix_vector(interp, permute(interp.stage, a, (1, 0)), x, dtype)
-    stage = interp.stage
-    x = arrays.stored(stage, x)
-    target = stage.alloc(dtype, (a.shape[1],), hint_of(interp, "product"), zero=True)
-    contract(interp, target, x, a, a.shape, 0, 1)
-    return target
+        _matrix_vector(interp, permute(interp.stage, a, (1, 0)), x, target)
+    else:
+        contract(interp, target, arrays.stored(interp.stage, x), a, a.shape, 0, 1)
 
 
 def _stacked(interp: Interp, a: RArray, b: RArray, dtype: DType) -> RArray:
@@ -197,9 +216,13 @@ def matmul(interp: Interp, a: Any, b: Any) -> Any:
         case 1, 1:
             return vector_dot(interp, x, y, dtype)
         case 2, 1:
-            return _matrix_vector(interp, x, y, dtype)
+            target = stage.alloc(dtype, (x.shape[0],), hint_of(interp, "product"), zero=True)
+            _matrix_vector(interp, x, y, target)
+            return target
         case 1, 2:
-            return _vector_matrix(interp, x, y, dtype)
+            target = stage.alloc(dtype, (y.shape[1],), hint_of(interp, "product"), zero=True)
+            _vector_matrix(interp, x, y, target)
+            return target
         case 2, 2:
             return matrix_product(interp, x, y, dtype)
         case _:

@@ -12,7 +12,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Expr
 from wengert.ir.types import BOOL, I64, DType
 
-from .. import arrays, index, numeric
+from .. import arrays, index, masks, numeric
 from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
@@ -108,7 +108,7 @@ def nonzero(interp: Interp, a: Any) -> tuple[RArray, ...]:
     value = array(interp, a)
     if value.rank == 0:
         raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
-    return tuple(index.nonzero(interp.stage, value))
+    return tuple(masks.nonzero(interp.stage, value))
 
 
 @handles(np.flatnonzero)
