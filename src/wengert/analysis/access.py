@@ -99,6 +99,15 @@ class Effects:
     needs: frozenset[str]
     defines: frozenset[str]
 
+    def union(self, other: Effects) -> Effects:
+        """The effects of a statement that does what two do."""
+        return Effects(
+            self.reads | other.reads,
+            self.writes | other.writes,
+            self.needs | other.needs,
+            self.defines | other.defines,
+        )
+
     def before(self, other: Effects) -> bool:
         """Whether the other statement, which comes later, must stay behind this one."""
         return bool(

@@ -71,10 +71,9 @@ def _apart(
     may_meet: MayMeet,
 ) -> bool:
     """Whether what is accumulated meets nothing else that the loop touches, in another iteration."""
+    loaded = {x.storage for t in body for e in expressions(t) for x in loads(e)} if sums else set[str]()
     for s in sums:
-        if any(o.storage == s.storage or may_meet(s, o) for o in stored):
-            return False
-        if any(x.storage == s.storage for t in body for e in expressions(t) for x in loads(e)):
+        if s.storage in loaded or any(o.storage == s.storage or may_meet(s, o) for o in stored):
             return False
     for k, s in enumerate(moving):
         for o in (*moving[:k], *moving[k + 1 :], *stored):

@@ -87,13 +87,22 @@ def with_operands(e: Expr, new: tuple[Expr, ...]) -> Expr:
 
 def subexpressions(e: Expr) -> Iterator[Expr]:
     """`e` and everything inside it, outermost first."""
-    yield e
-    for child in operands(e):
-        yield from subexpressions(child)
+    if isinstance(e, (Var, Const)):  # most are
+        return iter((e,))
+    found: list[Expr] = []
+    todo: list[Expr] = [e]
+    while todo:
+        x = todo.pop()
+        found.append(x)
+        if not isinstance(x, (Var, Const)):
+            todo.extend(reversed(operands(x)))
+    return iter(found)
 
 
 def map_expr(f: Callable[[Expr], Expr], e: Expr) -> Expr:
     """`e` rebuilt bottom up, `f` applied to every node after its operands."""
+    if isinstance(e, (Var, Const)):
+        return f(e)
     return f(with_operands(e, tuple(map_expr(f, child) for child in operands(e))))
 
 
@@ -159,6 +168,8 @@ def rebuild(
     block: Callable[[Block], Block] = same_block,
 ) -> Stmt:
     """`stmt` with its own expressions, names (defined and used outside expressions) and nested blocks mapped."""
+    if expr is same_expr and name is same_name:
+        return _with_blocks(stmt, block)
 
     def several(es: tuple[Expr, ...]) -> tuple[Expr, ...]:
         return tuple(map(expr, es))
@@ -170,16 +181,6 @@ def rebuild(
         return Buffer(name(b.name), b.dtype, several(b.shape), b.strided, b.intent)
 
     match stmt:
-        case Alloc(b, zero, span):
-            return Alloc(buffer(b), zero, span)
-        case Declare(storage, span):
-            return Declare(replace(storage, name=name(storage.name)), span)
-        case View(b, base, start, axes, span):
-            return View(buffer(b), name(base), several(start), tuple((k, expr(step)) for k, step in axes), span)
-        case Reshape(b, base, span):
-            return Reshape(buffer(b), name(base), span)
-        case Rebind(ref, target, span):
-            return Rebind(name(ref), name(target), span)
         case Let(n, value, span):
             return Let(name(n), expr(value), span)
         case Store(storage, index, value, span):
@@ -192,6 +193,16 @@ def rebuild(
             return Loop(name(var), expr(start), last, block(body), step, order, test, span)
         case If(cond, then, orelse, span):
             return If(expr(cond), block(then), block(orelse), span)
+        case Alloc(b, zero, span):
+            return Alloc(buffer(b), zero, span)
+        case Declare(storage, span):
+            return Declare(replace(storage, name=name(storage.name)), span)
+        case View(b, base, start, axes, span):
+            return View(buffer(b), name(base), several(start), tuple((k, expr(step)) for k, step in axes), span)
+        case Reshape(b, base, span):
+            return Reshape(buffer(b), name(base), span)
+        case Rebind(ref, target, span):
+            return Rebind(name(ref), name(target), span)
         case LibCall(op, outs, ins, attrs, span):
             return LibCall(op, tuple(map(name, outs)), arguments(ins), attrs, span)
         case Call(function, args, span):
@@ -210,6 +221,18 @@ def rebuild(
             return Fail(exception, message, several(args), span)
         case _:
             assert_never(stmt)
+
+
+def _with_blocks(stmt: Stmt, block: Callable[[Block], Block]) -> Stmt:
+    match stmt:
+        case Loop(var, start, stop, body, step, order, cond, span):
+            made = block(body)
+            return stmt if made is body else Loop(var, start, stop, made, step, order, cond, span)
+        case If(cond, then, orelse, span):
+            first, second = block(then), block(orelse)
+            return stmt if first is then and second is orelse else If(cond, first, second, span)
+        case _:
+            return stmt
 
 
 def blocks(stmt: Stmt) -> tuple[Block, ...]:
@@ -232,11 +255,27 @@ def statements(block: Block) -> Iterator[Stmt]:
             open_blocks.pop()
             continue
         yield stmt
-        open_blocks.extend(iter(nested) for nested in reversed(blocks(stmt)))
+        match stmt:
+            case Loop(body=body):
+                open_blocks.append(iter(body))
+            case If(then=then, orelse=orelse):
+                open_blocks += (iter(orelse), iter(then))
+            case _:
+                pass
 
 
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:
     """The outermost expressions of a statement, extents of buffers included."""
+    match stmt:
+        case Let(value=value):
+            return (value,)
+        case Store(index=index, value=value) | Accumulate(index=index, value=value):
+            return (*index, value)
+        case _:
+            return _collected(stmt)
+
+
+def _collected(stmt: Stmt) -> tuple[Expr, ...]:
     found: list[Expr] = []
 
     def collect(e: Expr) -> Expr:
@@ -272,6 +311,16 @@ def declared(stmt: Stmt) -> Storage | None:
 
 def used(stmt: Stmt) -> set[str]:
     """All names, scalar and storage, that a statement uses (not the one it defines)."""
+    match stmt:
+        case Let(value=value):
+            return names_in(value)
+        case Store(storage, index, value) | Accumulate(storage, index, value):
+            return {storage}.union(names_in(value), *map(names_in, index))
+        case _:
+            return _all_used(stmt)
+
+
+def _all_used(stmt: Stmt) -> set[str]:
     names: set[str] = set()
 
     def collect(name: str) -> str:

@@ -12,7 +12,7 @@ distribution", LCPC 1993.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from wengert.analysis.access import (
     Access,
@@ -75,6 +75,16 @@ def fuse(module: Module) -> Module:
     return Module(functions, module.entry)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What does not change with a loop's names: its statements' number, whether they are simple, contain loops."""
+
+    loop: Loop
+    size: int
+    simple: bool
+    deep: bool
+
+
 class _Fuser:
     def __init__(self, f: Function, aliases: AliasAnalysis) -> None:
         self.f, self.calls = f, aliases
@@ -82,6 +92,8 @@ class _Fuser:
         self.names = function_names(f)
         self.folded = folded(f.body, self.aliases)
         self._effects: dict[int, tuple[Stmt, Effects]] = {}
+        self._kinds: dict[int, _Kind] = {}
+        self._lanes: dict[int, tuple[Loop, bool]] = {}
 
     def function(self) -> Function:
         body = self.block(self.f.body)
@@ -102,6 +114,20 @@ class _Fuser:
         found = self._effects.get(id(stmt))
         if found is None:
             found = self._effects[id(stmt)] = stmt, effects(stmt, self.aliases, self.calls)
+        return found[1]
+
+    def kind(self, loop: Loop) -> _Kind:
+        found = self._kinds.get(id(loop))
+        if found is None:
+            inside = list(statements(loop.body))
+            deep = any(isinstance(s, Loop) for s in inside)
+            found = self._kinds[id(loop)] = _Kind(loop, len(inside), all(map(is_simple, inside)), deep)
+        return found
+
+    def in_lanes(self, loop: Loop) -> bool:
+        found = self._lanes.get(id(loop))
+        if found is None:
+            found = self._lanes[id(loop)] = loop, in_lanes(loop, self.aliases)
         return found[1]
 
     def _join(self, out: list[Stmt], place: int, loop: Loop) -> int | None:
@@ -135,9 +161,15 @@ class _Fuser:
             return False
         if a.stop is None or b.stop is None or not same(a.stop, b.stop):
             return False
-        inside = [*statements(a.body), *statements(b.body)]
-        if len(inside) > SIZE or not all(is_simple(s) for s in inside):
+        kinds = self.kind(a), self.kind(b)
+        if kinds[0].deep != kinds[1].deep or kinds[0].size + kinds[1].size > SIZE:
             return False
+        mine, theirs = self.effects(a), self.effects(b)
+        if not (mine.reads | mine.writes) & (theirs.reads | theirs.writes) or not all(k.simple for k in kinds):
+            return False
+        if not kinds[0].deep and self.in_lanes(a) != self.in_lanes(b):
+            return False
+        lanes = not kinds[0].deep and self.in_lanes(a)
         b = self._renamed(a, b)
         local = definitions(a.body) | definitions(b.body) | {a.var}
         first, second = list(accesses(a.body)), list(accesses(b.body))
@@ -150,13 +182,9 @@ class _Fuser:
                 continue
             if c in self.folded or not _moves_alike(both, a.var, local):
                 return False
-        deep = [any(isinstance(s, Loop) for s in statements(x.body)) for x in (a, b)]
-        if deep[0] != deep[1]:
-            return False
-        if deep[0]:
+        if kinds[0].deep:
             return self._inner_fuse(a.body, b.body)
-        lanes = [in_lanes(x, self.aliases) for x in (a, b, replace(a, body=(*a.body, *b.body)))]
-        return len(set(lanes)) == 1
+        return in_lanes(replace(a, body=(*a.body, *b.body)), self.aliases) == lanes
 
     def _changes_bounds(self, first: list[Access], b: Loop) -> bool:
         """Whether the first loop may write what the second one's bounds read."""
@@ -187,7 +215,10 @@ class _Fuser:
 
     def _fused(self, a: Loop, b: Loop) -> Loop:
         """Both in one, inner loops too, so that a third one finds a single nest."""
-        return replace(a, body=self.block((*a.body, *self._renamed(a, b).body)))
+        mine, theirs = self.effects(a), self.effects(b)
+        made = replace(a, body=self.block((*a.body, *self._renamed(a, b).body)))
+        self._effects[id(made)] = made, mine.union(theirs)
+        return made
 
 
 def cannot_fail(stmt: Stmt) -> bool:
