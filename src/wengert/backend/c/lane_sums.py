@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...ir.nodes import Accumulate, Const, Expr, If, Loop, Stmt
 from .expressions import element, top
-from .names import C_TYPE
+from .names import C_TYPE, literal
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def write_lane_sums(b: BlockWriter, stmt: Loop, var: str, sums: list[Accumulate]
     in_lanes = turns >= LANES
     lanes = {(s.storage, s.index): w.names.fresh(f"{w.name_of(s.storage)}_terms") for s in sums if in_lanes}
     for s in sums:
-        what = f"{lanes[s.storage, s.index]}[{turns}]" if in_lanes else f"{names[s.storage, s.index]} = {targets[s.storage, s.index]}"
+        zero = literal(0, s.value.dtype, plain=True)  # apart: the loop may add to the element by another subscript, too
+        what = f"{lanes[s.storage, s.index]}[{turns}]" if in_lanes else f"{names[s.storage, s.index]} = {zero}"
         w.line(f"{C_TYPE[s.value.dtype]} {what};")
     if in_lanes:
         w.line("#pragma omp simd")
@@ -56,7 +57,7 @@ def write_lane_sums(b: BlockWriter, stmt: Loop, var: str, sums: list[Accumulate]
     w.close()
     for s in sums:
         total = _halved(w, lanes[s.storage, s.index], turns) if in_lanes else names[s.storage, s.index]
-        w.line(f"{targets[s.storage, s.index]} {'+=' if in_lanes else '='} {total};")
+        w.line(f"{targets[s.storage, s.index]} += {total};")
 
 
 def _turns(stmt: Loop) -> int:
