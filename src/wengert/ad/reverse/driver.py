@@ -28,6 +28,7 @@ from wengert.ad.reverse.planners import minimum_cut
 from wengert.ad.reverse.problem import Cost, Planner
 from wengert.ad.reverse.record import Record, Sizes, decisions
 from wengert.ad.reverse.regions import CallSite, Region, prepare
+from wengert.ad.reverse.remake import remake
 from wengert.ad.reverse.revolve import SPLIT, Revolver, splitter
 from wengert.ad.reverse.solve import make_plan
 from wengert.ad.reverse.stacks import StackKey, Stacks, in_order
@@ -333,8 +334,12 @@ class _Planned:
     ) -> None:
         self.state, self.f, self.chosen, self.shared_top = state, f, chosen, shared_top
         self.p = prepare(f, activity, state.flow)
-        self._find_checkpointed()
         self.kept = Kept(self.p, shared_top)
+        if (made := remake(f, self.p, self.kept)) is not None:
+            self.p = prepare(made.function, activity, state.flow)
+            self.p.remade = made.values
+            self.kept = Kept(self.p, shared_top)
+        self._find_checkpointed()
         top = {n for n, d in self.p.definitions.items() if d.region is self.p.root} if shared_top else set[str]()
         self.visible = visible | top
         self.plan, self.stack_keys = self._plan()

@@ -55,6 +55,8 @@ class Exactness:
         if name in self.values.visible or definition.value is None:
             return True
         way = self.values.way(name)
+        if way is not None and not isinstance(way.value, Load):
+            return self.atom(way.value)
         if way is not None:
             return way.source is None or way.source in self.values.p.snapshots or self.array(way.source)
         value = self.values.operation(name)

@@ -58,6 +58,16 @@ class Kept:
 
     # -- questions
 
+    def facts(self, region: Region) -> Facts:
+        """What is known about integers in a region: extents, and the loops around it."""
+        facts = Facts()
+        for name in sorted(self.p.nonnegative):
+            facts.assume(Var(name, I64), 0)
+        for r in region.loops():
+            if r.loop is not None:
+                _assume(facts, r.loop, r.loop.var, self.inlined)
+        return facts
+
     def values(self) -> dict[str, Load]:
         """For lets that memory will hold to the end, the loads that give their value: of those that are loads, the same
         load; of those that are stored where they are defined, a load of what was stored."""
@@ -119,9 +129,9 @@ class Kept:
             return False
         place = self.resolve_fully(storage, index)
         return all(
-            self._apart(place, region, w, meeting)
+            self.apart(place, region, w, meeting)
             for w in inside
-            for meeting in _meetings(region, position, outer, w, direction)
+            for meeting in meetings(region, position, outer, w, direction)
         )
 
     def is_written_in(self, storage: str, region: Region, position: int) -> bool:
@@ -131,13 +141,13 @@ class Kept:
     def after_last_write(self, storage: str, region: Region, position: int) -> int:
         """The position after the last statement before `position` of a region that may write the storage."""
         writes = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if region in w.region.ancestors()]
-        entries = [_entry(w.region, w.position, region) for w in writes]
+        entries = [entry(w.region, w.position, region) for w in writes]
         return max((k + 1 for k in entries if k < position), default=0)
 
     def before_next_write(self, storage: str, region: Region, position: int) -> int:
         """The position of the first statement after `position` of a region that may write the storage."""
         writes = [w for w in self.writes.get(self.p.aliases.of(storage), ()) if region in w.region.ancestors()]
-        entries = [_entry(w.region, w.position, region) for w in writes]
+        entries = [entry(w.region, w.position, region) for w in writes]
         return min((k for k in entries if k > position), default=len(region.stmts))
 
     def is_unwritten_after(self, storage: str, region: Region, position: int) -> bool:
@@ -184,12 +194,12 @@ class Kept:
         for w in writes:
             if isinstance(w.stmt, Alloc) and w.stmt.buffer.name == full:
                 continue
-            for meeting in _meetings(region, position, home, w, direction):
-                if place is None or not self._apart(place, region, w, meeting):
+            for meeting in meetings(region, position, home, w, direction):
+                if place is None or not self.apart(place, region, w, meeting):
                     return False
         return True
 
-    def _apart(self, place: tuple[str, Index], region: Region, w: Write, meeting: Meeting) -> bool:
+    def apart(self, place: tuple[str, Index], region: Region, w: Write, meeting: Meeting) -> bool:
         """Whether the write cannot touch the element at `place`."""
         if not isinstance(w.stmt, (Store, Accumulate)):
             return False
@@ -199,7 +209,7 @@ class Kept:
         facts, renamed = self._situation(region, w.region, meeting)
         pairs: list[tuple[Expr, Expr]] = []
         for mine, other in zip(place[1], index, strict=True):
-            x, y = self._inlined(mine), self._elsewhere(other, renamed, meeting)
+            x, y = self.inlined(mine), self._elsewhere(other, renamed, meeting)
             distance = constant(isub(x, y))
             if distance is not None and distance != 0:
                 return True
@@ -212,12 +222,7 @@ class Kept:
         key = region, other, meeting
         if key not in self._situations:
             common, shift = meeting
-            facts, renamed = Facts(), dict[str, Expr]()
-            for name in sorted(self.p.nonnegative):
-                facts.assume(Var(name, I64), 0)
-            for r in region.loops():
-                if r.loop is not None:
-                    _assume(facts, r.loop, r.loop.var, self._inlined)
+            facts, renamed = self.facts(region), dict[str, Expr]()
             for r in other.loops():
                 if r.loop is not None and common in r.ancestors() and (shift or r is not common):
                     name = f"{r.loop.var}'"
@@ -231,7 +236,7 @@ class Kept:
         """An integer atom at the write: lets that may have another value there than at the point get other names, those
         defined below the common region, or in it if the iterations differ."""
         common, shift = meeting
-        e = self._inlined(e)
+        e = self.inlined(e)
         for name in names_in(e) - renamed.keys():
             definition = self.p.definitions.get(name)
             if definition is None or common not in definition.region.ancestors():
@@ -240,7 +245,7 @@ class Kept:
                 renamed[name] = Var(f"{name}'", I64)
         return substitute(e, renamed)
 
-    def _inlined(self, e: Expr) -> Expr:
+    def inlined(self, e: Expr) -> Expr:
         """An integer atom with lets replaced by their integer operations."""
         values = {n: v for n in names_in(e) if (v := self._operation(n)) is not None}
         return substitute(e, values) if values else e
@@ -250,7 +255,7 @@ class Kept:
         if name not in self._operations:
             definition = self.p.definitions.get(name)
             value = None if definition is None else definition.value
-            self._operations[name] = None if value is None or not self._is_pure(value) else self._inlined(value)
+            self._operations[name] = None if value is None or not self._is_pure(value) else self.inlined(value)
         return self._operations[name]
 
     def _is_pure(self, value: Expr) -> bool:
@@ -283,13 +288,13 @@ class Kept:
         return storage, index
 
 
-def _meetings(region: Region, position: int, home: Region, w: Write, direction: Direction) -> Iterator[Meeting]:
+def meetings(region: Region, position: int, home: Region, w: Write, direction: Direction) -> Iterator[Meeting]:
     """How a write may run after (or before) the point in the lifetime of what `home` declares."""
     if home not in w.region.ancestors():
         return  # of another lifetime, or not of this storage
     around = set(w.region.ancestors())
     common = next(r for r in region.ancestors() if r in around)
-    here, there = _entry(region, position, common), _entry(w.region, w.position, common)
+    here, there = entry(region, position, common), entry(w.region, w.position, common)
     if there < here if direction == BEFORE else there >= here + (region is not common):
         yield common, 0
     for r in common.ancestors():
@@ -312,10 +317,10 @@ def _assume(facts: Facts, loop: Loop, name: str, bound: Callable[[Expr], Expr], 
 
 
 def _contains(region: Region, position: int, w: Write) -> bool:
-    return region in w.region.ancestors() and _entry(w.region, w.position, region) == position
+    return region in w.region.ancestors() and entry(w.region, w.position, region) == position
 
 
-def _entry(region: Region, position: int, common: Region) -> int:
+def entry(region: Region, position: int, common: Region) -> int:
     """The position, in the region `common` around it, of what leads to `position` of `region`."""
     while region is not common:
         assert region.parent is not None

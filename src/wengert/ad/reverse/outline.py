@@ -39,10 +39,11 @@ WORTH = 0.75
 
 def outlinings(p: Prepared, plan: Plan, flow: Flow) -> Iterator[Module]:
     """The modules with one loop's body as a function for which a plan may be cheaper, outer loops first."""
-    counts = Counts(p.function)
+    function = flow.module.functions[p.function.name]
+    counts = Counts(function)
     for region, stored in _storing(p, plan):
         loops = [r.loop for r in region.loops() if r.loop is not None]
-        made = outline(flow.module, flow.aliases, p.function, loops)
+        made = outline(flow.module, flow.aliases, function, loops)
         if made is None:
             continue
         module, body = made

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from wengert.ad.reverse.problem import Cost
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot, has_ref_saves
 from wengert.ad.reverse.trips import Trips
-from wengert.ir.nodes import Expr, Load, Loop
+from wengert.ir.nodes import Expr, Loop
 
 Answer: TypeAlias = Literal["visible", "recomputed", "reloaded", "stored"]
 Answers: TypeAlias = dict[str, Answer]
@@ -52,13 +52,15 @@ class Replay:
     """What runs again at the start of the reverse of a region, to rebuild arrays.
 
     By region, the statements by position (among them the lets that are computed as the replay runs), and, inside, what
-    is fetched from tapes.
+    is fetched from tapes. `inline`: lets that find the states that pass, so that they are as in the program.
     """
 
     steps: dict[Region, set[int]] = field(default_factory=dict[Region, set[int]])
     gets: dict[Region, set[str]] = field(default_factory=dict[Region, set[str]])
+    inline: set[str] = field(default_factory=set[str])
 
     def merge(self, other: Replay) -> None:
+        self.inline |= other.inline
         for region, steps in other.steps.items():
             self.steps.setdefault(region, set()).update(steps)
         for region, names in other.gets.items():
@@ -70,8 +72,8 @@ class Plan:
     """The answers, and what follows from them."""
 
     answers: Answers
-    loads: dict[str, Load]
-    """The loads for what is reloaded."""
+    ways: dict[str, Expr]
+    """The loads for what is reloaded, and what gives the value of a load that is recomputed."""
     kept: dict[str, str]
     """Snapshots that need no copy: the storages that hold the same."""
     hoisted: dict[str, Box]

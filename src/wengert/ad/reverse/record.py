@@ -16,6 +16,7 @@ from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, LibCall, Span
 from wengert.ir.types import I64, DType
+from wengert.ir.walk import names_in
 
 How: TypeAlias = Literal["kept", "stored", "recomputed"]
 
@@ -101,7 +102,7 @@ def _how(name: str, plan: Plan) -> How:
             return "stored"
         case "recomputed":
             return "recomputed"
-        case "reloaded" if plan.loads[name].storage in plan.rebuilt_arrays:
+        case "reloaded" if names_in(plan.ways[name]) & plan.rebuilt_arrays:
             return "recomputed"
         case _:
             return "kept"

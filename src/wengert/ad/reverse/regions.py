@@ -147,6 +147,8 @@ class Prepared:
     checkpointed: dict[str, CallSite] = field(default_factory=dict[str, CallSite])
     """By the name of the call that is the body of a loop whose iterations run again: the call that is reversed, of a
     step or a segment."""
+    remade: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    """What else gives the values of loads (see `remake`)."""
 
     @property
     def aliases(self) -> Aliases:

@@ -78,7 +78,8 @@ class _Decided:
             return "stored"
         if name in self.values.visible:
             return "visible"
-        return "reloaded" if self.values.way(name) is not None else "recomputed"
+        way = self.values.way(name)
+        return "reloaded" if way is not None and isinstance(way.value, Load) else "recomputed"
 
     def own_demands(self) -> frozenset[str]:
         """The scalars that extents of copies, and sizes of reserved tapes, are computed from in the reverse sweep."""
@@ -129,13 +130,15 @@ class _Decided:
             if d.region is home and name in self.schedule:
                 return
             names.add(name)
-            if not inline and self.schedule[name] == "stored":
+            if inline:
+                made.inline.add(name)
+            elif self.schedule[name] == "stored":
                 made.gets.setdefault(d.region, set()).add(name)
                 return
             made.steps.setdefault(d.region, set()).add(d.position)
             way = None if inline else self.values.way(name)
             if way is not None:
-                for n in self.values.scalars(*way.load.index):
+                for n in self.values.scalars(*way.operands):
                     name_needed(n, False)
                 if way.source is not None:
                     source_needed(way.source)
@@ -162,7 +165,8 @@ class _Decided:
         rebuilt: dict[Region, Replay] = {}
         for array, made in self.replays.items():
             rebuilt.setdefault(self.p.home[array], Replay()).merge(made)
-        loads = {n: way.load for n, a in self.answers.items() if a == "reloaded" and (way := self.values.way(n))}
+        again = [n for n, a in self.answers.items() if a in ("reloaded", "recomputed")]
+        ways = {n: way.value for n in again if (way := self.values.way(n)) is not None}
         places: dict[str, Place] = self.places
         unchanged = frozenset(
             n
@@ -173,7 +177,7 @@ class _Decided:
         arrays = frozenset(self.rebuilt)
         return Plan(
             self.answers,
-            loads,
+            ways,
             self.kept,
             self.hoisted,
             self.ends,

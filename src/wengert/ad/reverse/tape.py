@@ -274,7 +274,7 @@ class Restorer(Tapes):
             d = self.p.definitions.get(todo.pop())
             if d is not None and d.region is region and d.position in again and d.position not in found:
                 found.add(d.position)
-                value = self.plan.loads.get(d.name, d.value)
+                value = self.plan.ways.get(d.name, d.value)
                 todo += [] if value is None else [n for n in names_in(value) if n in self.p.definitions]
         return found
 
@@ -285,14 +285,15 @@ class Restorer(Tapes):
         sweep.e.emit(part_of(part, box, index, sweep.e.span))
         self.buffers[name] = part
 
-    def _value(self, sweep: Sweep, let: Definition) -> Expr:
+    def _value(self, sweep: Sweep, let: Definition, replay: Replay) -> Expr:
         """What gives a value that is not stored again: by the plan's way, or as the program does."""
-        value = self.plan.loads.get(let.name, let.value)
+        way = None if let.name in replay.inline else self.plan.ways.get(let.name)
+        value = let.value if way is None else way
         assert value is not None
         if not isinstance(value, Load):
             return sweep.at(value)
         storage, index = value.storage, value.index
-        if let.name not in self.plan.loads:
+        if way is None:
             storage, index = self.kept.resolve_fully(storage, index)
         return Load(self._now(storage), sweep.shape(index), value.dtype)
 
@@ -312,15 +313,15 @@ class Restorer(Tapes):
                 return
             done.add(k)
             stmt = region.stmts[k]
-            if isinstance(stmt, Let | Pop) and stmt.name in self.plan.loads:
-                early(names_in(self.plan.loads[stmt.name]))
+            if isinstance(stmt, Let | Pop) and stmt.name in self.plan.ways:
+                early(names_in(self.plan.ways[stmt.name]))
             with sweep.e.at(stmt.span):
                 self._step(sweep, region, k, stmt, replay)
 
         def early(names: Iterable[str]) -> None:
             for d in (self.p.definitions[n] for n in names if n in self.p.definitions):
                 if d.region is region and d.position in steps and d.position not in done:
-                    value = self.plan.loads.get(d.name, d.value)
+                    value = self.plan.ways.get(d.name, d.value)
                     early(() if value is None else names_in(value))
                     run(d.position)
 
@@ -331,7 +332,7 @@ class Restorer(Tapes):
         e = sweep.e
         match stmt:
             case Let(name) | Pop(name):
-                sweep.env[name] = e.let(name, self._value(sweep, self.p.definitions[name]))
+                sweep.env[name] = e.let(name, self._value(sweep, self.p.definitions[name], replay))
             case Alloc(buffer, zero):
                 self.buffers[buffer.name] = e.alloc(buffer.name, buffer.dtype, sweep.shape(buffer.shape), zero)
             case View(buffer, base, start, axes):

@@ -40,10 +40,16 @@ Place: TypeAlias = tuple[str, Region, int]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a scalar is had again by loading: the load, and the array or snapshot it needs (None: memory that stays)."""
+    """How a scalar is had again: by a load, and the array or snapshot it needs (None: memory that stays); or, in place
+    of a load, from what else gives its value (see `remake`)."""
 
-    load: Load
+    value: Expr
     source: str | None
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        """What must be there: the subscripts of a load, or the value."""
+        return self.value.index if isinstance(self.value, Load) else (self.value,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +117,8 @@ class Values:
         store = trips * itemsize(d.dtype) * STORED
         way, value = self.way(d.name), self.operation(d.name)
         if way is not None:
-            needs = self.scalars(*way.load.index) | ({way.source} if way.source else set[str]())
-            return Node(d.name, store, trips, frozenset(needs), kept=way.source is None)
+            needs = self.scalars(*way.operands) | ({way.source} if way.source else set[str]())
+            return Node(d.name, store, trips, frozenset(needs), kept=way.source is None and isinstance(way.value, Load))
         if value is None or self._is_decision(value):
             return Node(d.name, store, inf)
         needs = self.scalars(value)
@@ -271,13 +277,28 @@ class Values:
                 own, _ = self.kept.resolve(definition.value.storage, definition.value.index)
                 if own == load.storage:  # not one that the value is stored to: rebuilding that would need the value
                     return Way(load, own)
-        place = self._place(definition)
+        place, remade = self._place(definition), self.p.remade.get(name)
+        if remade is not None and (place is None or self._lasts(remade)):
+            return Way(remade, None)
         if place is None:
             return None
         assert isinstance(definition.value, Load)
         _, index = self.kept.resolve_fully(definition.value.storage, definition.value.index)
         snapshot = self._taken(place)
         return Way(Load(snapshot.name, index, definition.dtype), snapshot.name)
+
+    def _lasts(self, e: Expr) -> bool:
+        """Whether a value follows, by operations alone, from memory that is final."""
+        for name in self.scalars(e) - self.visible:
+            value = self.p.remade.get(name) or self.p.definitions[name].value
+            if value is None or self._is_decision(value):
+                return False
+            if name in self.p.remade or not isinstance(value, Load):
+                if not self._lasts(value):
+                    return False
+            elif name not in self.final:
+                return False
+        return True
 
     def _is_early(self, index: Index, at: Definition) -> bool:
         """Whether an index can be had again at a definition: from what comes before it, and from operations and loads
