@@ -1,4 +1,4 @@
-"""Values that another nest of the same iteration stored and overwrote: computed again at the load, where that is legal."""
+"""What another nest of the same iteration stored and overwrote: computed again at the load, where that is legal."""
 
 from __future__ import annotations
 
