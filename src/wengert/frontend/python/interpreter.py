@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import final
 
-from . import builtin, iterables, mathlib, numpy_api
+from . import builtin, iterables, itertools_api, mathlib, numpy_api
 from .assignment import Assignment
 from .calls import Calls
 from .comprehensions import Comprehensions
@@ -75,5 +75,5 @@ class Interpreter(
         self.sources = {}
 
 
-HANDLERS_OF = (builtin, iterables, mathlib, numpy_api)
+HANDLERS_OF = (builtin, iterables, itertools_api, mathlib, numpy_api)
 """The modules that register handlers when they are imported."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,21 +246,6 @@ def reduce_(interp: Interp, fn: Any, values: Any, *initial: Any) -> Any:
     for item in items[1:]:
         result = interp.call(fn, [result, item], {})
     return result
-
-
-@handles(itertools.product)
-def product_(interp: Interp, *iterables: Any, repeat: int = 1) -> Any:
-    return list(itertools.product(*[interp.static_iterable(v) for v in iterables], repeat=repeat))
-
-
-@handles(itertools.chain)
-def chain_(interp: Interp, *iterables: Any) -> Any:
-    return [v for it in iterables for v in interp.static_iterable(it)]
-
-
-@handles(itertools.combinations, itertools.permutations)
-def combinations_(interp: Interp, values: Any, r: int) -> Any:
-    return list(itertools.combinations(interp.static_iterable(values), r))
 
 
 @handles(max)
