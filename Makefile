@@ -15,7 +15,8 @@ demo: $(VENV)/demo.stamp                ## recover a conductivity field through 
 test: $(VENV)/test.stamp                ## the quick tests, below ten minutes on two cores
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
 
-long-test: $(VENV)/test.stamp           ## N random programs from SEED
+long-test: $(VENV)/test.stamp           ## N random programs from SEED; every line of the table of NumPy
+	WENGERT_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q tests/supported
 	$(BIN)/python tests/random_programs/long_run.py --count $(N) --seed $(SEED)
 
 mutation-test: $(VENV)/test.stamp       ## faults planted one by one, each of which tests must notice

@@ -153,6 +153,35 @@ def explain(
 
 
 @app.command()
+def supported(
+    part: Annotated[str, typer.Argument(help="Of the names to list.")] = "",
+    as_json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/numpy.md.")] = False,
+) -> None:
+    """List what is supported of NumPy: value, JVP, VJP, second order, and how each is done."""
+    from wengert.supported import markdown, table
+
+    if as_markdown:
+        typer.echo(markdown(), nl=False)
+        return
+    found = [e for e in table() if part in e.name]
+    if as_json:
+        rows = [
+            {
+                "name": e.name, "area": e.area, "sample": e.sample, "value": True, "jvp": e.differentiable,
+                "vjp": e.differentiable, "second": e.differentiable, "reason": e.reason, "by": e.by,
+            }
+            for e in found
+        ]  # fmt: skip
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        for e in found:
+            marks = "value, jvp, vjp, second order" if e.differentiable else f"value ({e.reason})"
+            typer.echo(f"{e.name:28} {marks:32} {e.by}")
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say whether everything wengert needs is there, and differentiate a tiny program end to end."""
     from wengert.cli.doctor import examine

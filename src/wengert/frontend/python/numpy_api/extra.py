@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.analysis.affine import constant
 from wengert.ir import build
-from wengert.ir.nodes import Const, Expr, Var
-from wengert.ir.types import BOOL, I64
+from wengert.ir.nodes import Expr, Var
+from wengert.ir.types import BOOL
 
 from .. import arrays, index, numeric
-from ..registry import CALLABLES, handles
+from ..registry import CALLABLES, handles, method
 from ..stage import Stage
 from ..values import RArray, RIter, RScalar
 from . import programs
@@ -29,7 +28,6 @@ from .common import (
     scalar,
     shape_of,
     stored,
-    type_error,
 )
 from .linalg import SlogdetResult, square
 from .select import where
@@ -137,6 +135,7 @@ def lexsort(interp: Interp, keys: Any, axis: Any = -1) -> Any:
 
 
 @handles(np.argpartition)
+@method("argpartition")
 def argpartition(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """A full argsort: NumPy leaves the order of the two sides open."""
     return argsort(interp, a, axis)
@@ -173,57 +172,8 @@ def delete(interp: Interp, arr: Any, obj: Any, axis: Any = None) -> Any:
     return programmed(interp, programs.delete, value, place, axis_of(interp, axis, value.rank))
 
 
-def _flat_target(interp: Interp, a: Any, function: str) -> RArray:
-    value = interp.resolve(a)
-    if not isinstance(value, RArray):
-        type_error(f"argument 1 must be numpy.ndarray, not {type(value)}")
-    target = flat(interp.stage, value)
-    if value.rank != 1 and target.root is not value.root:
-        raise interp.stage.refuse(f"{function} into an array that is not contiguous", "assign through an index")
-    return target
-
-
-@handles(np.put)
-def put(interp: Interp, a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
-    only_default(interp, "put", mode=(mode, "raise"))
-    key, content = array(interp, ind), numbers(interp, v)
-    if isinstance(content, RArray) and not interp.stage.same(arrays.size(content.shape), arrays.size(key.shape)):
-        raise interp.stage.refuse("np.put repeats its values", "give as many values as positions")
-    target = _flat_target(interp, a, "put")
-    if isinstance(content, RArray):
-        content = flat(interp.stage, content)
-    index.setitem(interp.stage, target, flat(interp.stage, key), content)
-
-
-@handles(np.putmask)
-def putmask(interp: Interp, a: Any, mask: Any, values: Any) -> None:
-    content = numbers(interp, values)
-    target = interp.resolve(a)
-    if isinstance(content, RArray) and (
-        content.rank != target.rank
-        or not all(interp.stage.same(p, q) for p, q in zip(content.shape, target.shape, strict=True))
-    ):
-        raise interp.stage.refuse("np.putmask repeats its values", "give values of the array's shape")
-    write_out(interp, "putmask", content, target, _truths(interp, mask), "unsafe")
-
-
-@handles(np.place)
-def place(interp: Interp, arr: Any, mask: Any, vals: Any) -> None:
-    content = array(interp, vals)
-    if constant(arrays.size(content.shape)) != 1:
-        raise interp.stage.refuse("np.place with several values", "assign through the mask")
-    number = RScalar(interp.stage.let(arrays.element(flat(interp.stage, content), (Const(0, I64),))), False)
-    write_out(interp, "place", number, interp.resolve(arr), _truths(interp, mask), "unsafe")
-
-
-def _truths(interp: Interp, mask: Any) -> RArray:
-    value = array(interp, mask)
-    if value.dtype is BOOL:
-        return value
-    return numeric.elementwise(interp.stage, lambda s, e: numeric.truth(e[0]), BOOL, [value])
-
-
 @handles(np.choose)
+@method("choose")
 def choose(interp: Interp, a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     """A chain of selections; the choice must be in range."""
     stage = interp.stage

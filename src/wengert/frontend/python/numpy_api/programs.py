@@ -261,3 +261,28 @@ def polyfit(x: Array, y: Array, deg: int, rcond: Any, w: Any) -> Array:
     scale = np.sqrt(np.sum(left * left, axis=0))
     c = np.linalg.lstsq(left / scale, right, rcond)[0]
     return (c.T / scale).T
+
+
+def put(target: Array, positions: Array, values: Array, mode: str) -> None:
+    n = target.shape[0]
+    for k in range(positions.shape[0]):
+        i = positions[k]
+        if mode == "wrap":
+            i = i % n
+        elif mode == "clip":
+            i = min(max(i, 0), n - 1)
+        target[i] = values[k % values.shape[0]]
+
+
+def putmask(target: Array, mask: Array, values: Array) -> None:
+    for i in range(target.shape[0]):
+        if mask[i]:
+            target[i] = values[i % values.shape[0]]
+
+
+def place(target: Array, mask: Array, values: Array) -> None:
+    k = 0
+    for i in range(target.shape[0]):
+        if mask[i]:
+            target[i] = values[k % values.shape[0]]
+            k += 1
