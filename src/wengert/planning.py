@@ -22,6 +22,7 @@ from wengert.ad import Choice, LoopOf
 from wengert.analysis.cost import predict
 from wengert.backend.c.footprint import Footprint, Footprints, Unbounded, footprint
 from wengert.ir.nodes import Module
+from wengert.menus import Item, Menu, Menus, choose, pareto
 from wengert.runtime.abi import Bind
 
 UNKNOWN_TURNS = 10_000
@@ -34,6 +35,8 @@ PROBE = 1 << 20
 """Slots, or iterations, more at which memory is looked at to see how it grows."""
 ROUNDS = 12
 """How often the counts of several loops are improved in turn, and a plan that turned out too large is made smaller."""
+PROGRAMS = 2
+"""How often the counts of several loops are found by an integer program, before the room is shared by turns."""
 VARIANTS = 10
 """How many variants of the code are made at most."""
 
@@ -219,8 +222,11 @@ class _Search:
         steps = [self._loop(c) for c in choices]
         slopes = self._slopes(choices, first, steps)
         best, room = first, self.limit
-        for _ in range(ROUNDS):
-            found = self._evaluated(choices, _improved(first.peak, room, steps, slopes))
+        for n in range(ROUNDS):
+            counts = _improved(first.peak, room, steps, slopes)
+            if n < PROGRAMS and len(choices) > 1:
+                counts = self._programmed(choices, room - first.peak, steps, slopes) or counts
+            found = self._evaluated(choices, counts)
             if found is None or found.counts == best.counts:
                 break
             if found.peak <= self.limit and found.seconds < best.seconds:
@@ -229,6 +235,25 @@ class _Search:
                 break
             room += self.limit - found.peak
         return best
+
+    def _programmed(
+        self, choices: Choices, room: int, steps: Sequence[_Steps], slopes: Sequence[tuple[int, int]]
+    ) -> tuple[Counts, ...] | None:
+        """The counts of several loops that take the least time in `room` bytes more than with one slot and one
+        iteration each, by the integer program of `menus`; None if it is not solved."""
+        numbers = {(c.function, c.var): k for k, c in enumerate(choices)}
+        menus: list[Menu] = []
+        for choice, loop, slope in zip(choices, steps, slopes, strict=True):
+            x = next(x for x in self.planner.loops if (x.function, x.stmt.var) == (choice.function, choice.var))
+            around = frozenset(numbers[x.function, v] for v in x.around if (x.function, v) in numbers)
+            times = math.prod(steps[k].turns for k in around)
+            menus.append(Menu(around, pareto(list(_items(room, loop, slope, times)))))
+        problem = Menus(tuple(menus), room)
+        chosen = choose(problem)
+        if chosen is None:
+            return None
+        items = [m.items[j] for m, j in zip(menus, chosen, strict=True)]
+        return tuple(Counts(x.slots, x.length) for x in items)
 
     def _usable(self, choices: Choices) -> Choices:
         """Those of the choices that are possible on their own."""
@@ -317,13 +342,26 @@ def _again(steps: _Steps, count: Counts) -> float:
     return steps.seconds * (steps.turns + runs * count.length) + RUN * (segments + runs)
 
 
-def _menu(turns: int) -> Iterable[int]:
-    """Numbers of slots that are worth considering."""
+def _menu(turns: int, part: int = 8) -> Iterable[int]:
+    """Numbers of slots, or iterations, that are worth considering: each by a part more than the one before."""
     n = 1
     while n < turns:
         yield n
-        n = max(n + 1, n * 9 // 8)
+        n = max(n + 1, n + n // part)
     yield turns
+
+
+def _items(room: int, loop: _Steps, slope: tuple[int, int], times: float) -> Iterable[Item]:
+    """What one loop can do in `room` bytes more than with one slot and one iteration in a segment."""
+    slot, iteration = slope
+    for slots in _menu(loop.turns, 5):
+        resident = (slots - 1) * slot
+        if resident > room:
+            return
+        for length in _menu(loop.turns, 5) if iteration else (1,):
+            transient = (length - 1) * iteration
+            if resident + transient <= room:
+                yield Item(resident, transient, times * _again(loop, Counts(slots, length)), slots, length)
 
 
 def _improved(least: int, room: int, steps: Sequence[_Steps], slopes: Sequence[tuple[int, int]]) -> tuple[Counts, ...]:

@@ -574,15 +574,14 @@ class _Walk:
         if not f.cells:
             return
         counts: dict[str, Number] = {}
+        lets = {s.name: s.value for s in walk.statements(body) if isinstance(s, Let)}
         for times, s in self._with_turns(f, body):
             match s:
                 case Store(storage, ()) if storage in f.cells:
                     f.cells[storage] = (-inf, inf)
                 case Accumulate(storage, (), value, "add") if storage in f.cells:
-                    step = value.value if isinstance(value, Const) else 1 if value.dtype.value == "bool" else None
-                    if isinstance(value, Cast) and value.value.dtype.value == "bool":
-                        step = 1
-                    if isinstance(step, int) and step >= 0:
+                    step = _step(value, lets)
+                    if step is not None:
                         counts[storage] = counts.get(storage, 0) + _times(step, times)
                     else:
                         f.cells[storage] = (-inf, inf)
@@ -660,12 +659,12 @@ class _Walk:
         needed = _times(x.length, x.size)
         if needed == inf:
             raise Unbounded("what is kept for every turn of a loop of unknown length", span or x.span)
-        if needed <= x.reserved:
-            return
-        room = needed if first and exactly else needed * 3 // 2 if needed < LARGE else needed * 9 // 8
-        room = int(_rounded(max(room, 16 * x.size)))
+        # What was reserved may have been less than is known here: the list moves, and grows beyond what is needed.
+        once = first and exactly
+        room = needed if once else needed * 3 // 2 if needed < LARGE else max(needed * 9 // 8, LARGE * 3 // 2)
+        room = max(int(_rounded(max(room, 16 * x.size))), int(x.reserved))
         old = x.reserved
-        moved = 0 if first and exactly else min(room, LARGE) if not old else min(old, LARGE)
+        moved = 0 if once else min(room, LARGE)
         self.current += room - old
         for k, h in enumerate(self.live):
             if h.name == x.name and h.function == x.function:
@@ -726,6 +725,19 @@ def _variables(storage: Storage, held: bool) -> int:
 
 def _times(a: Number, b: Number) -> Number:
     return 0 if a == 0 or b == 0 else a * b
+
+
+def _step(e: Expr, lets: Mapping[str, Expr]) -> int | None:
+    """The greatest value of what is counted, if it is never negative: a constant, or whether something holds."""
+    match e:
+        case Const(int() as n) if n >= 0:
+            return int(n)
+        case Var(name) if name in lets:
+            return _step(lets[name], lets)
+        case Cast(inner):
+            return _step(inner, lets)
+        case _:
+            return 1 if e.dtype.value == "bool" else None
 
 
 def _floordiv(a: Number, b: Number) -> Number:
