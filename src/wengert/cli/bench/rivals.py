@@ -184,10 +184,10 @@ def with_wengert(spec: Spec) -> Prepared:
             weights = weights + case.weights[at : at + count]
         at += count
 
-    chosen = {"wrt": case.wrt, "of": tuple(of)}
+    wrt, outputs_of = case.wrt, tuple(of)
 
     def begin(args: tuple[Any, ...]) -> tuple[Callable[[Any], Any], Any]:
-        outputs, pullback = wg.vjp(f, *args, **chosen)
+        outputs, pullback = wg.vjp(f, *args, wrt=wrt, of=outputs_of)
         return pullback, fd.with_floats(outputs, weights)
 
     (pullback, seeds), compiling = clock(lambda: begin(case.args))
@@ -201,7 +201,7 @@ def with_wengert(spec: Spec) -> Prepared:
 
     made.at = elsewhere
     made.runs["gradient"] = (lambda: seeds, pullback)
-    told = wg.explain(f, *case.args, **chosen)
+    told = wg.explain(f, *case.args, wrt=wrt, of=outputs_of)
     made.memory = Memory(taken, told.peak_bytes, told.tape_bytes)
     return made
 

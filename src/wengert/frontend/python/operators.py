@@ -278,7 +278,8 @@ class Operators(Interp):
             return found
         if (method := python_method(container, "__contains__")) is not None:
             return self.call(method, [container, item], {})
-        return self.native(lambda: item in container)
+        plain: Any = container
+        return self.native(lambda: item in plain)
 
     def _either(self, a: Any, b: Any) -> RScalar:
         x, y = (build.const(t, BOOL) if isinstance(t, bool) else t for t in (self.truth(a), self.truth(b)))
