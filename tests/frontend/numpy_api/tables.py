@@ -885,6 +885,36 @@ np.logical_or.reduce(b)
 np.sum(np.where(v > 0, np.log(np.abs(v)), 0))
 """
 
+OTHER_KINDS = """
+np.greater(c, c[::-1])
+np.less_equal(np.round(c), np.round(c[::-1]))
+np.greater_equal(np.array([1j, 1 + 0j, np.nan * 1j]), np.array([2j, 1 + 0j, -1.0]))
+np.less(np.array([1j, 1 + 0j, np.nan * 1j]), np.array([2j, 1 + 0j, 1.0]))
+np.maximum(c, c[::-1])
+np.minimum(c, 0.5)
+np.maximum(np.array([np.nan + 0j, 1.0, 2j]), np.array([1.0, np.nan * 1j, 2j]))
+np.minimum(np.array([np.nan + 0j, 1.0, 2j]), np.array([1.0, np.nan * 1j, 3j]))
+np.fmax(np.array([np.nan + 0j, 1.0, 2j]), np.array([1.0, np.nan * 1j, 3j]))
+np.fmin(np.array([np.nan + 0j, 1.0, 2j]), np.array([1.0, np.nan * 1j, 3j]))
+np.rint(c * 3)
+np.clip(c, -0.5, 0.5j)
+np.clip(b, 0, 1)
+np.reciprocal(np.array([1, -1, 2, -3, 100]))
+np.reciprocal(j[:1].astype(np.uint8) % 3 + 1)
+np.fmax(i, l)
+np.fmin(j, 2)
+np.modf(i)
+np.modf(f)
+np.modf(k)
+np.vander(f, 3)
+np.vander(j[0], 3)
+np.polyfit(f, f * f, 2).dtype
+np.r_[f, a, 2]
+np.r_[f, 1:3]
+np.r_[i, 2]
+np.bincount(l[:0], weights=v[:0])
+"""
+
 EXTRA = """
 np.apply_along_axis(np.sum, 0, m)
 np.apply_along_axis(lambda r: r * 2, 1, m)

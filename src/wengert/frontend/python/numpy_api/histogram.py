@@ -65,7 +65,7 @@ def bincount(interp: Interp, x: Any, /, weights: Any = None, minlength: Any = 0)
     length = stage.let(build.add(peek(top), ONE), "n")
     assert isinstance(length, Var)
     stage.facts.assume(length, 0)
-    kind = I64 if weights is None else F64
+    kind = I64 if weights is None or constant(value.shape[0]) == 0 else F64  # of nothing NumPy counts
     target = stage.alloc(kind, (length,), hint_of(interp, "counts"), zero=True)
     load: RArray | None = None
     if weights is not None:
@@ -87,6 +87,8 @@ def histogram(
     """np.histogram of equal bins (with NumPy's arithmetic and correction at the edges) or of given edges."""
     stage = interp.stage
     data = flat(stage, stored(interp, a))
+    if data.dtype.is_complex:
+        raise stage.refuse("the histogram of complex numbers", "take abs() or .real")
     if data.dtype is BOOL:
         data = arrays.stored(stage, cast(stage, data, DType.U8))
     load = None if weights is None else flat(stage, stored(interp, weights))

@@ -9,9 +9,9 @@ import numpy as np
 from wengert.analysis.affine import iadd, isub
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr
-from wengert.ir.types import BOOL, F64, I64
+from wengert.ir.types import BOOL, F64, I64, DType
 
-from .. import arrays, numeric
+from .. import arrays
 from ..registry import handles
 from ..values import RArray
 from .common import (
@@ -158,7 +158,7 @@ def vander(interp: Interp, x: Any, N: Any = None, increasing: Any = False) -> RA
     if value.rank != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
     columns = value.shape[0] if N is None else _extent(interp, N)
-    kind = numeric.result_type([value, 0])
+    kind = DType.of(np.promote_types(value.dtype.numpy, np.int64))
     target = stage.alloc(kind, (value.shape[0], columns), hint_of(interp, "vander"))
 
     def row(at: tuple[Expr, ...]) -> None:

@@ -118,8 +118,15 @@ def isscalar(interp: Interp, element: Any) -> bool:
 def result_type(interp: Interp, *args: Any) -> np.dtype[Any]:
     values = [interp.resolve(a) for a in args]
     if any(isinstance(v, (type, np.dtype, str)) for v in values):
-        return np.result_type(*[v.dtype.numpy if isinstance(v, (RArray, RScalar)) else v for v in values])
+        return np.result_type(*[_promoted(v) for v in values])
     return numeric.result_type(values).numpy
+
+
+def _promoted(value: Any) -> Any:
+    """What promotion sees: a dtype, or a number of Python's."""
+    if isinstance(value, RScalar) and value.python and value.dtype is not BOOL:
+        return value.dtype.numpy.type(0).item()
+    return value.dtype.numpy if isinstance(value, (RArray, RScalar)) else value
 
 
 @handles(np.can_cast)

@@ -12,7 +12,7 @@ from .. import arrays, index, numeric
 from ..registry import handles, method
 from ..values import RArray
 from . import programs
-from .common import array, cast, flat, numbers, require_equal, require_nonempty, stored, type_error
+from .common import array, cast, flat, numbers, require_equal, stored, type_error
 from .ufuncs import write_out
 
 if TYPE_CHECKING:
@@ -88,6 +88,5 @@ def place(interp: Interp, arr: Any, mask: Any, vals: Any) -> None:
     """The elements where the mask holds become the values, one after another, repeated as needed."""
     content = array(interp, vals)
     target = _target(interp, arr, "place")
-    require_nonempty(interp.stage, arrays.size(content.shape), "Cannot insert from an empty array!")
     chosen = _mask(interp, mask, target, "place")
     interp.call(programs.place, [target, chosen, _content(interp, content, target)], {})

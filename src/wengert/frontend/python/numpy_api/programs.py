@@ -284,5 +284,7 @@ def place(target: Array, mask: Array, values: Array) -> None:
     k = 0
     for i in range(target.shape[0]):
         if mask[i]:
+            if values.shape[0] == 0:
+                raise ValueError("Cannot insert from an empty array!")
             target[i] = values[k % values.shape[0]]
             k += 1

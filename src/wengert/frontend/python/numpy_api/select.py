@@ -249,9 +249,9 @@ def clip(
         parts = [build.cast(x, kind) for x in e]
         x, rest = parts[0], parts[1:]
         if bounds[0] is not None:
-            x = build.op("max", stage.let(x), rest.pop(0)) if kind is not BOOL else build.or_(x, rest.pop(0))
+            x = numeric.UFUNCS[np.maximum](stage, [stage.let(x), rest.pop(0)])
         if bounds[1] is not None:
-            x = build.op("min", stage.let(x), rest[0]) if kind is not BOOL else build.and_(x, rest[0])
+            x = numeric.UFUNCS[np.minimum](stage, [stage.let(x), rest[0]])
         return x
 
     return written(interp, apply(interp.stage, fn, kind, operands), out, "clip")

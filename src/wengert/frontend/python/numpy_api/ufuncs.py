@@ -105,6 +105,8 @@ def _pair(interp: Interp, ufunc: np.ufunc, operands: list[Any], out: Any) -> tup
     if ufunc is np.divmod:
         parts = [numeric.ufunc(stage, f, *operands) for f in (np.floor_divide, np.remainder)]
     elif ufunc is np.modf:
+        kind = numeric.loop_types(np.sqrt, operands)[0][0]
+        operands = [numeric.ufunc(stage, np.positive, o, dtype=kind) for o in operands]
         whole = numeric.ufunc(stage, np.trunc, *operands)
         whole = arrays.stored(stage, whole) if isinstance(whole, RArray) else whole
         parts = [_fraction(stage, operands[0], whole), whole]
