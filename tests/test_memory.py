@@ -100,6 +100,16 @@ def trajectory(x, n):
     return np.sum(out[::3] ** 2)
 
 
+def masks(x, n):
+    """Extents that values decide, bounded by what was counted."""
+    s = 0.0
+    for _ in range(n):
+        x = np.sin(x) + 0.3
+        y = x[x > 0.6]
+        s += np.sum(y * y)
+    return s + np.sum(x)
+
+
 RNG = np.random.default_rng(11)
 H = 1 + 0.1 * RNG.random((8, 9))
 PROGRAMS = {
@@ -110,6 +120,7 @@ PROGRAMS = {
     "three loops": (three_loops, (RNG.random(40), 6, 5, 7)),
     "in turn": (in_turn, (RNG.random(50), 21, 13)),
     "backwards": (backwards, (RNG.random(50), 33)),
+    "masks": (masks, (RNG.random(60), 25)),
     "through calls": (through_calls, (RNG.random(64), 20)),
 }
 

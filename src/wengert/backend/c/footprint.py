@@ -130,6 +130,7 @@ class Footprints:
         self.framed: dict[str, set[str]] = {}
         self.touched: dict[int, frozenset[str]] = {}
         """By a block's identity, the names that may be lists and whose lengths it may change."""
+        self.settled: dict[str, frozenset[str]] = {}
         stmts = [s for f in module.functions.values() for s in walk.statements(f.body)]
         self.refs = sum(isinstance(s, Declare) and not isinstance(s.storage, Growable) for s in stmts)
         self.collects = any(isinstance(s, PushRef) for s in stmts)
@@ -165,6 +166,8 @@ class _Frame:
     shapes: dict[str, tuple[Linear, ...]] = field(default_factory=dict[str, tuple[Linear, ...]])
     lists: dict[str, _List] = field(default_factory=dict[str, _List])
     cells: dict[str, tuple[Number, Number]] = field(default_factory=dict[str, tuple[Number, Number]])
+    contents: dict[str, tuple[Number, Number]] = field(default_factory=dict[str, tuple[Number, Number]])
+    """What settled arrays of integers hold (see `_settled`)."""
     turns: Number = 1
     """How often the current block runs at most, in this run of the function."""
 
@@ -252,6 +255,8 @@ class _Walk:
                 return self._integer(f, value)
             case Load(storage, ()) if storage in f.cells:
                 return self._unknown(*f.cells[storage])
+            case Load(storage) if storage in f.contents:
+                return self._unknown(*f.contents[storage])
             case Op(name, args):
                 return (
                     self._operation(name, [self._integer(f, a) for a in args])
@@ -455,6 +460,8 @@ class _Walk:
         match stmt:
             case Alloc(buffer):
                 f.shapes[buffer.name] = tuple(self._integer(f, e) for e in buffer.shape)
+                if buffer.name in self._settled(f.function):
+                    f.contents[buffer.name] = (0, 0)
                 self._alloc(f, buffer, stmt.span)
             case Declare(Growable() as g):
                 size = g.dtype.numpy.itemsize if g.ref_rank is None else REF_BYTES
@@ -464,6 +471,10 @@ class _Walk:
             case Let(name, value):
                 if value.dtype.is_integer or value.dtype.value == "bool":
                     f.integers[name] = self._integer(f, value)
+            case Store(storage, index, value) if index and storage in f.contents:
+                low, high = self._bounds(self._integer(f, value))
+                before = f.contents[storage]
+                f.contents[storage] = min(before[0], low), max(before[1], high)
             case Store(storage, (), value) if value.dtype.is_integer:
                 f.cells[storage] = self._bounds(self._integer(f, value))
             case Accumulate(storage, (), value, op) if value.dtype.is_integer:
@@ -605,6 +616,13 @@ class _Walk:
                 more = self._turns(f, s)[1] if isinstance(s, Loop) else 1
                 yield from self._with_turns(f, inner, _times(turns, more))
 
+    def _settled(self, f: Function) -> frozenset[str]:
+        """The arrays of integers of a function that are loaded from only when all that is stored in them is stored."""
+        known = self.of.settled
+        if f.name not in known:
+            known[f.name] = _settled(f)
+        return known[f.name]
+
     def _touched(self, f: _Frame, body: Block) -> list[str]:
         if not f.lists:
             return []
@@ -713,6 +731,48 @@ class _Walk:
     def _bytes(self, f: _Frame, name: str) -> Number:
         storage: Storage = f.of.storages[name]
         return self._size(f, [self._extent(f, name, k) for k in range(storage.rank)], storage.dtype.numpy.itemsize)
+
+
+def _settled(f: Function) -> frozenset[str]:
+    """Arrays of integers that are stored to element by element, then loaded from: no loop in which they live has both,
+    and nothing else touches them."""
+    homes: dict[str, tuple[int, ...]] = {}
+    stores: dict[str, list[tuple[int, ...]]] = {}
+    loads: dict[str, list[tuple[int, ...]]] = {}
+    other = set[str](f.results)
+
+    def visit(block: Block, path: tuple[int, ...]) -> None:
+        for s in block:
+            for e in walk.expressions(s):
+                for x in walk.subexpressions(e):
+                    if isinstance(x, Load) and x.storage in homes:
+                        loads.setdefault(x.storage, []).append(path)
+            match s:
+                case Alloc(buffer) if buffer.dtype.is_integer and buffer.shape:
+                    homes[buffer.name] = path
+                case Store(storage) if storage in homes:
+                    stores.setdefault(storage, []).append(path)
+                    if storage in loads:
+                        other.add(storage)
+                case Alloc() | Let() | Store() | If() | Loop():
+                    pass
+                case _:
+                    other.update(walk.used(s) - {x.storage for e in walk.expressions(s) for x in walk.loads(e)})
+                    other.update(walk.writes(s))
+            for inner in walk.blocks(s):
+                visit(inner, (*path, id(s)) if isinstance(s, Loop) else path)
+
+    visit(f.body, ())
+
+    def is_apart(name: str) -> bool:
+        depth = len(homes[name])
+        return not any(
+            len(a) > depth and len(b) > depth and a[depth] == b[depth]
+            for a in stores.get(name, ())
+            for b in loads[name]
+        )
+
+    return frozenset(n for n in homes if n in loads and n not in other and is_apart(n))
 
 
 def _variables(storage: Storage, held: bool) -> int:
