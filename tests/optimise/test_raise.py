@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from backend import native
+from derivatives import assert_derivatives
 from optimise import nests
 from optimise.checks import Outcome, derivatives, outcome, transformed
 from wengert.ir.nodes import LibCall, Loop, Module
@@ -327,3 +330,20 @@ def test_triangles_do_not_see_the_other_triangle() -> None:
     assert isinstance(results, dict)
     assert np.isfinite(results["b"]).all()
     assert np.isfinite(results["c"]).all()
+
+
+def long_chain(a: Any, b: Any) -> Any:
+    """Every value is used twice in the next one: there are 2**40 ways from the product to the element."""
+    found = np.zeros(a.shape[1])
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            t = a[i, j]
+            for _ in (1,) * 40:
+                t = t - 0.01 * t * t
+            found[j] += t * b[i]
+    return found
+
+
+def test_values_that_share_much_are_followed_once() -> None:
+    rng = np.random.default_rng(0)
+    assert_derivatives(long_chain, rng.uniform(size=(20, 18)), rng.standard_normal(20), seeds=(0,))

@@ -373,14 +373,20 @@ class Recognition:
         return (t for t in self.nest.touches.get(self.nest.aliases.of(storage), ()) if t.kind != "load")
 
     def readings(self, e: Expr, at: Site, known: frozenset[str] = frozenset()) -> Iterator[tuple[Load, Site]]:
-        """The elements an expression depends on, through names that are not known, and where they are read."""
-        for x in subexpressions(e):
-            if isinstance(x, Load):
-                yield x, at
-            elif isinstance(x, Var) and x.name in self.nest.lets and x.name not in known:
-                site = self.nest.lets[x.name]
-                assert isinstance(site.stmt, Let)
-                yield from self.readings(site.stmt.value, site, known)
+        """The elements an expression depends on, through names that are not known, and where they are read. Each name
+        is followed once: derivatives share so much that walking all ways to a load would never end."""
+        seen = set(known)
+        todo = [(e, at)]
+        while todo:
+            value, where = todo.pop()
+            for x in subexpressions(value):
+                if isinstance(x, Load):
+                    yield x, where
+                elif isinstance(x, Var) and x.name in self.nest.lets and x.name not in seen:
+                    seen.add(x.name)
+                    site = self.nest.lets[x.name]
+                    assert isinstance(site.stmt, Let)
+                    todo.append((site.stmt.value, site))
 
     def inlined(self, e: Expr, known: frozenset[str] = frozenset()) -> Expr | None:
         """An expression in terms of memory and of names that are known or come from outside the loop; None if it
