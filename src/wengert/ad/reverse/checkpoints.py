@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeGuard
 
 from wengert.ad.reverse.outline import outline
 from wengert.analysis.alias import analyse
@@ -115,7 +116,7 @@ def with_checkpoints(module: Module, choices: Sequence[Choice]) -> Checkpoints:
     return made
 
 
-def _calls(stmt: Stmt, function: str) -> bool:
+def _calls(stmt: Stmt, function: str) -> TypeGuard[Call]:
     return isinstance(stmt, Call) and stmt.function == function
 
 
@@ -191,4 +192,6 @@ def _pass_down(made: Checkpoints, function: str, name: str) -> None:
 
 
 def _with(stmt: Stmt, function: str, name: str) -> tuple[Stmt, ...]:
-    return (replace(stmt, args=(*stmt.args, Var(name, I64))),) if _calls(stmt, function) else (stmt,)  # type: ignore[union-attr]
+    if _calls(stmt, function):
+        return (replace(stmt, args=(*stmt.args, Var(name, I64))),)
+    return (stmt,)
