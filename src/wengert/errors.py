@@ -1,4 +1,4 @@
-"""The errors users see. Every refusal names the place, the reason and the way out."""
+"""The errors users see. Every refusal names the place, the reason, the way out and its code (`wengert.codes`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.ir.nodes import Span
 
 
 class WengertError(Exception):
-    """The base of all errors raised by wengert itself (errors of the user's program keep their own types)."""
+    """The base of all errors raised by wengert itself (errors of the user's program keep their own types).
+
+    `code`: the class of refusals it belongs to, that of the exception's class unless it is given.
+    """
+
+    code: Code = Code.FAULT
+
+    def __init__(self, message: str, code: Code | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        first, newline, rest = super().__str__().partition("\n")
+        return f"{first} [{self.code}]{newline}{rest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +38,7 @@ class Problem:
     span: Span | None
     reason: str
     way_out: str
-    code: str = "unsupported"
+    code: Code = Code.OPERATION
 
     def __str__(self) -> str:
         lines: list[str] = []
@@ -35,27 +50,35 @@ class Problem:
                 offset = max(0, self.span.col - 1)
                 lines.append(f"    {self.span.text}")
                 lines.append("    " + " " * offset + "^" * width)
-        lines.append(f"  {self.reason}")
+        lines.append(f"  {self.reason} [{self.code}]")
         lines.append(f"  way out: {self.way_out}")
         return "\n".join(lines)
 
 
 class Unsupported(WengertError, TypeError):
-    """The program cannot be staged; `problems` holds everything found, in source order."""
+    """The program cannot be staged; `problems` holds everything found, in source order; the code is the first's."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         count = len(problems)
         heading = "this program cannot be compiled" + (f" ({count} problems)" if count > 1 else "")
-        super().__init__(heading + ":\n\n" + "\n\n".join(str(p) for p in problems))
+        super().__init__(
+            heading + ":\n\n" + "\n\n".join(str(p) for p in problems), problems[0].code if problems else None
+        )
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NotDifferentiable(WengertError, TypeError):
     """A derivative was asked of something that has none."""
 
     def __init__(self, what: str, span: Span | None, reason: str, way_out: str) -> None:
-        self.problem = Problem(span, f"{what}: {reason}", way_out, "not-differentiable")
-        super().__init__(str(self.problem))
+        self.problem = Problem(span, f"{what}: {reason}", way_out, Code.NO_DERIVATIVE)
+        super().__init__(str(self.problem), self.problem.code)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def exception_class(name: str) -> type[Exception] | None:
@@ -83,3 +106,5 @@ def exception_name(kind: type[BaseException]) -> str:
 
 class CompilerNotFound(WengertError, RuntimeError):
     """No working C compiler."""
+
+    code = Code.COMPILER

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert import ad, pipeline
+from wengert.codes import Code
 from wengert.frontend.python.outputs import Output
 from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import is_ndarray, number_like
@@ -41,7 +42,7 @@ def _single_leaves(
         value = args[access[1]] if access[0] == "arg" else kwargs[access[1]]
         found = active_leaves(staged, access, value, describe(fn, w))
         if len(found) != 1 or staged.leaves[found[0]].access != access:
-            raise ArgumentError(f"{describe(fn, w)} is a structure of arrays; name one array or number")
+            raise ArgumentError(f"{describe(fn, w)} is a structure of arrays; name one array or number", Code.WRT)
         chosen.append(found[0])
     return chosen
 
@@ -166,7 +167,8 @@ def _one_output(output: Any) -> Output:
         found = flat_outputs(output)
         if len(found) != 1 or not isinstance(output, (tuple, list)):
             raise ArgumentError(
-                "the Jacobian is defined for one array or number as output; return one, or use wg.vjp and wg.jvp"
+                "the Jacobian is defined for one array or number as output; return one, or use wg.vjp and wg.jvp",
+                Code.OBJECTIVE,
             )
         return found[0]
     return output
@@ -230,7 +232,8 @@ class Hessian(Second):
         chosen, places, seed = variant.plan
         if any(np.iscomplexobj(leaves[k]) for k in chosen):
             raise ArgumentError(
-                "the Hessian with respect to complex arguments is not defined; use real and imaginary parts"
+                "the Hessian with respect to complex arguments is not defined; use real and imaginary parts",
+                Code.WRT,
             )
         blocks: list[list[Any]] = [[None] * len(chosen) for _ in chosen]
         zeros = [_zero(leaves[k]) for k in chosen]
@@ -275,7 +278,7 @@ class Hvp(Second):
         many = not isinstance(self.wrt, (int, str))
         count = len(wrt_list(self.wrt))
         if len(args) <= count:
-            raise ArgumentError(f"call it with the arguments of the function and then {count} vector(s)")
+            raise ArgumentError(f"call it with the arguments of the function and then {count} vector(s)", Code.SEED)
         args, vectors = args[:-count], args[-count:]
         variant, leaves = self.prepare(args, kwargs)
         chosen, places, seed = variant.plan
@@ -283,7 +286,9 @@ class Hvp(Second):
         for k, v in zip(chosen, vectors, strict=True):
             leaf = leaves[k]
             if np.shape(v) != np.shape(leaf):
-                raise ArgumentError(f"the vector has shape {np.shape(v)}, but the argument has shape {np.shape(leaf)}")
+                raise ArgumentError(
+                    f"the vector has shape {np.shape(v)}, but the argument has shape {np.shape(leaf)}", Code.SEED
+                )
             dots.append(np.array(v, leaf.dtype, order="C") if is_ndarray(leaf) else number_like(leaf, v))
         results = self.run(variant, leaves, [seed, *dots], args, kwargs)
         out = [results[places[k]] for k in chosen]

@@ -18,6 +18,7 @@ import numpy as np
 
 from wengert.ad import LoopOf
 from wengert.backend.c.footprint import Held, Unbounded
+from wengert.codes import Code
 from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Buffer, Module, Span
@@ -45,8 +46,10 @@ class MemoryLimitError(WengertError, MemoryError):
     """A derivative cannot be computed within the memory limit. `least`: the smallest limit for which a plan was found,
     in bytes; None if there is none for any."""
 
+    code = Code.LIMIT
+
     def __init__(self, message: str, least: int | None) -> None:
-        super().__init__(message)
+        super().__init__(message, Code.UNBOUNDED if least is None else None)
         self.least = least
 
 
@@ -153,7 +156,7 @@ class Limited:
             reason = failed.reason
             text = f"the memory that {self.what} needs cannot be bounded before it runs"
             if reason is not None:
-                text += f": {reason}"
+                text += f": {reason.args[0]}"
             return MemoryLimitError(f"{text}\n  way out: call it without memory_limit={limit}", None)
         least = failed.least.peak + outside
         smallest = f"the smallest limit found is {least} bytes ({size_text(least)})"

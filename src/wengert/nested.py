@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from wengert import ad
+from wengert.codes import Code
 from wengert.frontend.python import arrays
 from wengert.frontend.python.functions import NotAFunction, Staging
 from wengert.frontend.python.numeric import as_scalar, is_number
@@ -37,7 +38,9 @@ def _function_of(interp: Interp, fn: Any, args: Sequence[Any]) -> tuple[Staging,
         built = interp.build_function(object(), name, values, lambda formals: interp.call(fn, list(formals), {}))
     except NotAFunction as reason:
         raise interp.stage.refuse(
-            f"the inner function of this derivative cannot be compiled: {reason}", "pass and return numbers and arrays"
+            f"the inner function of this derivative cannot be compiled: {reason}",
+            "pass and return numbers and arrays",
+            Code.NESTED,
         ) from None
     return built, values
 
@@ -53,11 +56,11 @@ def _wrt_names(interp: Interp, built: Staging, wrt: Sequence[int | str]) -> tupl
     names: list[str] = []
     for w in wrt:
         if not isinstance(w, int):
-            raise interp.stage.refuse("an inner derivative names its argument", "give its position: wrt=0")
+            raise interp.stage.refuse("an inner derivative names its argument", "give its position: wrt=0", Code.NESTED)
         formal = built.formals[w]
         if not isinstance(formal, (RScalar, RArray)) or not formal.dtype.is_inexact:
             raise interp.stage.refuse(
-                f"argument {w} of the inner function holds no floats", "pass a float or an array of floats"
+                f"argument {w} of the inner function holds no floats", "pass a float or an array of floats", Code.NESTED
             )
         places.append(w)
         parameter = formal.expr if isinstance(formal, RScalar) else formal.root
@@ -111,7 +114,9 @@ def _spared(interp: Interp, built: Staging, values: list[Any]) -> list[Any]:
     are."""
     if built.written_captured:
         raise interp.stage.refuse(
-            "the function that is differentiated changes an array it captures", "pass the array as an argument"
+            "the function that is differentiated changes an array it captures",
+            "pass the array as an argument",
+            Code.NESTED,
         )
     return [arrays.copy(interp.stage, v) if k in built.written else v for k, v in enumerate(values)]
 
@@ -119,13 +124,17 @@ def _spared(interp: Interp, built: Staging, values: list[Any]) -> list[Any]:
 def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A gradient inside a program."""
     if kwargs:
-        raise interp.stage.refuse("an inner derivative is called with keyword arguments", "pass them by position")
+        raise interp.stage.refuse(
+            "an inner derivative is called with keyword arguments", "pass them by position", Code.NESTED
+        )
     if getattr(transform, "limit", None) is not None:
         raise _limited(interp)
     stage = interp.stage
     built, values = _function_of(interp, transform.fn, args)
     if not isinstance(built.result, ScalarSpec) or not built.result.dtype.is_float:
-        raise interp.stage.refuse("the inner function of a gradient must return one real float", "return the objective")
+        raise interp.stage.refuse(
+            "the inner function of a gradient must return one real float", "return the objective", Code.NESTED
+        )
     wrt = transform.wrt
     many = not isinstance(wrt, (int, str))
     places, names = _wrt_names(interp, built, wrt_list(wrt))
@@ -147,7 +156,9 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
 
 
 def _limited(interp: Interp) -> Exception:
-    return interp.stage.refuse("an inner derivative has a memory limit", "put the limit on the outermost derivative")
+    return interp.stage.refuse(
+        "an inner derivative has a memory limit", "put the limit on the outermost derivative", Code.NESTED
+    )
 
 
 def _like(interp: Interp, value: RScalar | RArray) -> RArray:
@@ -230,7 +241,7 @@ def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, 
     if getattr(transform, "limit", None) is not None:
         raise _limited(interp)
     if not isinstance(transform.wrt, int):
-        raise interp.stage.refuse("an inner hvp with several arguments", "use wrt=0")
+        raise interp.stage.refuse("an inner hvp with several arguments", "use wrt=0", Code.NESTED)
     values, vector = args[:-1], args[-1]
     tangents: list[Any] = [None] * len(values)
     tangents[transform.wrt] = vector

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert import persist, pipeline
+from wengert.codes import Code
 from wengert.dispatch import Fetch, fetcher
 from wengert.errors import WengertError
 from wengert.frontend.python.program import Staged, stage_call
@@ -26,6 +27,8 @@ Wrt = int | str | Sequence[int | str]
 
 class ArgumentError(WengertError, TypeError):
     """What a transform was asked for does not fit the function or its arguments."""
+
+    code = Code.ARGUMENT
 
 
 def primal_binds(staged: Staged) -> list[Bind]:
@@ -116,7 +119,7 @@ class Program:
 
 def _check_array(value: Any, name: str) -> None:
     if isinstance(value, np.ma.MaskedArray):
-        raise ArgumentError(f"{name} is a masked array; pass its data and mask as two plain arrays")
+        raise ArgumentError(f"{name} is a masked array; pass its data and mask as two plain arrays", Code.DTYPE)
 
 
 _programs: dict[Any, Program] = {}
@@ -200,7 +203,8 @@ def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
             ):
                 changed, shared = staged.leaves[k].name, staged.leaves[j].name
                 raise ArgumentError(
-                    f"{changed!r} is changed by the program and shares memory with {shared!r}; pass a copy of one"
+                    f"{changed!r} is changed by the program and shares memory with {shared!r}; pass a copy of one",
+                    Code.MEMORY,
                 )
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.interpret import AnyOrder, FunctionSource, Interpreter
 from wengert.ir.nodes import Accumulate, Expr, Function, Module, Stmt
@@ -20,7 +19,7 @@ Watch = Callable[[str, Stmt], "tuple[Expr | str, ...] | None"]
 """(function, statement) -> the expressions and storages whose values are noted when it runs, or None."""
 
 
-class TooLong(WengertError):
+class TooLong(Exception):
     """The program runs too long to be recorded."""
 
 

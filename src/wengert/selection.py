@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.dispatch import inexact
 from wengert.frontend.python.effects import Kept, Perhaps
 from wengert.frontend.python.externals import Access
@@ -48,12 +49,12 @@ def argument_access(
             return ("arg", wrt)
         if wrt < len(names) and names[wrt] in kwargs:
             return ("kw", names[wrt])
-        raise ArgumentError(f"wrt={wrt}, but the call has {len(args)} positional arguments")
+        raise ArgumentError(f"wrt={wrt}, but the call has {len(args)} positional arguments", Code.WRT)
     if wrt in kwargs:
         return ("kw", wrt)
     if wrt in names and names.index(wrt) < len(args):
         return ("arg", names.index(wrt))
-    raise ArgumentError(f"wrt={wrt!r} is not an argument of this call; the parameters are {', '.join(names)}")
+    raise ArgumentError(f"wrt={wrt!r} is not an argument of this call; the parameters are {', '.join(names)}", Code.WRT)
 
 
 def wrt_list(wrt: Wrt | None) -> list[int | str]:
@@ -73,7 +74,8 @@ def active_leaves(staged: Staged, access: tuple[Any, ...], value: Any, name: str
         kind = f"an array of {value.dtype}" if is_ndarray(value) else f"of type {type(value).__name__}"
         raise ArgumentError(
             f"cannot differentiate with respect to {name}: it is {kind}; derivatives need floats "
-            f"(pass {'.astype(float)' if isinstance(value, np.ndarray) else 'a float'})"
+            f"(pass {'.astype(float)' if isinstance(value, np.ndarray) else 'a float'})",
+            Code.WRT,
         )
     return found
 
@@ -149,7 +151,7 @@ def decided_objective(output: Any, places: tuple[int, ...]) -> None:
     """Check that what was returned this time is one of the scalars that were differentiated."""
     if not (isinstance(output, Output) and output.index in places):
         what = "an array" if isinstance(output, Output) else "None" if output is None else f"a {type(output).__name__}"
-        raise ArgumentError(f"the function returned {what} this time; a gradient needs one real float")
+        raise ArgumentError(f"the function returned {what} this time; a gradient needs one real float", Code.OBJECTIVE)
 
 
 def objective(output: Any, module: Module) -> Output:
@@ -158,19 +160,21 @@ def objective(output: Any, module: Module) -> Output:
         what = "nothing" if output is None else f"a {type(output).__name__}"
         raise ArgumentError(
             f"the function returns {what}; a gradient needs one real float. "
-            "Return the objective, or use wg.vjp or wg.jacobian"
+            "Return the objective, or use wg.vjp or wg.jacobian",
+            Code.OBJECTIVE,
         )
     dtype, rank = result_dtype(module, output.index), result_rank(module, output.index)
     if rank:
         axes = "1 axis" if rank == 1 else f"{rank} axes"
         raise ArgumentError(
             f"the function returns an array with {axes}; a gradient needs one real float. "
-            "Sum it with weights, or use wg.vjp or wg.jacobian"
+            "Sum it with weights, or use wg.vjp or wg.jacobian",
+            Code.OBJECTIVE,
         )
     if not dtype.is_float:
         way = "return its real part, or abs(z)**2" if dtype.is_complex else "return a float"
         raise ArgumentError(
-            f"the function returns a number of type {dtype.numpy}; a gradient needs a real float: {way}"
+            f"the function returns a number of type {dtype.numpy}; a gradient needs a real float: {way}", Code.OBJECTIVE
         )
     return output
 
@@ -241,7 +245,9 @@ class _Finals:
             case Same(place):
                 return self.tree(self.staged.effects.places[place])
             case Perhaps():
-                raise ArgumentError("run-time data decide what this argument holds afterwards: return the values")
+                raise ArgumentError(
+                    "run-time data decide what this argument holds afterwards: return the values", Code.WRT
+                )
             case _ if is_sequence(part):
                 return tuple_like(class_of(part), [self._new(v, access) for v in part])
             case _ if is_dict(part):
@@ -252,7 +258,9 @@ class _Finals:
     def _value(self, access: Access) -> Any:
         root, *steps = access[0], *access[2:]
         if root not in ("arg", "kw"):
-            raise ArgumentError("this argument holds something that is no argument afterwards: return the values")
+            raise ArgumentError(
+                "this argument holds something that is no argument afterwards: return the values", Code.WRT
+            )
         value = self.args[access[1]] if root == "arg" else self.kwargs[access[1]]
         for kind, key in steps:
             value = attributes_of(value)[key] if kind == "attr" else value[key]
@@ -294,15 +302,17 @@ def cotangents(tree: Any, given: Any, into: dict[int, Any], shapes: Mapping[int,
                 return
             seed = np.asarray(given)
             if seed.shape != value.shape:
-                raise ArgumentError(f"the {path} has shape {seed.shape}, but the output has shape {value.shape}")
+                raise ArgumentError(
+                    f"the {path} has shape {seed.shape}, but the output has shape {value.shape}", Code.SEED
+                )
             if np.iscomplexobj(seed) and not np.iscomplexobj(value):
-                raise ArgumentError(f"the {path} is complex, but the output is real")
+                raise ArgumentError(f"the {path} is complex, but the output is real", Code.SEED)
             into[index] = into[index] + seed if index in into else seed
         case _ if is_sequence(tree):
             if given is None:
                 return
             if not is_sequence(given) or len(given) != len(tree):
-                raise ArgumentError(f"the {path} must be a sequence of {len(tree)} parts, as the output is")
+                raise ArgumentError(f"the {path} must be a sequence of {len(tree)} parts, as the output is", Code.SEED)
             for k, (t, g) in enumerate(zip(tree, given, strict=True)):
                 cotangents(t, g, into, shapes, f"{path}[{k}]")
         case _ if is_dict(tree):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert import ad, pipeline
+from wengert.codes import Code
 from wengert.dispatch import fetcher, inexact, locator
 from wengert.errors import Unsupported
 from wengert.frontend.python.effects import apply
@@ -293,7 +294,7 @@ def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | st
     found: list[int | str] = [k for k, a in enumerate(args) if any(inexact(v) for v in numbers(a))]
     found += [k for k, a in kwargs.items() if any(inexact(v) for v in numbers(a))]
     if not found:
-        raise ArgumentError("no argument holds floats; there is nothing to differentiate with respect to")
+        raise ArgumentError("no argument holds floats; there is nothing to differentiate with respect to", Code.WRT)
     return tuple(found)
 
 
@@ -462,7 +463,7 @@ def jvp(
     """
     args, options = tuple(args), dict(kwargs or {})
     if len(tangents) != len(args):
-        raise ArgumentError(f"{len(args)} arguments but {len(tangents)} tangents")
+        raise ArgumentError(f"{len(args)} arguments but {len(tangents)} tangents", Code.SEED)
     program = program_of(fn)
     given = tuple(t is not None for t in tangents)
 
@@ -517,6 +518,8 @@ def _tangent(access: tuple[Any, ...], tangents: Sequence[Any], leaf: Any) -> Any
     if is_ndarray(leaf):
         made = np.array(value, leaf.dtype, order="C")
         if made.shape != leaf.shape:
-            raise ArgumentError(f"a tangent has shape {np.shape(value)}, but its argument has shape {leaf.shape}")
+            raise ArgumentError(
+                f"a tangent has shape {np.shape(value)}, but its argument has shape {leaf.shape}", Code.SEED
+            )
         return made
     return number_like(leaf, value)

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wengert import differences as fd
+from wengert.codes import Code
 from wengert.differences import Vector
 from wengert.errors import WengertError
 
@@ -31,6 +32,8 @@ Pullback = Callable[[list[Vector]], list[Vector]]
 
 class UnknownParameter(WengertError, ValueError):
     """A name in `wrt` is not a parameter of the function."""
+
+    code = Code.WRT
 
 
 @dataclass(frozen=True, slots=True)

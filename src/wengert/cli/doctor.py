@@ -66,12 +66,15 @@ def _blas() -> str:
 
 
 def _threads() -> str:
+    from wengert.codes import Code
     from wengert.errors import WengertError
     from wengert.runtime.compile import THREADS, threads, wanted_threads
 
     wanted = wanted_threads()
     if wanted != threads():
-        raise WengertError(f"{THREADS} is {wanted}, but the compiler has no OpenMP: loops run on one thread")
+        raise WengertError(
+            f"{THREADS} is {wanted}, but the compiler has no OpenMP: loops run on one thread", Code.SETTING
+        )
     return f"loops run on {wanted} thread{'s' if wanted > 1 else ''} ({THREADS})"
 
 

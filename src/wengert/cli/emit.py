@@ -8,6 +8,7 @@ from typing import Any
 
 import wengert as wg
 from wengert import differences as fd
+from wengert.codes import Code
 from wengert.errors import WengertError
 from wengert.programs import program_of
 from wengert.verify import output_floats
@@ -17,6 +18,8 @@ TABLES = "static const wg_param wg_params[]"
 
 class NothingToEmit(WengertError, ValueError):
     """The program has no float outputs: there is no derivative."""
+
+    code = Code.NAME
 
 
 def source(f: Callable[..., Any], args: tuple[Any, ...], mode: str, wrt: tuple[str, ...] | None, whole: bool) -> str:

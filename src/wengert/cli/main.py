@@ -182,6 +182,29 @@ def supported(
 
 
 @app.command()
+def errors(
+    code: Annotated[str, typer.Argument(help="One code, as WG103; all of them without.")] = "",
+    as_json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/errors.md.")] = False,
+) -> None:
+    """Explain the code of a refusal: the reason, and the way out."""
+    from wengert.cli.target import UnknownName
+    from wengert.codes import Code, describe, markdown
+
+    if as_markdown:
+        typer.echo(markdown(), nl=False)
+        return
+    wanted = code.upper().strip("[]")
+    found = [entry for entry in Code if wanted in ("", str(entry))]
+    if not found:
+        raise UnknownName(f"no error {code}; there are {', '.join(map(str, Code))}")
+    if as_json:
+        typer.echo(json.dumps([asdict(entry.value) for entry in found], indent=2))
+    else:
+        typer.echo("\n\n".join(map(describe, found)))
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say whether everything wengert needs is there, and differentiate a tiny program end to end."""
     from wengert.cli.doctor import examine

@@ -10,7 +10,7 @@ from typing import Any
 
 from wengert import pipeline
 from wengert.cli.emit import everything
-from wengert.errors import WengertError
+from wengert.cli.target import UnknownName
 from wengert.ir.nodes import Alloc, Block, Loop, Module, Stmt
 from wengert.ir.text import show
 from wengert.ir.walk import map_statements, statements
@@ -19,10 +19,6 @@ from wengert.programs import program_of
 from wengert.transform import Pulled
 
 ALL = "all"
-
-
-class NoSuchPass(WengertError, ValueError):
-    """No pass of that name runs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ def check(names: Sequence[str], among: Sequence[str]) -> None:
     """Refuse what is not the name of a pass."""
     unknown = [name for name in names if name not in among]
     if unknown:
-        raise NoSuchPass(f"no pass {', '.join(unknown)} here; there are {', '.join(dict.fromkeys(among))}")
+        raise UnknownName(f"no pass {', '.join(unknown)} here; there are {', '.join(dict.fromkeys(among))}")
 
 
 @dataclass(frozen=True, slots=True)

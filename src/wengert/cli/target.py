@@ -10,11 +10,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from wengert.codes import Code
 from wengert.errors import WengertError
 
 
 class TargetError(WengertError, ValueError):
     """The target or its arguments cannot be found; the message says what to write."""
+
+    code = Code.TARGET
+
+
+class UnknownName(WengertError, ValueError):
+    """A name on the command line is none; the message lists the names there are."""
+
+    code = Code.NAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from ..backend.c import emit
+from ..codes import Code
 from ..errors import WengertError, exception_class
 from ..ir.nodes import Module, Span
 from ..ir.types import DType
@@ -221,5 +222,5 @@ def _routine(name: str) -> int:
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     signature = cast(bytes, api.PyCapsule_GetName(capsule))
     if b"int *" not in signature:
-        raise WengertError(f"SciPy's {name} takes other integers than of 32 bits: {signature.decode()}")
+        raise WengertError(f"SciPy's {name} takes other integers than of 32 bits: {signature.decode()}", Code.SETTING)
     return cast(int, api.PyCapsule_GetPointer(capsule, signature))

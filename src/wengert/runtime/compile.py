@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..codes import Code
 from ..errors import CompilerNotFound, WengertError
 from . import cache
 
@@ -45,6 +46,8 @@ MOST_THREADS = 1024
 
 class CompilationFailed(WengertError, RuntimeError):
     """The C compiler rejected a program: a fault of wengert or of the compiler."""
+
+    code = Code.COMPILATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def wanted_threads() -> int:
     """On how many threads loops may run: the environment variable WENGERT_NUM_THREADS, else 1; raises WengertError."""
     text = os.environ.get(THREADS) or "1"
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:
-        raise WengertError(f"{THREADS} is {text!r}: it must be an integer from 1 to {MOST_THREADS}")
+        raise WengertError(f"{THREADS} is {text!r}: it must be an integer from 1 to {MOST_THREADS}", Code.SETTING)
     return int(text)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,3 +172,29 @@ def test_none_does_not_order() -> None:
 def test_mask_of_a_numpy_scalar() -> None:
     for x in (0.2, 1.2):
         assert_derivatives(masked_number, x, seeds=(0,))
+
+
+SETS_OF_DATA = {
+    "a display": lambda x: x[0] * len({x[0], x[1]}),
+    "of constants too": lambda x: x[0] * len({1.0, x[0]}),
+    "of tuples": lambda x: x[0] * len({(x[0], 1), (x[1], 1)}),
+    "of integers": lambda x: x[0] * len({int(x[0]), int(x[1])}),
+    "a comprehension": lambda x: x[0] * len({v for v in (x[0], x[1])}),
+    "of an array": lambda x: x[0] * len({v for v in x}),
+    "by union": lambda x: x[0] * len({1.0} | {x[0]}),
+}
+
+
+@pytest.mark.parametrize("program", SETS_OF_DATA.values(), ids=SETS_OF_DATA)
+def test_sets_of_run_time_numbers_are_refused(program: Callable[..., Any]) -> None:
+    """Which of them are equal is known at run time only: their number was wrong."""
+    with pytest.raises(Unsupported, match="a set of run-time numbers"):
+        wg.compile(program)(np.ones(2))
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], [1.0, 1.0], [2.0, 3.0], [np.nan, 1.0]])
+def test_membership_of_a_set_of_run_time_numbers(x: list[float]) -> None:
+    def f(x):
+        return 2.0 * (x[1] in {x[0], 3.0}) + (x[0] not in {1.0, x[1]}) + len({len(x), 2})
+
+    assert wg.compile(f)(np.array(x)) == f(np.array(x))

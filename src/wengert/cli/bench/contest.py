@@ -21,15 +21,11 @@ from wengert.cli.bench.rivals import Spec, load_gradients
 from wengert.cli.bench.suite import Suite
 from wengert.cli.bench.verification import Limits
 from wengert.cli.bench.workers import Worker
-from wengert.errors import WengertError
+from wengert.cli.target import UnknownName
 
 KNOWN = ("numpy", "numba", "jax", "dace")
 UNSETTLED = 1e-2  # an error of differences, over the gradient's terms, from which on they say nothing
 OWN = "jax npbench"  # the entry of the suite's own JAX program
-
-
-class UnknownRival(WengertError, ValueError):
-    """There is no such competitor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ def chosen_rivals(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name for name in text.split(",") if name))
     unknown = [name for name in names if name not in KNOWN]
     if unknown:
-        raise UnknownRival(f"no competitor {', '.join(unknown)}; there are {', '.join(KNOWN)}")
+        raise UnknownName(f"no competitor {', '.join(unknown)}; there are {', '.join(KNOWN)}")
     return names
 
 

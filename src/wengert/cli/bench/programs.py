@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from wengert import differences as fd
+from wengert.codes import Code
 from wengert.errors import WengertError
 
 SMALLEST = 6
@@ -21,6 +22,8 @@ Loader = Callable[[], Variant]
 
 class SuiteError(WengertError, ValueError):
     """There is no such suite, program or preset; the message says what there is."""
+
+    code = Code.SUITE
 
 
 class Program(Protocol):

@@ -13,6 +13,7 @@ from typing import Any
 
 from wengert.cli.bench.contest import Setting
 from wengert.cli.bench.results import Contest
+from wengert.codes import Code
 from wengert.errors import WengertError
 
 PRESETS = ("S", "M", "L", "paper")  # by size
@@ -20,6 +21,8 @@ PRESETS = ("S", "M", "L", "paper")  # by size
 
 class OtherRun(WengertError, ValueError):
     """A file holds something else."""
+
+    code = Code.SUITE
 
 
 @dataclass(slots=True)

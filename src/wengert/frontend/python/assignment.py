@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
+
 from . import arrays, index, numeric
 from .frame import PyRaise
 from .interp import Interp
@@ -43,12 +45,14 @@ class Assignment(Interp):
             case ast.Starred(value=inner):
                 self.assign(inner, self.new_list(inner, list(value)))
             case _:
-                raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
+                raise self.stage.refuse(
+                    "this assignment target is not supported", "assign to a name first", Code.SYNTAX
+                )
 
     def unpack(self, elts: list[ast.expr], value: Any) -> None:
         value = self.resolve(value)
         if isinstance(value, Choice):
-            raise self.stage.refuse("a value of several possible kinds is unpacked", "test its kind first")
+            raise self.stage.refuse("a value of several possible kinds is unpacked", "test its kind first", Code.KIND)
         if isinstance(value, (RArray, RList)):
             n = self.stage.static_int(self.length(value), "the number of values to unpack")
             items = [self.get_item(value, k) for k in range(n)]
@@ -93,7 +97,9 @@ class Assignment(Interp):
                 old = self.settle(self.get_item(owner, key))
                 self.set_item(owner, key, self.in_place(symbol, old, self.eval(value_node)))
             case _:
-                raise self.stage.refuse("this assignment target is not supported", "assign to a name first")
+                raise self.stage.refuse(
+                    "this assignment target is not supported", "assign to a name first", Code.SYNTAX
+                )
 
     def update_elements(self, owner: RArray, key: Any, symbol: str, value_node: ast.expr) -> None:
         """owner[key] symbol= value, for a key that gives a view. Python reads the old elements before it evaluates the
@@ -110,7 +116,7 @@ class Assignment(Interp):
             value = self.as_array(value)
         if isinstance(value, Choice):
             reason = "a value of several possible kinds is stored into an array"
-            raise self.stage.refuse(reason, "test its kind first")
+            raise self.stage.refuse(reason, "test its kind first", Code.KIND)
         index.update(self.stage, view, symbol, value)
 
     def in_place(self, symbol: str, old: Any, value: Any) -> Any:
@@ -140,7 +146,9 @@ class Assignment(Interp):
             return old
         if isinstance(old, RList):
             if symbol != "+":
-                raise self.stage.refuse(f"{symbol}= of a list that grows at run time", "use np.array(list)")
+                raise self.stage.refuse(
+                    f"{symbol}= of a list that grows at run time", "use np.array(list)", Code.CONTAINER
+                )
             self.call_method(old, "extend", [value], {})
             return old
         if (method := python_method(old, _IN_PLACE[symbol])) is not None:
@@ -162,10 +170,12 @@ class Assignment(Interp):
                     self.native(lambda: operator.delitem(items, key))
                     self.stage.mutate(owner)[:] = items
                 else:
-                    raise self.stage.refuse("deleting from this object is not supported", "build a new one instead")
+                    raise self.stage.refuse(
+                        "deleting from this object is not supported", "build a new one instead", Code.SYNTAX
+                    )
             case ast.Attribute(value=owner_node, attr=attr):
                 owner = self.eval(owner_node)
                 self.get_attribute(owner, attr)
                 self.stage.delete(owner.__dict__, attr)
             case _:
-                raise self.stage.refuse("this del is not supported", "assign None instead")
+                raise self.stage.refuse("this del is not supported", "assign None instead", Code.SYNTAX)

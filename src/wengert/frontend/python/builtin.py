@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.analysis.affine import constant
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
@@ -188,7 +189,7 @@ def type_of(value: Any) -> type:
 @handles(type)
 def type_(interp: Interp, value: Any, *rest: Any) -> Any:
     if rest:
-        raise interp.stage.refuse("a class is made inside the program", "define it at module level")
+        raise interp.stage.refuse("a class is made inside the program", "define it at module level", Code.SYNTAX)
     if isinstance(value, SubArray):
         check_sure(interp, value, "type()")
     return type_of(value)

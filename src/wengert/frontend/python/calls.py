@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.ir.types import I64
 
 from . import builtin
@@ -70,7 +71,7 @@ class Calls(Interp):
         owner = frame.locals[first]
         if isinstance(owner, SubArray):
             reason = "super() in a method of a subclass of ndarray is not supported"
-            raise self.stage.refuse(reason, "name the base class's method")
+            raise self.stage.refuse(reason, "name the base class's method", Code.OBJECT)
         return cast("Any", super(frame.cls, owner))
 
     def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -117,6 +118,7 @@ class Calls(Interp):
             raise self.stage.refuse(
                 f"{getattr(fn, '__qualname__', fn)} depends on or changes the world outside the program",
                 "call it outside and pass the result as an argument",
+                Code.WORLD,
             )
         if isinstance(fn, types.FunctionType):
             return self.call_function(fn, args, kwargs)
@@ -187,12 +189,14 @@ class Calls(Interp):
                 return self.call_function(wrapped, args, kwargs)
             if not contains_runtime(args) and not contains_runtime(kwargs):
                 return self.adopt(self.native(lambda: fn(*args, **kwargs)))
-            raise self.stage.refuse(f"the source of {fn.__qualname__} cannot be found", "define it in a file")
+            raise self.stage.refuse(
+                f"the source of {fn.__qualname__} cannot be found", "define it in a file", Code.SOURCE
+            )
         if _of_numpy(fn) and all(map(_is_plain, (*args, *kwargs.values()))):
             return self.adopt(self.native(lambda: fn(*args, **kwargs)))
         source, node = found
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in _own_nodes(node)):
-            raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead")
+            raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead", Code.SYNTAX)
         frame = Frame(fn.__qualname__, node, source, fn.__globals__, len(self.frames), fn, None, _class_of(fn, args))
         self.bind(frame, fn.__defaults__ or (), fn.__kwdefaults__ or {}, args, kwargs)
         self.record_source(fn)

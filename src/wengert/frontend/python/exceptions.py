@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.errors import WengertError, exception_name
 from wengert.ir import build
 from wengert.ir.nodes import Const, Expr, Fail, Load
@@ -66,7 +67,7 @@ class Exceptions(Interp):
             return value
         if isinstance(value, (BaseException, type)):
             return PyRaise(value)
-        raise self.stage.refuse("this raise is not supported", "raise an exception class with a message")
+        raise self.stage.refuse("this raise is not supported", "raise an exception class with a message", Code.SYNTAX)
 
     def raise_(self, error: PyRaise) -> bool:
         """The current path raises: to a handler that matches, or out of the program."""
@@ -176,7 +177,7 @@ class Exceptions(Interp):
         except Exception as error:
             if _STAGED.search(str(error)):
                 raise self.stage.refuse(
-                    "Python itself meets a run-time value here", "use arrays, numbers and loops instead"
+                    "Python itself meets a run-time value here", "use arrays, numbers and loops instead", Code.OBJECT
                 ) from error
             raise PyRaise(error) from error
 

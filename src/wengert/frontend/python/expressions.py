@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from wengert.codes import Code
 from wengert.ir.nodes import Expr
 
 from .interp import Interp
@@ -64,7 +65,7 @@ class Expressions(Interp):
             case ast.List(elts=elts):
                 return self.new_list(node, [self.settle(v) for v in self.sequence(elts)])
             case ast.Set(elts=elts):
-                return set(self.sequence(elts))
+                return self.new_set(self.sequence(elts))
             case ast.Dict(keys=keys, values=values):
                 result: dict[Any, Any] = {}
                 for k, v in zip(keys, values, strict=True):
@@ -83,7 +84,7 @@ class Expressions(Interp):
             case ast.ListComp() | ast.GeneratorExp():
                 return self.comprehension(node)
             case ast.SetComp():
-                return set(self.comprehension(node))
+                return self.new_set(self.comprehension(node))
             case ast.DictComp():
                 return self.dict_comprehension(node)
             case ast.NamedExpr(target=target, value=value):
@@ -94,7 +95,13 @@ class Expressions(Interp):
                 return self.eval(value)
             case _:
                 reason = f"{type(node).__name__} expressions are not supported"
-                raise self.stage.refuse(reason, "write it with ordinary expressions and loops")
+                raise self.stage.refuse(reason, "write it with ordinary expressions and loops", Code.SYNTAX)
+
+    def new_set(self, items: Any) -> set[Any]:
+        """A set of what is known: which run-time numbers are equal is not."""
+        if isinstance(items, RList) or any(contains_runtime(v) for v in items):
+            raise self.stage.refuse("a set of run-time numbers", "use NumPy arrays", Code.CONTAINER)
+        return set(items)
 
     def sequence(self, elts: list[ast.expr]) -> list[Any]:
         """The values of a display or argument list, starred parts expanded."""

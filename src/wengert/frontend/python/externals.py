@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul
+from wengert.codes import Code
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
@@ -177,12 +178,13 @@ class Externals:
         kind = class_of(value)
         if value is os.environ:
             reason = "os.environ may be different at every call"
-            return Poison(reason, "read it outside and pass the value as an argument", self.stage.span)
+            return Poison(reason, "read it outside and pass the value as an argument", self.stage.span, Code.WORLD)
         if issubclass(kind, Iterator) and not issubclass(kind, io.IOBase):
             return Poison(
                 f"a {kind.__name__} that exists outside would give something else at every call",
                 "make it inside the function, or pass a list",
                 self.stage.span,
+                Code.WORLD,
             )
         if kind.__eq__ is object.__eq__:
             self.guard(access, "is", value)
@@ -204,7 +206,7 @@ class Externals:
         for now, before in self.copies:
             if now != before:
                 reason = f"a {class_of(before).__name__} that exists outside is changed"
-                raise self.stage.refuse(reason, "change a list, a dict or a set, or return the new value")
+                raise self.stage.refuse(reason, "change a list, a dict or a set, or return the new value", Code.WORLD)
 
     def _proxy(self, original: Any, made: Any, access: Access) -> Any:
         self.proxies[id(original)] = made
@@ -268,13 +270,14 @@ class Externals:
 
     def _array(self, value: np.ndarray[Any, Any], access: Access, name: str) -> Any:
         if type(value) is not np.ndarray and value.__array_priority__ != 0:
-            raise self.stage.refuse(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray")
+            raise self.stage.refuse(f"{name} is a {type(value).__name__}", "pass a plain numpy.ndarray", Code.DTYPE)
         try:
             dtype = DType.of(value.dtype)
         except (KeyError, TypeError):
             raise self.stage.refuse(
                 f"{name} has dtype {value.dtype}, which has no native counterpart",
                 "use float32/64, complex64/128, bool or an integer dtype",
+                Code.DTYPE,
             ) from None
         same = self.arrays.get(id(value))
         if same is not None and self.stage.decisions.alias_arrays:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, Accumulate, Const, Expr
 from wengert.ir.types import BOOL
@@ -49,7 +50,7 @@ def errstate(interp: Interp, *, call: Any = None, **kinds: Any) -> ErrorState:
     for kind, action in kinds.items():
         if action in ("call", "log") or (action == "raise" and kind not in KINDS):
             raise interp.stage.refuse(
-                f"np.errstate({kind}={action!r})", "test the values, or np.isfinite of the results"
+                f"np.errstate({kind}={action!r})", "test the values, or np.isfinite of the results", Code.FLOAT_ERRORS
             )
     return ErrorState({k: v for k, v in kinds.items() if k in KINDS and v is not None})
 
@@ -70,13 +71,17 @@ def leave(interp: Interp, state: ErrorState, *error: Any) -> None:
 
 @handles(np.seterr)
 def seterr(interp: Interp, **kinds: Any) -> None:
-    raise interp.stage.refuse("the floating-point error state is set for good", "use `with np.errstate(...)`")
+    raise interp.stage.refuse(
+        "the floating-point error state is set for good", "use `with np.errstate(...)`", Code.FLOAT_ERRORS
+    )
 
 
 def unchecked(stage: Stage, what: str) -> None:
     """Refuse `what`, which is not followed by tests, while floating-point errors are raised."""
     if any(stage.raised.values()):
-        raise stage.refuse(f"{what} under np.errstate(...='raise')", "move it out of the `with` block")
+        raise stage.refuse(
+            f"{what} under np.errstate(...='raise')", "move it out of the `with` block", Code.FLOAT_ERRORS
+        )
 
 
 def check(stage: Stage, function: np.ufunc, inputs: Sequence[Expr], result: Expr) -> list[tuple[str, Expr]]:

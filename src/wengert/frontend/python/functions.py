@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wengert.analysis.affine import atoms, evaluate
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import Buffer, Call, Expr, Function, Growable, Param, Scalar, Stmt, Store, Var
 from wengert.ir.walk import free_names, map_statements, statements, writes
@@ -179,7 +180,7 @@ class Functions(Interp):
             except NotAFunction as reason:
                 if recursive:
                     text = f"the recursion of {name} cannot be compiled: {reason}"
-                    raise self.stage.refuse(text, "pass numbers and arrays, and return numbers") from None
+                    raise self.stage.refuse(text, "pass numbers and arrays, and return numbers", Code.KIND) from None
                 self.sizes[key] = -(10**9)
             finally:
                 if not sure and key in self.ir_functions and self.ir_functions[key].complete:

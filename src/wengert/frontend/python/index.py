@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, AccumulateOp, Const, Expr, If, Loop, Stmt, Store, Var
 from wengert.ir.types import BOOL, I64, DType
@@ -351,17 +352,21 @@ def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
 
 def _convert(stage: Stage, value: RScalar, dtype: DType) -> Expr:
     if value.dtype.is_complex and not dtype.is_complex:
-        raise stage.refuse("a complex value is stored into a real array", "take .real first, or make the array complex")
+        raise stage.refuse(
+            "a complex value is stored into a real array", "take .real first, or make the array complex", Code.KIND
+        )
     return build.cast(value.expr, dtype)
 
 
 def require_writable(stage: Stage, array: RArray) -> None:
     """Raise unless the array is memory that may be written: ValueError if it is read-only."""
     if array.lazy is not None or array.root is None:
-        raise stage.refuse("this assignment writes into a temporary array", "bind the array to a name first")
+        raise stage.refuse(
+            "this assignment writes into a temporary array", "bind the array to a name first", Code.MEMORY
+        )
     if array.root.detached:
         reason = "an array taken from a growing list is changed in place"
-        raise stage.refuse(reason, "collect the arrays in one array instead")
+        raise stage.refuse(reason, "collect the arrays in one array instead", Code.MEMORY)
     repeats = any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True))
     if array.root.readonly or repeats:
         raise ValueError("assignment destination is read-only")
@@ -379,7 +384,9 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
             value = arrays.copy(stage, value)
     fn = _operand(stage, value, shape, array.dtype)
     if any(arrays.may_alias(r.root, array.root) for r in reads):
-        raise stage.refuse("an array is indexed by itself while it is written", "copy the index array first")
+        raise stage.refuse(
+            "an array is indexed by itself while it is written", "copy the index array first", Code.MEMORY
+        )
     arrays.before_store(stage, array.root)
 
     def body(index: tuple[Expr, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.types import BOOL, I64
@@ -102,7 +103,7 @@ class Items(Interp):
             if key.dtype is I64:
                 return self.stage.static_int(key.expr, "a dictionary key")
             reason = "a dictionary is indexed by a run-time number"
-            raise self.stage.refuse(reason, "use strings or integers known beforehand as keys")
+            raise self.stage.refuse(reason, "use strings or integers known beforehand as keys", Code.CONTAINER)
         if is_tuple(key):
             return tuple(self.static_key(k) for k in key)
         return key

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.analysis.affine import constant, iadd, isub
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr
 from wengert.ir.types import I64
@@ -220,7 +221,9 @@ def in_order(interp: Interp, items: list[Any], key: Any, reverse: bool) -> list[
     numbers = [as_scalar(v) if is_number(v) else v for v in items]
     kinds = {(v.dtype, v.python) if isinstance(v, RScalar) else None for v in numbers}
     if len(kinds) > 1 or None in kinds:
-        raise interp.stage.refuse("objects of several kinds are sorted by run-time numbers", "use np.argsort on arrays")
+        raise interp.stage.refuse(
+            "objects of several kinds are sorted by run-time numbers", "use np.argsort on arrays", Code.CONTAINER
+        )
     if reverse:  # equal ones stay as they were
         return in_order(interp, items[::-1], key, False)[::-1]
     array = interp.as_array(keys)

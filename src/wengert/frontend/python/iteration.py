@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.analysis.affine import constant, evaluate, iadd, imul, isub
+from wengert.codes import Code
 from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr, Load, Var
@@ -102,12 +103,14 @@ class Iteration(Interp):
     def unrolled_for(self, node: ast.For, items: list[Any]) -> bool:
         if len(items) > MAX_UNROLL:
             reason = f"this loop over {len(items)} Python objects would be unrolled"
-            raise self.stage.refuse(reason, "loop over an array or a range instead")
+            raise self.stage.refuse(reason, "loop over an array or a range instead", Code.ENDLESS)
 
         def turns() -> Iterator[Callable[[], None]]:
             for count, item in enumerate(items):
                 if count > MAX_UNROLL:
-                    raise self.stage.refuse("a list grows while it is iterated over", "iterate over a copy")
+                    raise self.stage.refuse(
+                        "a list grows while it is iterated over", "iterate over a copy", Code.CONTAINER
+                    )
                 yield lambda item=item: self.assign(node.target, item)
 
         return self._unrolled(node, turns())
@@ -184,6 +187,7 @@ class Iteration(Interp):
                 raise stage.refuse(
                     f"{need.reason} must be known before the program runs, but it depends on this loop's index",
                     "use arrays instead of Python lists inside the loop, or a loop over a constant range",
+                    Code.STATIC,
                 ) from None
             self.rollback(mark)
             stage.unrolled.add(node)
@@ -265,7 +269,7 @@ class Iteration(Interp):
         stage.problems[:] = problems
         if isinstance(caught, CannotJoin):
             reason = f"a variable of this loop changes its kind: {caught}"
-            raise stage.refuse(reason, "keep its kind the same") from None
+            raise stage.refuse(reason, "keep its kind the same", Code.KIND) from None
         raise caught or Unsupported([])
 
     def _while_turns(self, node: ast.While) -> Iterator[Callable[[], None]]:
@@ -273,11 +277,13 @@ class Iteration(Interp):
             cond = self.truth(self.eval(node.test))
             if not isinstance(cond, bool):
                 reason = "run-time data decide how often this loop runs, and its variables change their kinds"
-                raise self.stage.refuse(reason, "keep the kinds of its variables the same")
+                raise self.stage.refuse(reason, "keep the kinds of its variables the same", Code.KIND)
             if not cond:
                 return
             yield lambda: None
-        raise self.stage.refuse("this loop would be unrolled too often", "loop over an array or a range instead")
+        raise self.stage.refuse(
+            "this loop would be unrolled too often", "loop over an array or a range instead", Code.ENDLESS
+        )
 
     def positions(self, it: RRange | RIter) -> tuple[Expr, Callable[[Expr], Any]]:
         """The length and the elements by position."""
@@ -344,7 +350,9 @@ class Iteration(Interp):
                 assert isinstance(rows, RIter)
                 return RIter(rows.length, lambda i: like(self, rows.get(i), value))
             case Choice():
-                raise self.stage.refuse("a value of several possible kinds is iterated over", "test its kind first")
+                raise self.stage.refuse(
+                    "a value of several possible kinds is iterated over", "test its kind first", Code.KIND
+                )
             case _:
                 return self.static_iterable(value)
 

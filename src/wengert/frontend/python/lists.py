@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.codes import Code
 from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Declare, Expr, Extent, Growable, Load, Loop, Pop, Push, Resize, Store, Var
@@ -61,7 +62,7 @@ class Lists(Interp):
         """The list must be growable from birth: restart, knowing its elements."""
         node: ast.AST | None = self.list_nodes.get(id(items))
         if node is None:
-            raise self.stage.refuse(reason, "create the list inside the function, or use an array")
+            raise self.stage.refuse(reason, "create the list inside the function, or use an array", Code.CONTAINER)
         try:
             self.stage.decisions.growable[node] = self.grow_spec(elements, None, reason)
         except Unsupported:
@@ -77,7 +78,7 @@ class Lists(Interp):
             new = self.element_spec(e, reason)
             spec = new if spec is None or spec == new else self.join_specs(spec, new, reason)
         if spec is None:
-            raise self.stage.refuse(reason, "append at least one number")
+            raise self.stage.refuse(reason, "append at least one number", Code.CONTAINER)
         return spec
 
     def element_spec(self, element: Any, reason: str) -> GrowSpec:
@@ -87,13 +88,17 @@ class Lists(Interp):
             return GrowSpec(s.dtype, s.python, None)
         if isinstance(e, RArray):
             if not all(self._outermost(n) for n in e.shape):
-                raise self.stage.refuse("arrays of varying shape are collected in a list", "use arrays of one shape")
+                raise self.stage.refuse(
+                    "arrays of varying shape are collected in a list", "use arrays of one shape", Code.CONTAINER
+                )
             return GrowSpec(e.dtype, False, e.shape)
         if is_tuple(e) and e:
             parts = tuple(self.element_spec(v, reason) for v in e)
             return GrowSpec(parts[0].dtype, False, None, class_of(e), parts)
         raise self.stage.refuse(
-            f"{reason}, and it holds {class_of(e).__name__} objects", "keep numbers, arrays or tuples of them in it"
+            f"{reason}, and it holds {class_of(e).__name__} objects",
+            "keep numbers, arrays or tuples of them in it",
+            Code.CONTAINER,
         )
 
     def join_specs(self, a: GrowSpec, b: GrowSpec, reason: str) -> GrowSpec:
@@ -108,7 +113,7 @@ class Lists(Interp):
             if m is not None and n is not None and a.dtype is b.dtype and self.stage.same_shape(m, n):
                 return a
         reason = f"{reason}, and its elements differ in kind"
-        raise self.stage.refuse(reason, "keep numbers, or arrays of one shape, in it")
+        raise self.stage.refuse(reason, "keep numbers, or arrays of one shape, in it", Code.CONTAINER)
 
     def _outermost(self, extent: Expr) -> bool:
         from wengert.analysis.affine import atoms
@@ -208,7 +213,7 @@ class Lists(Interp):
         """Refuse a change of length under a loop over the same list."""
         if any(i is not None and i.storage == items.storage for i in self.iterated):
             reason = "a growing list changes its length while it is iterated over"
-            raise self.stage.refuse(reason, "iterate by index with while")
+            raise self.stage.refuse(reason, "iterate by index with while", Code.CONTAINER)
 
     def fit_element(self, items: RList, value: Any) -> None:
         """Restart with a wider description if the list as declared cannot hold the value."""
@@ -266,7 +271,7 @@ class Lists(Interp):
 
     def set_list_item(self, items: RList, key: Any, value: Any) -> None:
         if isinstance(key, slice):
-            raise self.stage.refuse("a slice of a growing list is assigned", "assign its elements")
+            raise self.stage.refuse("a slice of a growing list is assigned", "assign its elements", Code.CONTAINER)
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
         value = self.resolve(value)
         self.fit_element(items, value)
@@ -277,7 +282,9 @@ class Lists(Interp):
             for part, v in zip(items.parts, value, strict=True):
                 self.set_element(part, at, v)
         elif items.shape is not None:
-            raise self.stage.refuse("an array in a growing list is replaced", "collect the arrays in one array instead")
+            raise self.stage.refuse(
+                "an array in a growing list is replaced", "collect the arrays in one array instead", Code.MEMORY
+            )
         else:
             self.stage.emit(
                 Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span)
@@ -326,7 +333,7 @@ class Lists(Interp):
                 return self.list_copy(items)
             case _:
                 reason = f"list.{name} is not supported on a list that grows at run time"
-                raise self.stage.refuse(reason, "use append, pop, indexing or np.array")
+                raise self.stage.refuse(reason, "use append, pop, indexing or np.array", Code.CONTAINER)
 
     def static_list_method(self, items: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a static list, dict or set, journaled."""
@@ -340,7 +347,7 @@ class Lists(Interp):
                     self.stage.mutate(items)[:] = ordered
                     return None
                 if name == "remove" and contains_runtime(items):
-                    raise self.stage.refuse("list.remove compares run-time numbers", "use NumPy arrays")
+                    raise self.stage.refuse("list.remove compares run-time numbers", "use NumPy arrays", Code.CONTAINER)
                 if name in ("pop", "insert") and args and isinstance(args[0], RScalar):
                     args[0] = self.stage.static_int(args[0].expr, "a list position")
                 changed = list(items)
@@ -348,16 +355,16 @@ class Lists(Interp):
                 self.stage.mutate(items)[:] = changed
                 return result
             if name in ("index", "count") and contains_runtime(items):
-                raise self.stage.refuse(f"list.{name} compares run-time numbers", "use NumPy arrays")
+                raise self.stage.refuse(f"list.{name} compares run-time numbers", "use NumPy arrays", Code.CONTAINER)
             result = self.native(lambda: getattr(items, name)(*args, **kwargs))
             return self.stage.note_created(result) if isinstance(result, list) else result
         if is_dict(items):
             return self.dict_method(items, name, args, kwargs)
         if contains_runtime(args):
-            raise self.stage.refuse("a set of run-time numbers", "use NumPy arrays")
+            raise self.stage.refuse("a set of run-time numbers", "use NumPy arrays", Code.CONTAINER)
         if name in _CHANGE_SETS:
             if self.stage.journal:
-                raise self.stage.refuse("a set is changed under run-time control", "use a dict or list")
+                raise self.stage.refuse("a set is changed under run-time control", "use a dict or list", Code.CONTAINER)
             self.stage.touch(items)
         return self.native(lambda: getattr(items, name)(*args, **kwargs))
 
@@ -409,7 +416,9 @@ def sure_keys(stage: Stage, items: dict[Any, Any]) -> None:
     for key, value in items.items():
         if isinstance(value, MaybeUnbound):
             raise stage.refuse(
-                f"run-time data decide whether the key {key!r} is in this dict", "give every key a value beforehand"
+                f"run-time data decide whether the key {key!r} is in this dict",
+                "give every key a value beforehand",
+                Code.CONTAINER,
             )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from wengert.analysis.affine import constant
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import Cast, Expr, Let, Load, Loop, Op, Select, Stmt, Var
 from wengert.ir.types import BOOL, I64
@@ -56,7 +57,7 @@ class Loops(Control):
                 return done
             self.rollback(mark)
         reason = "the variables of this loop do not settle"
-        raise stage.refuse(reason, "keep each variable's type the same in every iteration")
+        raise stage.refuse(reason, "keep each variable's type the same in every iteration", Code.ENDLESS)
 
     def _try_loop(self, turns: Turns) -> Path | None:
         stage, node = self.stage, turns.node
@@ -178,7 +179,7 @@ class Loops(Control):
                 if self.short is not None:
                     raise PreferUnroll(node)
                 reason = "an object made in this loop replaces one of another kind"
-                raise stage.refuse(reason, "give the variable the same kind of object throughout")
+                raise stage.refuse(reason, "give the variable the same kind of object throughout", Code.KIND)
             for container, key, spec in retry:
                 hints[("local" if container is locals_ else id(container), key)] = spec
                 if container is not locals_:
@@ -190,7 +191,7 @@ class Loops(Control):
             stay = build.not_(Load(t.flag.name, (), BOOL))
             cond = stay if cond is None else build.and_(cond, stay)
         if stop is None and cond is None:
-            raise stage.refuse("this loop never ends", "add a condition or a break")
+            raise stage.refuse("this loop never ends", "add a condition or a break", Code.ENDLESS)
         stage.emit(Loop(index_name, start, stop, tuple(stmts), step, "sequential", cond, stage.span))
         for container, key, slot, _ in slots.values():
             value = slot.read(stage)
@@ -325,7 +326,7 @@ class Loops(Control):
             if self.short is not None:
                 raise PreferUnroll(self.short) from None
             reason = f"a variable of this loop changes its kind: {problem}"
-            raise stage.refuse(reason, "keep its kind the same") from None
+            raise stage.refuse(reason, "keep its kind the same", Code.KIND) from None
 
     def _carry_by_value(
         self, value: RArray, slot: Slot, stored: set[Root], initial: Any, bound: list[Any], sure: bool

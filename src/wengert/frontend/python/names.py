@@ -6,6 +6,7 @@ import builtins
 import types
 from typing import Any
 
+from wengert.codes import Code
 from wengert.errors import Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import Var
@@ -60,7 +61,7 @@ class Names(Interp):
         if value is REPORTED:
             raise Unsupported([])
         if isinstance(value, Poison):
-            raise self.stage.refuse(value.reason, value.way_out)
+            raise self.stage.refuse(value.reason, value.way_out, value.code)
         return self.resolve(value) if isinstance(value, Choice) else value
 
     def resolve(self, value: Any) -> Any:
@@ -87,10 +88,10 @@ class Names(Interp):
                 owner = owner.parent
             if owner is None:
                 reason = f"nonlocal {name!r} belongs to a function that has returned"
-                raise self.stage.refuse(reason, "return the value instead")
+                raise self.stage.refuse(reason, "return the value instead", Code.WORLD)
             self.stage.write(owner.locals, name, value)
         elif name in scope.global_:
-            raise self.stage.refuse(f"the global {name!r} is assigned", "return the value instead")
+            raise self.stage.refuse(f"the global {name!r} is assigned", "return the value instead", Code.WORLD)
         else:
             self.stage.write(frame.locals, name, value)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
+
 from . import structs
 from .externals import Held, Outside
 from .frame import PyRaise
@@ -59,7 +61,7 @@ class Objects(Interp):
             obj = self.native(lambda: object.__new__(cls))
         else:
             reason = f"a {cls.__module__}.{cls.__qualname__} is made of run-time data"
-            raise self.stage.refuse(reason, "use arrays, numbers, lists and tuples")
+            raise self.stage.refuse(reason, "use arrays, numbers, lists and tuples", Code.OBJECT)
         if hasattr(obj, "__dict__"):
             self.stage.note_created(obj.__dict__)
         self.stage.keep_alive.append(obj)
@@ -115,7 +117,7 @@ class Objects(Interp):
                     return BoundMethod(owner, name)
                 if hasattr(np.ndarray, name):
                     reason = f"the attribute .{name} of an array is not supported"
-                    raise self.stage.refuse(reason, "use NumPy's functions")
+                    raise self.stage.refuse(reason, "use NumPy's functions", Code.OBJECT)
                 raise PyRaise(AttributeError(f"'numpy.ndarray' object has no attribute '{name}'"))
             case np.ufunc() if name not in ("outer", "reduce", "accumulate", "at", "reduceat"):
                 return getattr(owner, name)
@@ -182,7 +184,9 @@ class Objects(Interp):
                 self.in_part(owner, name, value)
                 return
             if name != "shape":
-                raise self.stage.refuse(f"assigning .{name} of an array is not supported", "make a new array")
+                raise self.stage.refuse(
+                    f"assigning .{name} of an array is not supported", "make a new array", Code.OBJECT
+                )
             from .numpy_api import reshaping
 
             self.replace(owner, reshaping.reshape(self, owner, value))
@@ -192,7 +196,7 @@ class Objects(Interp):
             return
         if isinstance(owner, (type, types.ModuleType, types.FunctionType)):
             reason = f"the attribute {name!r} of {owner.__name__} is assigned"
-            raise self.stage.refuse(reason, "keep such state in an instance")
+            raise self.stage.refuse(reason, "keep such state in an instance", Code.OBJECT)
         if isinstance(owner, Choice):
             self.over_choice(lambda o: self.set_attribute(o, name, value, plain), owner)
             return
@@ -212,7 +216,7 @@ class Objects(Interp):
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
         if isinstance(raw, types.MemberDescriptorType):
             reason = f"the class {cls.__name__} keeps its attributes in __slots__"
-            raise self.stage.refuse(reason, "leave __slots__ out")
+            raise self.stage.refuse(reason, "leave __slots__ out", Code.OBJECT)
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
         source = self.externals.outside.get(id(owner))
@@ -223,7 +227,9 @@ class Objects(Interp):
     def in_part(self, owner: RArray, name: str, value: Any) -> None:
         part = self.get_attribute(owner, name)
         if part.lazy is not None:
-            raise self.stage.refuse(f"assigning .{name} of this array is not supported", "make a complex array")
+            raise self.stage.refuse(
+                f"assigning .{name} of this array is not supported", "make a complex array", Code.OBJECT
+            )
         self.set_item(part, ..., value)
 
     def replace(self, old: RArray, new: RArray) -> None:

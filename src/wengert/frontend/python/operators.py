@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Var
 from wengert.ir.types import BOOL
@@ -57,7 +58,9 @@ class Operators(Interp):
             if symbol == "+" and not of_numpy:
                 return self.list_concatenation(a, b)
             if not of_numpy:
-                raise self.stage.refuse(f"{symbol} of a list that grows at run time", "use np.array(list)")
+                raise self.stage.refuse(
+                    f"{symbol} of a list that grows at run time", "use np.array(list)", Code.CONTAINER
+                )
         if _staged_number(a) or _staged_number(b):
             if is_sequence(a) and isinstance(b, RScalar) and b.python and symbol == "*":
                 count = self.stage.static_int(b.expr, "the length of a repeated list")
@@ -172,7 +175,10 @@ class Operators(Interp):
         left = self.eval(node.left)
         result: Any = True
         for k, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
-            right = self.eval(right_node)
+            if isinstance(op, (ast.In, ast.NotIn)) and isinstance(right_node, ast.Set):
+                right: Any = tuple(self.settle(v) for v in self.sequence(right_node.elts))  # looked through one by one
+            else:
+                right = self.eval(right_node)
             part = self.compare_one(op, left, right)
             result = part if k == 0 else self.both(result, part)
             if result is False:
@@ -225,7 +231,7 @@ class Operators(Interp):
         if is_sequence(a) and is_sequence(b) and (contains_runtime(a) or contains_runtime(b)):
             if symbol not in ("==", "!=") or type(a) is not type(b):
                 reason = "ordering sequences of run-time numbers is not supported"
-                raise self.stage.refuse(reason, "compare their elements")
+                raise self.stage.refuse(reason, "compare their elements", Code.CONTAINER)
             result: Any = len(a) == len(b)
             if result:
                 for x, y in zip(a, b, strict=True):

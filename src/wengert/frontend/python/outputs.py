@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.ir.nodes import Alloc, Buffer, Store
 
 from . import arrays
@@ -71,7 +72,9 @@ def flatten(interp: Interp, value: Any, results: list[str], same: SameAs = lambd
         case RArray():
             return _array_result(interp, value, results)
         case RList() if value.parts:
-            raise stage.refuse("a list of tuples that grows at run time is returned", "return np.array(list)")
+            raise stage.refuse(
+                "a list of tuples that grows at run time is returned", "return np.array(list)", Code.RESULT
+            )
         case RList():
             array = interp.as_array(value)
             found = _array_result(interp, array, results)
@@ -92,14 +95,14 @@ def flatten(interp: Interp, value: Any, results: list[str], same: SameAs = lambd
         case _ if is_dict(value):
             return {k: flatten(interp, v, results, same) for k, v in value.items()}
         case Closure():
-            raise stage.refuse("a function defined inside is returned", "return its values")
+            raise stage.refuse("a function defined inside is returned", "return its values", Code.RESULT)
         case _ if hasattr(value, "__dict__") and stage.is_created(value):
             parts = {k: flatten(interp, v, results, same) for k, v in value.__dict__.items()}
             return instance_like(value, parts)
         case _:
             if contains_runtime(value):
                 reason = f"a {type(value).__name__} with run-time parts is returned"
-                raise stage.refuse(reason, "return arrays or numbers")
+                raise stage.refuse(reason, "return arrays or numbers", Code.RESULT)
             return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import Expr
 
@@ -20,7 +21,7 @@ def exec_match(interp: Interp, node: ast.Match) -> bool:
     """Stage a match statement; whether control reaches its end."""
     subject = interp.settle(interp.resolve(interp.eval(node.subject)))
     if isinstance(subject, Choice):
-        raise interp.stage.refuse("a value of several possible kinds is matched", "test its kind first")
+        raise interp.stage.refuse("a value of several possible kinds is matched", "test its kind first", Code.KIND)
 
     def case(k: int) -> bool:
         if k == len(node.cases):
@@ -78,7 +79,7 @@ def matches(interp: Interp, pattern: ast.pattern, value: Any, bound: dict[str, A
             cls, by_name = interp.eval(cls_node), list(zip(names, named, strict=True))
             return _instance(interp, cls, patterns, by_name, value, bound)
         case _:
-            raise interp.stage.refuse("this pattern is not supported", "write the test with if")
+            raise interp.stage.refuse("this pattern is not supported", "write the test with if", Code.SYNTAX)
 
 
 def _all(interp: Interp, parts: list[tuple[ast.pattern, Any]], bound: dict[str, Any]) -> bool | Expr:
@@ -99,7 +100,7 @@ def _any(interp: Interp, patterns: list[ast.pattern], value: Any, bound: dict[st
         part = matches(interp, pattern, value, found)
         if found and cond is not False and part is not False:
             reason = "alternatives of a pattern bind names under a run-time test"
-            raise interp.stage.refuse(reason, "write separate cases")
+            raise interp.stage.refuse(reason, "write separate cases", Code.KIND)
         if part is not False:
             bound.update(found)
         if part is True:
@@ -111,7 +112,9 @@ def _any(interp: Interp, patterns: list[ast.pattern], value: Any, bound: dict[st
 
 def _sequence(interp: Interp, patterns: list[ast.pattern], value: Any, bound: dict[str, Any]) -> bool | Expr:
     if isinstance(value, RList):
-        raise interp.stage.refuse("a list whose length is known at run time only is matched", "test its length first")
+        raise interp.stage.refuse(
+            "a list whose length is known at run time only is matched", "test its length first", Code.CONTAINER
+        )
     if not is_sequence(value):
         return False
     items = list(value)
@@ -146,6 +149,8 @@ def _instance(
     if len(names) < len(patterns) + len(named):
         raise TypeError(f"{cls.__name__}() accepts fewer positional sub-patterns")
     if isinstance(value, (RScalar, RArray)):
-        raise interp.stage.refuse("the attributes of a run-time number or array are matched", "test them with if")
+        raise interp.stage.refuse(
+            "the attributes of a run-time number or array are matched", "test them with if", Code.SYNTAX
+        )
     parts = [interp.get_attribute(value, n) for n in names]
     return _all(interp, list(zip([*patterns, *(p for _, p in named)], parts, strict=True)), bound)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.codes import Code
 from wengert.errors import Problem, Unsupported
 from wengert.ir.depth import deep
 from wengert.ir.nodes import Function, Module
@@ -65,7 +66,9 @@ def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     while True:
         decisions.restarts += 1
         if decisions.restarts > MAX_RESTARTS:
-            raise Unsupported([Problem(None, "staging does not settle", "simplify the control flow of the program")])
+            raise Unsupported(
+                [Problem(None, "staging does not settle", "simplify the control flow of the program", Code.ENDLESS)]
+            )
         stage = Stage(decisions)
         interp = Interpreter(stage)
         try:
@@ -78,7 +81,7 @@ def stage_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
             continue
         except NeedStatic as need:
             reason = f"{need.reason} must be known before the program runs"
-            raise stage.refuse(reason, "compute it from sizes and constants") from None
+            raise stage.refuse(reason, "compute it from sizes and constants", Code.STATIC) from None
         new = stage.wishes - decisions.unified
         if new and unified_once < 3:
             unified_once += 1
@@ -114,7 +117,7 @@ def _make_static(interp: Interp, decisions: Decisions, need: NeedLeafStatic) -> 
                 found = True
     if not found:
         reason = f"{need.reason} must be known before the program runs"
-        raise interp.stage.refuse(reason, "pass it as an argument")
+        raise interp.stage.refuse(reason, "pass it as an argument", Code.STATIC)
 
 
 def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:

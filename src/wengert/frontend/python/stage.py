@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wengert.analysis.affine import Facts, atoms, canonical, constant, evaluate, imul, isub, polynomial, same
+from wengert.codes import Code
 from wengert.errors import Problem, Unsupported
 from wengert.ir.nodes import (
     Alloc,
@@ -320,6 +321,7 @@ class Stage:
             raise self.refuse(
                 "an object is changed that may or may not be the same as another one, depending on run-time data",
                 "change it through one name only, or make a new object",
+                Code.MEMORY,
             )
         if id(container) not in self.created:
             self.changed_outside.setdefault((id(container), key), (container, key, old))
@@ -525,6 +527,7 @@ class Stage:
         raise self.refuse(
             f"{reason} must be known before the program runs, but it is computed from run-time data",
             "pass it as an argument, or compute it from sizes and constants only",
+            Code.STATIC,
         )
 
     def loop_index_in(self, expr: Expr) -> str | None:
@@ -544,7 +547,7 @@ class Stage:
 
     # -- reporting --------------------------------------------------------------------------------------
 
-    def refuse(self, reason: str, way_out: str, code: str = "unsupported") -> Unsupported:
+    def refuse(self, reason: str, way_out: str, code: Code = Code.OPERATION) -> Unsupported:
         """An error to raise: this cannot be staged. The caller that can go on collects it."""
         return Unsupported([Problem(self.span, reason, way_out, code)])
 
@@ -588,7 +591,9 @@ class Stage:
         raise Restage
 
     def refuse_copied(self) -> Unsupported:
-        return self.refuse("an array is changed in place after it was put into a growing list", "append a copy of it")
+        return self.refuse(
+            "an array is changed in place after it was put into a growing list", "append a copy of it", Code.MEMORY
+        )
 
     def note_copied(self, array: RArray) -> None:
         """Record that a copy stands for this memory elsewhere: changing it in place afterwards is refused."""

@@ -6,6 +6,7 @@ import ast
 import importlib
 from typing import Any
 
+from wengert.codes import Code
 from wengert.errors import Unsupported
 from wengert.ir import build
 
@@ -122,7 +123,9 @@ class Statements(Interp):
                 self.store_name(node.name, value)
                 return True
             case ast.ClassDef():
-                raise self.stage.refuse("a class is defined inside the program", "define it at module level")
+                raise self.stage.refuse(
+                    "a class is defined inside the program", "define it at module level", Code.SYNTAX
+                )
             case ast.Delete(targets=targets):
                 for target in targets:
                     self.delete(target)
@@ -139,7 +142,7 @@ class Statements(Interp):
                 return self.import_from(node)
             case _:
                 reason = f"{type(node).__name__} statements are not supported"
-                raise self.stage.refuse(reason, "write it with loops, branches and functions")
+                raise self.stage.refuse(reason, "write it with loops, branches and functions", Code.SYNTAX)
 
     def import_from(self, node: ast.ImportFrom) -> bool:
         package = self.frame.globals.get("__package__")

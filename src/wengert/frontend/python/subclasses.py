@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.codes import Code
+
 from .frame import PyRaise
 from .registry import ATTRIBUTES, METHODS, handles
 from .values import BoundMethod, RArray
@@ -92,6 +94,7 @@ def check_sure(interp: Interp, value: SubArray, what: str) -> None:
         raise interp.stage.refuse(
             f"{what} depends on whether NumPy gives a {value.real_class.__name__} or a plain array here",
             "apply np.asarray, or make the instance explicitly",
+            Code.KIND,
         )
 
 
@@ -125,7 +128,7 @@ def attribute(interp: Interp, value: SubArray, name: str) -> Any:
         check_sure(interp, value, "the class")
         return value.real_class
     if name == "__dict__":
-        raise interp.stage.refuse("the attributes of an instance are taken as a dict", "name them")
+        raise interp.stage.refuse("the attributes of an instance are taken as a dict", "name them", Code.OBJECT)
     if not hasattr(np.ndarray, name):
         check_sure(interp, value, f"the attribute {name!r}")
         raise PyRaise(AttributeError(f"'{value.real_class.__name__}' object has no attribute '{name}'"))
@@ -149,7 +152,7 @@ def view(interp: Interp, value: Any, type: Any = None, dtype: Any = None) -> Any
     """array.view(Class)."""
     if dtype is not None or not is_array_class(type):
         raise interp.stage.refuse(
-            "reinterpreting the memory of an array is not supported", "use .astype, .real and .imag"
+            "reinterpreting the memory of an array is not supported", "use .astype, .real and .imag", Code.OBJECT
         )
     array = array_of(value)
     return array if type is np.ndarray else make(interp, type, array, value)
@@ -172,12 +175,14 @@ def new(
 ) -> Any:
     """ndarray.__new__ of a class, on new memory or that of an array."""
     if strides is not None or order not in (None, "C") or offset not in (0, None):
-        raise interp.stage.refuse("ndarray.__new__ with a layout is not supported", "use NumPy functions")
+        raise interp.stage.refuse("ndarray.__new__ with a layout is not supported", "use NumPy functions", Code.OBJECT)
     buffer = array_of(buffer)
     if buffer is None:
         array = interp.call(np.empty, [shape, dtype], {})
     else:
         if not isinstance(buffer, RArray) or np.dtype(dtype) != buffer.dtype.numpy:
-            raise interp.stage.refuse("ndarray.__new__ reinterprets memory", "pass an array of the same dtype")
+            raise interp.stage.refuse(
+                "ndarray.__new__ reinterprets memory", "pass an array of the same dtype", Code.OBJECT
+            )
         array = interp.call(np.reshape, [buffer, shape], {})
     return array if cls is np.ndarray else make(interp, cls, array)

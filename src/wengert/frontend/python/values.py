@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import Const, Expr, Span
 from wengert.ir.types import BOOL, C128, F64, I64, DType
@@ -113,6 +114,7 @@ class Poison:
     reason: str
     way_out: str
     span: Span | None
+    code: Code = Code.KIND
 
 
 @dataclass(frozen=True, slots=True, eq=False)

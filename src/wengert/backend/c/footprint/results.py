@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ....codes import Code
 from ....errors import WengertError
 from ....ir.nodes import Span
 from .account import Held
@@ -12,6 +13,8 @@ from .integers import Number
 
 class Unbounded(WengertError, ValueError):
     """The memory that a program needs is not bounded by the sizes of its arguments."""
+
+    code = Code.UNBOUNDED
 
     def __init__(self, what: str, span: Span | None) -> None:
         where = "" if span is None else f" ({span}: {span.text.strip()})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul, isub
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Accumulate, AccumulateOp, Const, Expr, If, Load, Loop, Var
 from wengert.ir.types import BOOL, I64, DType
@@ -67,7 +68,9 @@ def dtype_of(interp: Interp, dtype: Any) -> DType:
         return DType.of(np.dtype(dtype))
     except (KeyError, TypeError):
         raise interp.stage.refuse(
-            f"dtype {dtype!r} has no native counterpart", "use float32/64, complex64/128, bool or an integer dtype"
+            f"dtype {dtype!r} has no native counterpart",
+            "use float32/64, complex64/128, bool or an integer dtype",
+            Code.DTYPE,
         ) from None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.analysis.affine import constant, iadd, imul
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr, Extent, Load, Store, Var
 from wengert.ir.types import F64, I64, DType
@@ -56,7 +57,7 @@ def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
     want = None if dtype is None else dtype_of(interp, dtype)
     value = cast_any(array_of(interp.resolve(value)))
     if isinstance(value, Choice):
-        raise stage.refuse("a value of several possible kinds is used as an array", "test its kind first")
+        raise stage.refuse("a value of several possible kinds is used as an array", "test its kind first", Code.KIND)
     if isinstance(value, RArray):
         return value if want in (None, value.dtype) else arrays.copy(stage, value, "t", want)
     if numeric.is_number(value):
@@ -74,7 +75,7 @@ def as_array(interp: Interp, value: Any, dtype: Any = None) -> RArray:
         type_error("unsupported operand type(s): an array is made of None")
     if isinstance(value, (set, frozenset, dict, str, bytes)) or not hasattr(value, "__iter__"):
         raise stage.refuse(
-            f"a {type_name(value)} is used as an array", "build it from numbers, lists, tuples and arrays"
+            f"a {type_name(value)} is used as an array", "build it from numbers, lists, tuples and arrays", Code.DTYPE
         )
     return _from_sequence(interp, interp.static_iterable(value), want)
 
@@ -121,7 +122,9 @@ def _from_ndarray(interp: Interp, value: np.ndarray, want: DType | None) -> RArr
         return filled(stage, dtype, shape, build.const(values.ravel()[0], dtype))
     if value.size > MAX_CONSTANTS:
         raise stage.refuse(
-            f"a constant array of {value.size} elements is made while compiling", "pass it as an argument instead"
+            f"a constant array of {value.size} elements is made while compiling",
+            "pass it as an argument instead",
+            Code.ENDLESS,
         )
     target = stage.alloc(dtype, shape, "constants")
     for at in np.ndindex(value.shape):
@@ -137,7 +140,9 @@ def _from_sequence(interp: Interp, value: Any, want: DType | None) -> RArray:
     dtype = want or _sequence_dtype(leaves)
     if len(leaves) > MAX_CONSTANTS:
         raise stage.refuse(
-            f"a sequence of {len(leaves)} Python objects becomes an array", "compute it as an array, or pass it as one"
+            f"a sequence of {len(leaves)} Python objects becomes an array",
+            "compute it as an array, or pass it as one",
+            Code.ENDLESS,
         )
     inner: tuple[Expr, ...] = ()
     if leaves and isinstance(leaves[0], RArray):
@@ -180,12 +185,14 @@ def _gather(interp: Interp, value: Any, leaves: list[Any], depth: int = 0) -> li
         leaves.append(element0(interp.stage, value) if value.rank == 0 else value)
         return []
     if isinstance(value, Choice):
-        raise interp.stage.refuse("an array is made of a value of several possible kinds", "test its kind first")
+        raise interp.stage.refuse(
+            "an array is made of a value of several possible kinds", "test its kind first", Code.KIND
+        )
     if not numeric.is_number(value):
         if hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict, set)):
             return _gather(interp, interp.static_iterable(value), leaves, depth)
         raise interp.stage.refuse(
-            f"an array is made of a {type_name(value)}", "build arrays from numbers and arrays only"
+            f"an array is made of a {type_name(value)}", "build arrays from numbers and arrays only", Code.DTYPE
         )
     leaves.append(value)
     return []
@@ -263,7 +270,7 @@ def _copy_mode(interp: Interp, copy: Any) -> bool | None:
     if isinstance(copy, _CopyMode):
         return copy is _CopyMode.ALWAYS
     if isinstance(copy, RScalar):
-        raise interp.stage.refuse("copy= depends on run-time data", "use a constant")
+        raise interp.stage.refuse("copy= depends on run-time data", "use a constant", Code.STATIC)
     return None if copy is None else bool(copy)
 
 

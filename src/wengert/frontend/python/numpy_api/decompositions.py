@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wengert.analysis.affine import constant
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import Expr
 from wengert.ir.types import F64, I64
@@ -244,6 +245,7 @@ def eig(interp: Interp, a: Any) -> EigResult:
         raise stage.refuse(
             "whether eigenvalues of a real matrix are real or complex numbers depends on the data",
             "use np.linalg.eigh of a symmetric matrix, or make the matrix complex: a.astype(complex)",
+            Code.KIND,
         )
     if not stage.same(*value.shape[-2:]):
         from .linalg import require_square
@@ -276,6 +278,7 @@ def roots(interp: Interp, p: Any) -> Any:
         raise interp.stage.refuse(
             "whether the roots of a real polynomial are real or complex numbers depends on the data",
             "make the coefficients complex: np.roots(p.astype(complex))",
+            Code.KIND,
         )
     return interp.call(programs.roots, [value], {})
 

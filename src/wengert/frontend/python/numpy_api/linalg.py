@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wengert.analysis.affine import constant
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Expr, LibCall
 from wengert.ir.types import F64, DType
@@ -226,7 +227,9 @@ def norm(interp: Interp, x: Any, ord: Any = None, axis: Any = None, keepdims: An
         value = cast(stage, value, F64)
     if isinstance(ord, RScalar):
         if not ord.dtype.is_integer:
-            raise stage.refuse("the order of a norm is a run-time number", "use a constant, or write the norm out")
+            raise stage.refuse(
+                "the order of a norm is a run-time number", "use a constant, or write the norm out", Code.STATIC
+            )
         ord = stage.static_int(integer_expr(interp, ord), "the order of a norm")
     elif isinstance(ord, np.generic):
         ord = cast_any(ord).item()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.analysis.affine import constant
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr
 from wengert.ir.types import BOOL, I64
@@ -91,7 +92,7 @@ def flat_view(interp: Interp, a: RArray | RScalar) -> RArray:
 
 @attribute("base")
 def base(interp: Interp, a: RArray | RScalar) -> Any:
-    raise interp.stage.refuse("the base of an array is asked for", "arrays have values and shapes only")
+    raise interp.stage.refuse("the base of an array is asked for", "arrays have values and shapes only", Code.MEMORY)
 
 
 @handles(np.iscomplexobj)
@@ -138,13 +139,13 @@ def can_cast(interp: Interp, from_: Any, to: Any, casting: Any = "safe") -> bool
 @handles(np.min_scalar_type)
 def min_scalar_type(interp: Interp, a: Any) -> np.dtype[Any]:
     if isinstance(a, RScalar):
-        raise interp.stage.refuse("min_scalar_type of a run-time number", "name the dtype")
+        raise interp.stage.refuse("min_scalar_type of a run-time number", "name the dtype", Code.KIND)
     return a.dtype.numpy if isinstance(a, RArray) else np.min_scalar_type(a)
 
 
 @handles(np.may_share_memory, np.shares_memory)
 def may_share_memory(interp: Interp, a: Any, b: Any, max_work: Any = None) -> bool:
-    raise interp.stage.refuse("whether arrays share memory is asked", "copy the arrays that are written")
+    raise interp.stage.refuse("whether arrays share memory is asked", "copy the arrays that are written", Code.MEMORY)
 
 
 @handles(np.iterable)
@@ -243,7 +244,7 @@ def real_if_close(interp: Interp, a: Any, tol: Any = 100) -> Any:
     value = array(interp, a)
     if not value.dtype.is_complex:
         return value
-    raise interp.stage.refuse("the dtype of real_if_close depends on run-time values", "take .real")
+    raise interp.stage.refuse("the dtype of real_if_close depends on run-time values", "take .real", Code.KIND)
 
 
 # -- conversion ------------------------------------------------------------------------------------------------
