@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import shutil
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, cast
 
 
@@ -43,18 +41,14 @@ def _compiler() -> str:
 
 
 def _cache() -> str:
-    from wengert.runtime.cache import directory
+    from wengert.runtime.cache import contents, directory
 
     folder = directory()
     with tempfile.TemporaryFile(dir=folder):
         pass
-    sizes: list[int] = []
-    for place, _, names in os.walk(folder):  # tolerates what other processes remove meanwhile
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                sizes.append((Path(place) / name).stat().st_size)
+    files, size = contents()
     free = shutil.disk_usage(folder).free / 2**30
-    return f"{folder}: {len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB, writable, {free:.0f} GiB free on its disk"
+    return f"{folder}: {files} files, {size / 2**20:.1f} MiB, writable, {free:.0f} GiB free on its disk"
 
 
 def _blas() -> str:

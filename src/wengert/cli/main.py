@@ -16,7 +16,6 @@ from wengert.cli.bench.commands import bench
 from wengert.cli.options import ArgsOption, JsonOption, ModeOption, TargetArgument, WrtOption
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Exact gradients of ordinary NumPy programs, at native speed.",
@@ -217,6 +216,24 @@ def doctor(as_json: JsonOption = False) -> None:
         for item in items:
             typer.echo(str(item))
     raise typer.Exit(0 if all(item.ok for item in items) else 1)
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything, what `calibrate` measured too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where compiled programs are kept, how many files and bytes they are; or remove them."""
+    from wengert.runtime.cache import LIMIT, contents, directory, prune
+
+    if clear:
+        prune(0)
+    files, size = contents()
+    if as_json:
+        known = {"directory": str(directory()), "files": files, "bytes": size, "limit": LIMIT}
+        typer.echo(json.dumps(known, indent=2))
+    else:
+        typer.echo(f"{directory()}: {files} files, {size / 2**20:.1f} MiB of at most {LIMIT / 2**20:.0f} MiB")
 
 
 @app.command()

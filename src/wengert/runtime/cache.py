@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,15 +114,11 @@ def mark_used(path: Path) -> None:
 
 def prune(limit: int = LIMIT) -> None:
     """If the cache holds more than `limit` bytes, remove what was not used for longest; and what killed builds left."""
-    found: list[tuple[float, int, str]] = []
-    for folder, _, names in os.walk(directory()):
-        for name in names:
-            path = os.path.join(folder, name)
-            with contextlib.suppress(OSError):
-                status = os.stat(path)
-                if BUILD in folder and status.st_mtime < time.time() - DAY:
-                    shutil.rmtree(folder, ignore_errors=True)
-                found.append((status.st_mtime, status.st_size, path))
+    found = list(_files())
+    for when, _, path in found:
+        folder = os.path.dirname(path)
+        if BUILD in folder and when < time.time() - DAY:
+            shutil.rmtree(folder, ignore_errors=True)
     total = sum(size for _, size, _ in found)
     if total <= limit:
         return
@@ -132,6 +128,22 @@ def prune(limit: int = LIMIT) -> None:
         total -= size
         if total <= limit * 3 // 4:
             return
+
+
+def contents() -> tuple[int, int]:
+    """How many files the cache holds, and their bytes."""
+    sizes = [size for _, size, _ in _files()]
+    return len(sizes), sum(sizes)
+
+
+def _files() -> Iterator[tuple[float, int, str]]:
+    """When each file was last of use, its bytes and its path; other processes may remove some meanwhile."""
+    for folder, _, names in os.walk(directory()):
+        for name in names:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                yield status.st_mtime, status.st_size, path
 
 
 class Manifest:
