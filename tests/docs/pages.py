@@ -1,6 +1,6 @@
 """The code blocks of a Markdown page, and what they print when they are run from top to bottom.
 
-    python tests/docs/pages.py docs/how_it_works.md     # writes what the commands of a page print now into it
+python tests/docs/pages.py docs/how_it_works.md     # writes what the commands of a page print now into it
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ COMMANDS = {
 def test_the_commands_and_options_that_are_named_exist(name: str, command: str) -> None:
     words = shlex.split(command.replace("...", ""))[1:]
     node = typer.main.get_command(app)
-    while words and hasattr(node, "commands"):
+    while hasattr(node, "commands") and words and re.fullmatch(r"[a-z]+", words[0]):
         node = node.commands[words.pop(0)]
     known = {option for parameter in node.params for option in parameter.opts} | {"--help"}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
@@ -101,5 +101,3 @@ def test_the_text_of_links_to_pages_is_not_dead() -> None:
         home = ROOT if name in ("README", "CONTRIBUTING") else ROOT / "docs"
         for target in re.findall(r"\]\(([\w./-]+\.(?:md|py))(?:#[\w-]*)?\)", text):
             assert (home / target).exists(), f"{name}: {target}"
-
-
