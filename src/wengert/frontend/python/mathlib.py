@@ -19,7 +19,7 @@ from .values import RScalar, contains_runtime
 if TYPE_CHECKING:
     from .interp import Interp
 
-Domain = Callable[[Expr], Expr]
+Domain = Callable[..., Expr]
 
 
 def _real(interp: Interp, value: Any) -> Expr:
@@ -38,7 +38,7 @@ def _function(fn: Any, op: str, outside: Domain | None = None, overflow: bool = 
             return interp.native(lambda: fn(*args))
         exprs = [_real(interp, a) for a in args]
         if outside is not None:
-            interp.stage.fail_if(interp.stage.let(outside(exprs[0])), "ValueError", "math domain error")
+            interp.stage.fail_if(interp.stage.let(outside(*exprs)), "ValueError", "math domain error")
         result = interp.stage.let(build.op(op, *exprs))
         if overflow:
             finite_in = build.op("isfinite", exprs[0])
@@ -70,6 +70,12 @@ def _infinite(x: Expr) -> Expr:
     return build.op("isinf", x)
 
 
+def _no_remainder(x: Expr, y: Expr) -> Expr:
+    """x infinite or y zero, unless the other one is NaN."""
+    by_zero = build.and_(build.eq(y, build.const(0.0, F64)), build.not_(build.op("isnan", x)))
+    return build.or_(by_zero, build.and_(_infinite(x), build.not_(build.op("isnan", y))))
+
+
 _function(math.sqrt, "sqrt", _below(0.0))
 _function(math.log1p, "log1p", _at_most(-1.0))
 _function(math.log2, "log2", _at_most(0.0))
@@ -78,6 +84,7 @@ _function(math.asin, "asin", _beyond_one)
 _function(math.acos, "acos", _beyond_one)
 _function(math.atanh, "atanh", _not_inside_one)
 _function(math.acosh, "acosh", _below(1.0))
+_function(math.fmod, "fmod", _no_remainder)
 for _fn, _op in ((math.sin, "sin"), (math.cos, "cos"), (math.tan, "tan")):
     _function(_fn, _op, _infinite)
 for _fn, _op in ((math.exp, "exp"), (math.expm1, "expm1"), (math.sinh, "sinh"), (math.cosh, "cosh")):
@@ -88,15 +95,6 @@ for _fn, _op in (
     (math.gamma, "gamma"), (math.lgamma, "lgamma"),
 ):  # fmt: skip
     _function(_fn, _op)
-
-
-@handles(math.fmod)
-def fmod(interp: Interp, x: Any, y: Any) -> Any:
-    if not contains_runtime((x, y)):
-        return interp.native(lambda: math.fmod(x, y))
-    a, b = _real(interp, x), _real(interp, y)
-    interp.stage.fail_if(interp.stage.let(build.eq(b, build.const(0.0, F64))), "ValueError", "math domain error")
-    return RScalar(interp.stage.let(build.op("fmod", a, b)), True)
 
 
 @handles(math.log)
