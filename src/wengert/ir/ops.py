@@ -330,6 +330,9 @@ _row("mod", "iuf", np.remainder, _helper("mod"),
 _row("fmod", "iuf", np.fmod, lambda dtype, x: _libm("fmod")(dtype, x) if dtype.is_float else _helper("fmod")(dtype, x),
      lambda a, ans: (b.one(ans.dtype), b.neg(b.op("trunc", b.div(*a)))), ((3.3, 3.5), (0.8, 0.82)),
      note="C's sign rule (that of the dividend); of integers by zero 0")
+_row("remainder", "f", lambda x, y: x.dtype.type(math.nan if y == 0 or math.isinf(x) else math.remainder(x, y)),
+     _libm("remainder"), lambda a, ans: (b.one(ans.dtype), b.neg(b.op("rint", b.div(b.sub(a[0], ans), a[1])))),
+     ((3.3, 3.5), (0.8, 0.82)), note="IEEE 754: x - n y, n the integer nearest to x/y, halves to even; NaN by zero")
 _row("ipow", "iu", np.power, _helper("ipow"), None, ((1, 5), (0, 4)), note="the exponent is >= 0; wraps")
 _row("shl", "iu", np.left_shift, _helper("shl"), None, ((0, 9), (0, 5)), note="0 if the shift is not within the width")
 _row("shr", "iu", np.right_shift, _helper("shr"), None, ((0, 9), (0, 5)),

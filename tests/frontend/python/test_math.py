@@ -10,7 +10,7 @@ import pytest
 import wengert as wg
 from derivatives import assert_derivatives
 
-REMAINDERS = [math.fmod]
+REMAINDERS = [math.fmod, math.remainder]
 INF, NAN = math.inf, math.nan
 
 

@@ -85,6 +85,7 @@ _function(math.acos, "acos", _beyond_one)
 _function(math.atanh, "atanh", _not_inside_one)
 _function(math.acosh, "acosh", _below(1.0))
 _function(math.fmod, "fmod", _no_remainder)
+_function(math.remainder, "remainder", _no_remainder)
 for _fn, _op in ((math.sin, "sin"), (math.cos, "cos"), (math.tan, "tan")):
     _function(_fn, _op, _infinite)
 for _fn, _op in ((math.exp, "exp"), (math.expm1, "expm1"), (math.sinh, "sinh"), (math.cosh, "cosh")):
