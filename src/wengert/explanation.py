@@ -29,7 +29,8 @@ from wengert.memory import (
     size_text,
     sizes_of,
 )
-from wengert.planning import Decided, Made, advances
+from wengert.plan_time import advances
+from wengert.planning import Decided, Made
 from wengert.programs import Wrt, primal_binds, private, program_of
 from wengert.report import html_report, plot_timeline
 from wengert.runtime.call import NO_LIMIT, Kernel

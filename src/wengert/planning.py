@@ -7,65 +7,39 @@ step); and for each loop that runs again the number of slots c and the length k 
 the second is a parameter of it.
 
 *What it takes.* Memory is that of `backend.c.footprint`, the bytes of the code that is going to run: no estimate. Time
-is that of the cost model: the loop's iterations that run again (`advances`), each as long as an iteration of the
-program, and the copies of states.
+is that of the cost model (`plan_time`). The plan that stores all is one candidate among others: where its tape would
+lie beyond the caches, or in memory that the system has to give at every call, running iterations again may be quicker.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from wengert import ad
 from wengert.ad import Choice, LoopOf
 from wengert.analysis.cost import predict
 from wengert.backend.c.footprint import Footprint, Footprints, Unbounded, footprint
 from wengert.ir.nodes import Module
-from wengert.menus import Item, Menu, Menus, choose, pareto
+from wengert.menus import Menu, Menus, choose, pareto
+from wengert.plan_time import KEPT, ROUNDS, Counts, Steps, again, given, items, moved, shared
 from wengert.runtime.abi import Bind
 
 UNKNOWN_TURNS = 10_000
 """Turns of a loop of unknown length for which its slots and segments are chosen (any other number is served, too)."""
-COPY = 2e-10
-"""Seconds to copy a byte of a state to or from its slot."""
-RUN = 1e-6
-"""Seconds to start a run of a segment: its function, its own arrays."""
 PROBE = 1 << 20
 """Slots, or iterations, more at which memory is looked at to see how it grows."""
-ROUNDS = 12
-"""How often the counts of several loops are improved in turn, and a plan that turned out too large is made smaller."""
 PROGRAMS = 2
 """How often the counts of several loops are found by an integer program, before the room is shared by turns."""
+CACHED = 1 << 24
+"""Peaks up to which a plan that stores all is not compared with others: its tape stays in the caches."""
 VARIANTS = 10
 """How many variants of the code are made at most."""
 
 Choices = tuple[Choice, ...]
 Made = tuple[Module, list[Bind]]
 Sizes = Mapping[str, int]
-
-
-def binomial(n: int, k: int) -> int:
-    return math.comb(n, k) if 0 <= k <= n else 0
-
-
-def advances(segments: int, slots: int) -> int:
-    """How many segments run again in the reverse sweep, beside the run that each is reversed by: the least possible
-    with so many slots (see `ad.reverse.revolve`) but for the first sweep, which the program itself makes."""
-    if segments <= 1:
-        return 0
-    r = 1
-    while binomial(slots + r, slots) < segments:
-        r += 1
-    return r * segments - binomial(slots + r, slots + 1) - (segments - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Slots, and iterations in a segment, of one loop."""
-
-    slots: int = 1
-    length: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,29 +107,27 @@ class Planner:
         return _Search(self, sizes, limit).best()
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
-    """A loop at the sizes of the call: its turns, and the seconds of one."""
-
-    turns: int
-    seconds: float
-
-
 class _Search:
     def __init__(self, planner: Planner, sizes: Sizes, limit: int) -> None:
         self.planner, self.sizes, self.limit = planner, sizes, limit
         self.least: Decided | None = None
         self.reason: Unbounded | None = None
         self.tried = 0
-        self._steps: dict[tuple[str, str], _Steps] = {}
+        self.base: int | None = None
+        """The peak of the first variant in which loops run again, one state and one iteration at a time."""
+        self._steps: dict[tuple[str, str], Steps] = {}
 
     def best(self) -> Decided:
         plain = self.variant(())
-        if plain is not None:
+        if plain is not None and not self._may_be_slow(plain):
             return plain
         tops = [x for x in self.planner.loops if not x.around]
         levels = {(x.function, x.stmt.var): 0 for x in tops}
         best = self.variant(self._choices(levels))
+        if plain is not None:
+            plain = replace(plain, seconds=self._kept(plain.peak) + given(plain.peak))
+            if best is None or plain.seconds <= best.seconds:
+                return plain
         improved = True
         while improved and self.tried < VARIANTS:
             improved = False
@@ -175,10 +147,24 @@ class _Search:
             raise Infeasible(self.least, self.reason)
         return best
 
+    def _may_be_slow(self, plain: Decided) -> bool:
+        """Whether running every iteration once more might take less than what the plan that stores all has to move."""
+        if plain.peak <= CACHED or not self.planner.loops:
+            return False
+        tops = [x for x in self.planner.loops if not x.around]
+        once = [self._loop((x.function, x.stmt.var)) for x in tops]
+        return moved(plain.peak, plain.peak) + given(plain.peak) > sum(x.turns * x.seconds for x in once)
+
+    def _kept(self, least: int) -> float:
+        """Seconds to write and read what is kept of loops that do not run again; `least`: the peak of the variant with
+        one state and one iteration at a time."""
+        size = 0 if self.base is None else max(least - self.base, 0)
+        return moved(size, size)
+
     def _is_slow(self, plan: Decided) -> bool:
         """Whether what runs again takes twice as long as the loops: then loops inside may run again instead."""
         tops = [x for x in self.planner.loops if not x.around]
-        once = [self._loop(Choice(x.function, x.stmt.var, False)) for x in tops]
+        once = [self._loop((x.function, x.stmt.var)) for x in tops]
         return plan.seconds > 2 * sum(x.turns * x.seconds for x in once)
 
     def _depth(self, key: tuple[str, str]) -> int:
@@ -210,50 +196,64 @@ class _Search:
             if not choices:
                 return None
             usable = self._usable(choices)
-            if usable == choices:
+            if usable == choices or not usable:
                 return None
             choices = usable
         start = tuple(Counts() for _ in choices)
         first = self._evaluated(choices, start)
-        if first is None or first.peak > self.limit:
+        if first is None:
             return None
-        if not choices:
-            return first
-        steps = [self._loop(c) for c in choices]
-        slopes = self._slopes(choices, first, steps)
-        best, room = first, self.limit
+        if choices and self.base is None:
+            self.base = first.peak
+        if not choices or first.peak > self.limit:
+            return first if first.peak <= self.limit else None
+        loops = self._slopes(choices, first)
+        first = replace(first, seconds=self._seconds(choices, first.counts, loops, first.peak, first.peak))
+        found = [self._filled(choices, first, loops, limit) for limit in {min(self.limit, KEPT), self.limit}]
+        return min(found, key=lambda x: (x.seconds, x.peak))
+
+    def _filled(self, choices: Choices, first: Decided, loops: Sequence[Steps], limit: int) -> Decided:
+        """The best counts that are found for a variant within a limit; `first` if that takes more."""
+        best: Decided = first
+        room = limit
         for n in range(ROUNDS):
-            counts = _improved(first.peak, room, steps, slopes)
+            if room < first.peak:
+                break
+            counts = shared(room - first.peak, loops)
             if n < PROGRAMS and len(choices) > 1:
-                counts = self._programmed(choices, room - first.peak, steps, slopes) or counts
-            found = self._evaluated(choices, counts)
-            if found is None or found.counts == best.counts:
+                counts = self._programmed(choices, room - first.peak, loops) or counts
+            tried = self._evaluated(choices, counts)
+            if tried is None or counts == best.counts:
                 break
-            if found.peak <= self.limit and found.seconds < best.seconds:
+            found = replace(tried, seconds=self._seconds(choices, counts, loops, first.peak, tried.peak))
+            if found.peak <= limit and found.seconds < best.seconds:
                 best = found
-            if found.peak <= self.limit and self.limit - found.peak < min(s for s, _ in slopes):
+            if found.peak <= limit and limit - found.peak < min(x.slot for x in loops):
                 break
-            room += self.limit - found.peak
+            room += limit - found.peak
         return best
 
-    def _programmed(
-        self, choices: Choices, room: int, steps: Sequence[_Steps], slopes: Sequence[tuple[int, int]]
-    ) -> tuple[Counts, ...] | None:
+    def _programmed(self, choices: Choices, room: int, loops: Sequence[Steps]) -> tuple[Counts, ...] | None:
         """The counts of several loops that take the least time in `room` bytes more than with one slot and one
         iteration each, by the integer program of `menus`; None if it is not solved."""
         numbers = {(c.function, c.var): k for k, c in enumerate(choices)}
         menus: list[Menu] = []
-        for choice, loop, slope in zip(choices, steps, slopes, strict=True):
-            x = next(x for x in self.planner.loops if (x.function, x.stmt.var) == (choice.function, choice.var))
-            around = frozenset(numbers[x.function, v] for v in x.around if (x.function, v) in numbers)
-            times = math.prod(steps[k].turns for k in around)
-            menus.append(Menu(around, pareto(list(_items(room, loop, slope, times)))))
+        for choice, loop in zip(choices, loops, strict=True):
+            around = self._around(choice)
+            inside = frozenset(numbers[key] for key in around if key in numbers)
+            times = math.prod(loops[k].turns for k in inside)
+            menus.append(Menu(inside, pareto(list(items(room, loop, times)))))
         problem = Menus(tuple(menus), room)
         chosen = choose(problem)
         if chosen is None:
             return None
-        items = [m.items[j] for m, j in zip(menus, chosen, strict=True)]
-        return tuple(Counts(x.slots, x.length) for x in items)
+        taken = [m.items[j] for m, j in zip(menus, chosen, strict=True)]
+        return tuple(Counts(x.slots, x.length) for x in taken)
+
+    def _around(self, choice: Choice) -> list[tuple[str, str]]:
+        """The loops that a chosen loop lies in."""
+        x = next(x for x in self.planner.loops if (x.function, x.stmt.var) == (choice.function, choice.var))
+        return [(x.function, var) for var in x.around]
 
     def _usable(self, choices: Choices) -> Choices:
         """Those of the choices that are possible on their own."""
@@ -278,15 +278,16 @@ class _Search:
         except Unbounded as reason:
             self.reason = self.reason or reason
             return None
-        done = Decided(choices, counts, found.peak, self._seconds(choices, counts), found)
+        done = Decided(choices, counts, found.peak, 0.0, found)
         if self.least is None or done.peak < self.least.peak:
             self.least = done
         return done
 
-    def _slopes(self, choices: Choices, first: Decided, steps: Sequence[_Steps]) -> list[tuple[int, int]]:
-        """By loop: the bytes of a slot, and those of another iteration in a segment."""
-        found: list[tuple[int, int]] = []
-        for k, (choice, loop) in enumerate(zip(choices, steps, strict=True)):
+    def _slopes(self, choices: Choices, first: Decided) -> list[Steps]:
+        """The chosen loops, with the bytes of a slot, and those of another iteration in a segment."""
+        found: list[Steps] = []
+        for k, choice in enumerate(choices):
+            loop = self._loop((choice.function, choice.var))
             many = max(min(PROBE, loop.turns - 1), 1)
 
             def more(slots: int, length: int, k: int = k) -> int:
@@ -298,28 +299,26 @@ class _Search:
             # Peaks elsewhere hide small changes: large ones tell.
             slot = -(-more(1 + many, 1) // many)
             iteration = -(-more(1, 1 + many) // many) if choice.segmented else 0
-            found.append((max(slot, 1), iteration))
+            found.append(replace(loop, slot=max(slot, 1), iteration=iteration))
         return found
 
     # -- time
 
-    def _seconds(self, choices: Choices, counts: tuple[Counts, ...]) -> float:
-        """The time of what runs again; the rest is the same for all plans."""
-        total = 0.0
-        by_name = {(c.function, c.var): x for c, x in zip(choices, counts, strict=True)}
-        for choice, count in zip(choices, counts, strict=True):
-            times = 1.0
-            x = next(x for x in self.planner.loops if (x.function, x.stmt.var) == (choice.function, choice.var))
-            for var in x.around:
-                if (choice.function, var) in by_name:
-                    times *= self._loop(Choice(choice.function, var, False)).turns
-            total += times * _again(self._loop(choice), count)
+    def _seconds(
+        self, choices: Choices, counts: tuple[Counts, ...], loops: Sequence[Steps], least: int, peak: int
+    ) -> float:
+        """Time beyond what all plans have in common; `least`: the peak with one state and iteration at a time."""
+        total = self._kept(least) + given(peak)
+        chosen = {(c.function, c.var) for c in choices}
+        for choice, count, loop in zip(choices, counts, loops, strict=True):
+            times = math.prod(self._loop(key).turns for key in self._around(choice) if key in chosen)
+            total += times * again(loop, count)
         return total
 
-    def _loop(self, choice: Choice) -> _Steps:
+    def _loop(self, key: tuple[str, str]) -> Steps:
         if not self._steps:
             self._measure()
-        return self._steps[choice.function, choice.var]
+        return self._steps[key]
 
     def _measure(self) -> None:
         """Turns and seconds of the program's loops."""
@@ -331,63 +330,4 @@ class _Search:
             n = UNKNOWN_TURNS if most == math.inf else int(most)
             taken = spent.get((x.function, id(x.stmt)))
             per_turn = 1e-6 if taken is None or not taken.times else taken.seconds / taken.times / max(n, 1)
-            self._steps[x.function, x.stmt.var] = _Steps(max(n, 1), per_turn)
-
-
-def _again(steps: _Steps, count: Counts) -> float:
-    """Seconds of one reverse sweep over a loop beyond reversing what is kept: each iteration runs once more to be
-    reversed, and as often as it takes to reach it."""
-    segments = -(-steps.turns // count.length)
-    runs = advances(segments, count.slots)
-    return steps.seconds * (steps.turns + runs * count.length) + RUN * (segments + runs)
-
-
-def _menu(turns: int, part: int = 8) -> Iterable[int]:
-    """Numbers of slots, or iterations, that are worth considering: each by a part more than the one before."""
-    n = 1
-    while n < turns:
-        yield n
-        n = max(n + 1, n + n // part)
-    yield turns
-
-
-def _items(room: int, loop: _Steps, slope: tuple[int, int], times: float) -> Iterable[Item]:
-    """What one loop can do in `room` bytes more than with one slot and one iteration in a segment."""
-    slot, iteration = slope
-    for slots in _menu(loop.turns, 5):
-        resident = (slots - 1) * slot
-        if resident > room:
-            return
-        for length in _menu(loop.turns, 5) if iteration else (1,):
-            transient = (length - 1) * iteration
-            if resident + transient <= room:
-                yield Item(resident, transient, times * _again(loop, Counts(slots, length)), slots, length)
-
-
-def _improved(least: int, room: int, steps: Sequence[_Steps], slopes: Sequence[tuple[int, int]]) -> tuple[Counts, ...]:
-    """The counts of least time in so many bytes, as far as memory grows by these slopes; loops share what there is in
-    proportion to their time, in turns."""
-    counts = [Counts() for _ in steps]
-    share = [1.0 / len(steps)] * len(steps)
-    for _ in range(ROUNDS if len(steps) > 1 else 1):
-        for k, (loop, slope) in enumerate(zip(steps, slopes, strict=True)):
-            counts[k] = _alone((room - least) * share[k], loop, *slope)
-        times = [_again(x, c) for x, c in zip(steps, counts, strict=True)]
-        total = sum(times)
-        share = [(s + t / total) / 2 for s, t in zip(share, times, strict=True)]
-    return tuple(counts)
-
-
-def _alone(room: float, loop: _Steps, slot: int, iteration: int) -> Counts:
-    """The counts of least time of one loop that may take `room` bytes more than with one slot and one iteration."""
-    best, seconds = Counts(), _again(loop, Counts())
-    for slots in _menu(loop.turns):
-        left = room - (slots - 1) * slot
-        if left < 0:
-            break
-        length = min(1 + int(left // iteration), loop.turns) if iteration else 1
-        for n in {length, -(-loop.turns // max(-(-loop.turns // length), 1))}:
-            taken = _again(loop, Counts(slots, n))
-            if taken < seconds:
-                best, seconds = Counts(slots, n), taken
-    return best
+            self._steps[x.function, x.stmt.var] = Steps(max(n, 1), per_turn)

@@ -17,7 +17,7 @@ from wengert.ir.nodes import Module
 from wengert.ir.text import parse
 from wengert.ir.verify import verify
 from wengert.pipeline import finish
-from wengert.planning import advances
+from wengert.plan_time import advances
 
 FOR = """entry f
 func f(n: i64, steps: i64, a: f64, x: f64[n] inout, y: f64[n]) -> (s) {
