@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wengert.errors import CompilerNotFound, NotDifferentiable, Unsupported, WengertError
+    from wengert.errors import CompilerNotFound, NotDifferentiable, PinError, Unsupported, WengertError
     from wengert.explanation import explain
     from wengert.jacobians import hessian, hvp, jacobian
     from wengert.memory import MemoryLimitError
@@ -41,11 +41,13 @@ _HOME = {
     "Unsupported": "errors",
     "NotDifferentiable": "errors",
     "CompilerNotFound": "errors",
+    "PinError": "errors",
 }
 __all__ = [
     "CompilerNotFound",
     "MemoryLimitError",
     "NotDifferentiable",
+    "PinError",
     "Unsupported",
     "WengertError",
     "check",

@@ -185,6 +185,14 @@ class Code(Enum):
         "Bound the loop (`for` with a break), or call without `memory_limit`.",
     )
 
+    PIN = Entry(
+        "WG403",
+        "A value cannot be stored or recomputed as asked",
+        "`store` and `recompute` name variables or source lines. The derivative needs no such value, or nothing that is "
+        "left in the reverse sweep gives it again (states that a loop carries), or two pins exclude one another.",
+        "`wengert explain --all` lists what is stored, kept and recomputed, with names and lines.",
+    )
+
     COMPILER = Entry(
         "WG501",
         "No C compiler was found",

@@ -108,3 +108,9 @@ class CompilerNotFound(WengertError, RuntimeError):
     """No working C compiler."""
 
     code = Code.COMPILER
+
+
+class PinError(WengertError, ValueError):
+    """A value was to be stored, or recomputed, that a derivative does not need or cannot have that way."""
+
+    code = Code.PIN

@@ -31,7 +31,7 @@ from wengert.memory import (
 )
 from wengert.plan_time import advances
 from wengert.planning import Decided, Made
-from wengert.programs import Wrt, primal_binds, private, program_of
+from wengert.programs import Given, Wrt, primal_binds, private, program_of
 from wengert.report import html_report, plot_timeline
 from wengert.runtime.call import NO_LIMIT, Kernel
 from wengert.selection import wrt_list
@@ -45,7 +45,7 @@ class Value:
     `how`: "kept" (the program's own memory still holds it), "stored" (on a tape) or "recomputed". `bytes` is what its
     tape holds in this call; None if several values share a stack (see `Explanation.shared_bytes`), if nothing is
     stored, or if it is `transient`: stored in the reverse sweep only, by a part of the program that runs again, until
-    that is reversed.
+    that is reversed. `pinned`: that was asked for.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Value:
     function: str
     source: str
     transient: bool = False
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,8 @@ class Explanation:
         place = max(len(_place(v)) for v in shown)
         for v in shown:
             much = "" if v.how != "stored" else _size(v)
-            yield f"  {v.how:<10}  {v.name:<{width}}  {v.kind:<6}  {much:>9}  {_place(v):<{place}}  {v.source}".rstrip()
+            how = f"{v.how}*" if v.pinned else v.how
+            yield f"  {how:<11} {v.name:<{width}}  {v.kind:<6}  {much:>9}  {_place(v):<{place}}  {v.source}".rstrip()
         if self.shared_bytes:
             yield f"  on stacks that values of called functions share: {size_text(self.shared_bytes)}"
 
@@ -202,11 +204,14 @@ def explain(
     wrt: Wrt | None = None,
     of: Any = None,
     memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
     **kwargs: Any,
 ) -> Explanation:
     """What the pullback of `fn` at `args` keeps, stores and recomputes. Runs it once, to count.
 
-    `wrt`, `of` and `memory_limit` (of what a call allocates, the copies that a pullback holds left out) as for `vjp`.
+    `wrt`, `of`, `memory_limit` (of what a call allocates, the copies that a pullback holds left out), `store` and
+    `recompute` as for `vjp`.
     Raises what `vjp` raises.
 
     Example:
@@ -221,9 +226,9 @@ def explain(
     chosen = all_floats(args, kwargs) if wrt is None else wrt
     program = program_of(fn)
     staged = program.stage(args, kwargs)
-    record = ad.Record()
+    record, pins = ad.Record(), ad.Pins.of(store, recompute)
     module = pipeline.prepare(staged.module, staged.names)
-    pulled = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, record)
+    pulled = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, record, pins)
     limit = parse_limit(memory_limit)
     primal = Kernel(pulled.primal, primal_binds(staged))
     leaves = fetcher(staged, args, kwargs)(fn, args, kwargs)
@@ -231,7 +236,7 @@ def explain(
     outputs = primal(private(staged, leaves))
     seeds = [np.ones_like(outputs[i]) for i in pulled.seeded]
     given = (*private(staged, leaves), *seeds)
-    plain = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of)
+    plain = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, pins=pins)
     limited = within(f"the pullback of {named(fn)}", plain.primal, plain.active, plain.seeds, plain.make)
     outside = bytes_of([leaves[k] for k in staged.mutated]) + bytes_of(seeds)
     plan = None if limit is None else limited.plan(given, limit, outside)
@@ -291,20 +296,27 @@ def _predicted(
 
 
 def explain_all(
-    fn: Callable[..., Any], args: tuple[Any, ...], wrt: Wrt | None = None, memory_limit: Limit | None = None
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    wrt: Wrt | None = None,
+    memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
 ) -> Explanation:
     """`explain` of everything a function computes: what it returns and the arguments it mutates."""
     plain = fd.run(fn, args)
     of = fd.mutated(fn, args)
     chosen = ("return", *of) if fd.floats(plain.value) or not of else of
-    return explain(fn, *args, wrt=wrt, of=chosen, memory_limit=memory_limit)
+    return explain(fn, *args, wrt=wrt, of=chosen, memory_limit=memory_limit, store=store, recompute=recompute)
 
 
 def _value(d: ad.Decision, counts: Any) -> Value:
     span = d.span or Span("", 0)
     size = int(counts[d.place]) * _itemsize(d.dtype) if d.place is not None else None
     kind = "array" if d.array else "number"
-    return Value(d.name, d.how, kind, d.dtype.value, size, span.file, span.line, d.function, span.text, d.transient)
+    return Value(
+        d.name, d.how, kind, d.dtype.value, size, span.file, span.line, d.function, span.text, d.transient, d.pinned
+    )
 
 
 def _itemsize(dtype: DType) -> int:

@@ -15,7 +15,7 @@ from wengert.frontend.python.python_values import is_ndarray, number_like
 from wengert.ir.nodes import Module, Scalar
 from wengert.memory import Limit, Limited
 from wengert.planning import Choices, Made
-from wengert.programs import ArgumentError, Limitable, Wrt
+from wengert.programs import ArgumentError, Given, Limitable, Wrt
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
 from wengert.selection import (
@@ -86,9 +86,15 @@ class Jacobian(Limitable):
     """All partial derivatives of the outputs."""
 
     def __init__(
-        self, fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto", memory_limit: Limit | None = None
+        self,
+        fn: Callable[..., Any],
+        wrt: Wrt = 0,
+        mode: str = "auto",
+        memory_limit: Limit | None = None,
+        store: Given = (),
+        recompute: Given = (),
     ) -> None:
-        super().__init__(fn, wrt, memory_limit)
+        super().__init__(fn, wrt, memory_limit, store, recompute)
         if mode not in ("auto", "forward", "reverse"):
             raise ArgumentError(f"mode={mode!r}; choose 'auto', 'forward' or 'reverse'")
         self.mode = mode
@@ -137,7 +143,7 @@ class Jacobian(Limitable):
             plan = gradients_at(staged, module, groups), result_dtype(module, output.index)
 
             def code(choices: Choices) -> Made:
-                return reverse_module(staged, module, groups, [name], choices=choices)[:2]
+                return reverse_module(staged, module, groups, [name], choices=choices, pins=self.pins)[:2]
 
             if self.limit is None:
                 return Kernel(*code(())), plan
@@ -175,13 +181,19 @@ def _one_output(output: Any) -> Output:
 
 
 def jacobian(
-    fn: Callable[..., Any], wrt: Wrt = 0, mode: str = "auto", *, memory_limit: Limit | None = None
+    fn: Callable[..., Any],
+    wrt: Wrt = 0,
+    mode: str = "auto",
+    *,
+    memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
 ) -> Jacobian:
     """The Jacobian: shape of the output followed by the shape of the argument.
 
     `mode`: "forward" (one run per input element), "reverse" (one per output element), or "auto" (the fewer). For
     complex arguments of holomorphic functions it is the complex derivative (forward mode). `memory_limit` as for
-    `grad`, the Jacobian itself included.
+    `grad`, the Jacobian itself included; `store` and `recompute` as for `grad`, in reverse mode.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -189,7 +201,7 @@ def jacobian(
         array([[3., 2.],
                [4., 0.]])
     """
-    return Jacobian(fn, wrt, mode, memory_limit)
+    return Jacobian(fn, wrt, mode, memory_limit, store, recompute)
 
 
 class Second(Limitable):
@@ -207,7 +219,7 @@ class Second(Limitable):
 
             def code(choices: Choices) -> Made:
                 """The tangent of the gradient: its tangents are the leaves after the seed."""
-                reverse, binds, _ = reverse_module(staged, module, groups, [name], choices=choices)
+                reverse, binds, _ = reverse_module(staged, module, groups, [name], choices=choices, pins=self.pins)
                 second = pipeline.finish(ad.jvp(reverse, reverse.entry, names))
                 for leaf, p in enumerate(second.root.params[len(reverse.root.params) :], len(staged.leaves) + 1):
                     binds.append(Bind("scalar" if isinstance(p, Scalar) else "array", leaf))
@@ -256,11 +268,18 @@ class Hessian(Second):
         return tuple(tuple(row) for row in blocks)
 
 
-def hessian(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Hessian:
+def hessian(
+    fn: Callable[..., Any],
+    wrt: Wrt = 0,
+    *,
+    memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
+) -> Hessian:
     """The Hessian of a function that returns one real number: shape of the argument twice over.
 
     With a tuple `wrt`, a tuple of tuples of blocks. Forward over reverse: one gradient-sized run per input element.
-    `memory_limit` as for `grad`, the Hessian itself included.
+    `memory_limit` as for `grad`, the Hessian itself included; `store` and `recompute` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -268,7 +287,7 @@ def hessian(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None 
         array([[   6.,   -2.],
                [  -2., -480.]])
     """
-    return Hessian(fn, wrt, memory_limit)
+    return Hessian(fn, wrt, memory_limit, store, recompute)
 
 
 class Hvp(Second):
@@ -295,17 +314,25 @@ class Hvp(Second):
         return tuple(out) if many else out[0]
 
 
-def hvp(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Hvp:
+def hvp(
+    fn: Callable[..., Any],
+    wrt: Wrt = 0,
+    *,
+    memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
+) -> Hvp:
     """Hessian-vector products: `hvp(f)(x, v)` is the Hessian of f at x times v, at the cost of a few runs of f.
 
-    The arguments of f come first, then one vector per `wrt`. `memory_limit` as for `grad`.
+    The arguments of f come first, then one vector per `wrt`. `memory_limit`, `store` and `recompute` as for
+    `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
         >>> wg.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
         array([ 6., 12.])
     """
-    return Hvp(fn, wrt, memory_limit)
+    return Hvp(fn, wrt, memory_limit, store, recompute)
 
 
 __all__ = ["hessian", "hvp", "jacobian"]

@@ -127,7 +127,7 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
         raise interp.stage.refuse(
             "an inner derivative is called with keyword arguments", "pass them by position", Code.NESTED
         )
-    if getattr(transform, "limit", None) is not None:
+    if getattr(transform, "limit", None) is not None or getattr(transform, "pins", None):
         raise _limited(interp)
     stage = interp.stage
     built, values = _function_of(interp, transform.fn, args)
@@ -157,7 +157,7 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
 
 def _limited(interp: Interp) -> Exception:
     return interp.stage.refuse(
-        "an inner derivative has a memory limit", "put the limit on the outermost derivative", Code.NESTED
+        "an inner derivative has a memory limit or pins", "put them on the outermost derivative", Code.NESTED
     )
 
 
@@ -174,15 +174,17 @@ def _read(interp: Interp, array: RArray) -> Any:
 
 
 @handles(grad)
-def grad_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any:
-    if memory_limit is not None:
+def grad_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None, store: Any = (), recompute: Any = ()) -> Any:
+    if memory_limit is not None or store or recompute:
         raise _limited(interp)
     return _made(Grad, fn, wrt, False)
 
 
 @handles(value_and_grad)
-def value_and_grad_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any:
-    if memory_limit is not None:
+def value_and_grad_(
+    interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None, store: Any = (), recompute: Any = ()
+) -> Any:
+    if memory_limit is not None or store or recompute:
         raise _limited(interp)
     return _made(Grad, fn, wrt, True)
 
@@ -228,8 +230,8 @@ def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
 
 
 @handles(make_hvp)
-def hvp_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any:
-    if memory_limit is not None:
+def hvp_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None, store: Any = (), recompute: Any = ()) -> Any:
+    if memory_limit is not None or store or recompute:
         raise _limited(interp)
     made = object.__new__(Hvp)
     made.fn, made.wrt = fn, wrt
@@ -238,7 +240,7 @@ def hvp_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None) -> Any
 
 def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A Hessian-vector product inside a program: the tangent of the gradient."""
-    if getattr(transform, "limit", None) is not None:
+    if getattr(transform, "limit", None) is not None or getattr(transform, "pins", None):
         raise _limited(interp)
     if not isinstance(transform.wrt, int):
         raise interp.stage.refuse("an inner hvp with several arguments", "use wrt=0", Code.NESTED)

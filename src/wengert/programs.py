@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert import persist, pipeline
+from wengert.ad import Pin, Pins
 from wengert.codes import Code
 from wengert.dispatch import Fetch, fetcher
 from wengert.errors import WengertError
@@ -23,6 +24,8 @@ from wengert.memory import Limit, Memory, bytes_of, parse_limit
 from wengert.runtime.abi import Bind
 
 Wrt = int | str | Sequence[int | str]
+Given = Pin | Iterable[Pin]
+"""Values to be stored, or recomputed: names of variables, source lines (42, or "file.py:42")."""
 
 
 class ArgumentError(WengertError, TypeError):
@@ -157,14 +160,22 @@ class Transform:
 class Limitable(Transform):
     """A transform that can be held to a memory limit. `memory`: what its latest call with one took."""
 
-    def __init__(self, fn: Callable[..., Any], wrt: Wrt | None = None, memory_limit: Limit | None = None) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        wrt: Wrt | None = None,
+        memory_limit: Limit | None = None,
+        store: Given = (),
+        recompute: Given = (),
+    ) -> None:
         super().__init__(fn, wrt)
         self.limit = parse_limit(memory_limit)
+        self.pins = Pins.of(store, recompute)
         self.memory: Memory | None = None
 
     def kind(self, *parts: Any) -> Any:
         """The key of a variant."""
-        return parts if self.limit is None else (*parts, "limited")
+        return variant_key(parts, self.limit is not None, self.pins)
 
     def run(
         self,
@@ -182,6 +193,12 @@ class Limitable(Transform):
         outside = copied(variant, leaves, variant.raw(self.fn, args, kwargs)) + bytes_of(more) + held
         results, self.memory = variant.kernel.run(given, self.limit, outside)
         return results
+
+
+def variant_key(parts: tuple[Any, ...], limited: bool, pins: Pins) -> tuple[Any, ...]:
+    """The key of a variant, of what decides on its code."""
+    pinned = ("pinned", pins.store, pins.recompute) if pins else ()
+    return (*parts, *(("limited",) if limited else ()), *pinned)
 
 
 def copied(variant: Variant, leaves: tuple[Any, ...], raw: tuple[Any, ...] | None) -> int:

@@ -31,6 +31,7 @@ from wengert.memory import Limit, Limited, Memory, bytes_of, parse_limit
 from wengert.planning import Choices, Made
 from wengert.programs import (
     ArgumentError,
+    Given,
     Limitable,
     Transform,
     Wrt,
@@ -39,6 +40,7 @@ from wengert.programs import (
     primal_binds,
     private,
     program_of,
+    variant_key,
 )
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
@@ -144,13 +146,14 @@ def reverse_module(
     record: ad.Record | None = None,
     values: bool = True,
     choices: Sequence[ad.Choice] = (),
+    pins: ad.Pins = ad.NO_PINS,
 ) -> tuple[Module, list[Bind], dict[int, int]]:
     """The vjp of a staged program, how to bind it (seeds are the leaves after the program's; the counts that `choices`
     ask for the leaves -1, -2 ...), where gradients are. Without `values` the program's own results are left out, and
     what only they need is not computed."""
     active = [k for group in wrt for k in group]
     names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
-    reverse = ad.vjp(module, module.entry, names, of, record, choices=choices)
+    reverse = ad.vjp(module, module.entry, names, of, record, choices=choices, pins=pins)
     offset = len(module.root.results) if values else 0
     if not values:
         reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])
@@ -197,9 +200,15 @@ class Grad(Limitable):
     """The gradient (and value) of a real scalar function."""
 
     def __init__(
-        self, fn: Callable[..., Any], wrt: Wrt = 0, value: bool = False, memory_limit: Limit | None = None
+        self,
+        fn: Callable[..., Any],
+        wrt: Wrt = 0,
+        value: bool = False,
+        memory_limit: Limit | None = None,
+        store: Given = (),
+        recompute: Given = (),
     ) -> None:
-        super().__init__(fn, wrt, memory_limit)
+        super().__init__(fn, wrt, memory_limit, store, recompute)
         self.value = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -222,7 +231,7 @@ class Grad(Limitable):
         places = objectives(staged.output, module)
         of = [module.root.results[i] for i in places]
         if self.limit is None:
-            reverse, binds, gradients = reverse_module(staged, module, groups, of)
+            reverse, binds, gradients = reverse_module(staged, module, groups, of, pins=self.pins)
             kernel = Kernel(reverse, binds)
         else:
             gradients = gradients_at(staged, module, groups)
@@ -232,7 +241,7 @@ class Grad(Limitable):
                 module,
                 names,
                 of,
-                lambda choices: reverse_module(staged, module, groups, of, choices=choices)[:2],
+                lambda choices: reverse_module(staged, module, groups, of, choices=choices, pins=self.pins)[:2],
             )
         seeds = tuple(np.ones((), result_dtype(module, i).numpy) for i in places)
         found = {staged.leaves[k].access: r for k, r in gradients.items()}
@@ -260,7 +269,14 @@ class GradPlan:
         return out[0] if isinstance(wrt, (int, str)) else tuple(out)
 
 
-def grad(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Grad:
+def grad(
+    fn: Callable[..., Any],
+    wrt: Wrt = 0,
+    *,
+    memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
+) -> Grad:
     """The gradient of a function that returns one real number.
 
     `wrt` names the argument (position or name) or arguments (a tuple: the result is a tuple). The gradient has the
@@ -271,8 +287,11 @@ def grad(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = N
     the caller's arrays (see docs/memory.md). Loops then run again from stored states where their values do not fit; the
     derivative is the same. Raises MemoryLimitError, before anything runs, with the smallest possible limit.
 
-    Raises ArgumentError if the result is not one real number or the argument holds no floats, Unsupported if the
-    program cannot be compiled, and whatever the program itself raises.
+    `store`, `recompute`: values that the reverse sweep is to have stored, or to compute again, whatever the planner
+    would do: names of variables, or source lines (42, or "file.py:42"); `wg.explain` shows what there is.
+
+    Raises ArgumentError if the result is not one real number or the argument holds no floats, PinError for what cannot
+    be stored or recomputed, Unsupported if the program cannot be compiled, and whatever the program itself raises.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -281,12 +300,19 @@ def grad(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = N
         >>> bool(np.allclose(wg.grad(f)(np.array([0.5])), np.sin(1.0)))
         True
     """
-    return Grad(fn, wrt, memory_limit=memory_limit)
+    return Grad(fn, wrt, memory_limit=memory_limit, store=store, recompute=recompute)
 
 
-def value_and_grad(fn: Callable[..., Any], wrt: Wrt = 0, *, memory_limit: Limit | None = None) -> Grad:
+def value_and_grad(
+    fn: Callable[..., Any],
+    wrt: Wrt = 0,
+    *,
+    memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
+) -> Grad:
     """The value and the gradient in one run: `(value, gradient)`, see `grad`."""
-    return Grad(fn, wrt, value=True, memory_limit=memory_limit)
+    return Grad(fn, wrt, True, memory_limit, store, recompute)
 
 
 def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | str, ...]:
@@ -322,8 +348,9 @@ class Pulled:
         wrts: list[int | str],
         of: Any,
         record: ad.Record | None = None,
+        pins: ad.Pins = ad.NO_PINS,
     ) -> Pulled:
-        """For the arguments `wrts` and the outputs `of`; `record` as for `ad.vjp`."""
+        """For the arguments `wrts` and the outputs `of`; `record` and `pins` as for `ad.vjp`."""
         selected = select_outputs(staged, module, fn, args, kwargs, of)
         module = with_results(module, selected.names)
         places = [argument_access(fn, w, args, kwargs) for w in wrts]
@@ -337,7 +364,7 @@ class Pulled:
         wrt = list(dict.fromkeys(leaf_name(staged, k) for g in groups for k in g))
 
         def make(choices: Choices) -> Made:
-            return reverse_module(staged, module, groups, names, record, values=False, choices=choices)[:2]
+            return reverse_module(staged, module, groups, names, record, False, choices, pins)[:2]
 
         return cls(selected, seeded, plan, module, make, wrt, names)
 
@@ -348,6 +375,8 @@ def vjp(
     wrt: Wrt | None = None,
     of: Any = None,
     memory_limit: Limit | None = None,
+    store: Given = (),
+    recompute: Given = (),
     **kwargs: Any,
 ) -> tuple[Any, Pullback]:
     """The outputs at `args` and the pullback: `pullback(cotangent)` gives the gradient of <cotangent, outputs>.
@@ -355,7 +384,8 @@ def vjp(
     `wrt`: position, name, or a tuple of these (default: every argument that holds floats; then the pullback gives a
     tuple with one entry per such argument). `of`: the name of a parameter the program mutates, "return", or a tuple of
     these; the outputs and the cotangent have the same structure. The caller's arrays are left alone. `memory_limit` as
-    for `grad`, of a call of the pullback, with what it holds: copies of the arguments, and the outputs.
+    for `grad`, of a call of the pullback, with what it holds: copies of the arguments, and the outputs; `store` and
+    `recompute` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -367,10 +397,10 @@ def vjp(
     wrt = all_floats(args, kwargs) if wrt is None else wrt
     wrts = wrt_list(wrt)
 
-    limit = parse_limit(memory_limit)
+    limit, pins = parse_limit(memory_limit), ad.Pins.of(store, recompute)
 
     def make(staged: Staged, module: Module) -> tuple[Any, Any]:
-        pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of)
+        pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of, pins=pins)
         if limit is None:
             primal, pullback = both(
                 lambda: Kernel(pipeline.finish(pulled.primal), primal_binds(staged)),
@@ -382,7 +412,7 @@ def vjp(
             pullback = within(what, pulled.primal, pulled.active, pulled.seeds, pulled.make)
         return primal, (pulled.selected, pulled.seeded, pulled.plan, pullback)
 
-    kind = ("vjp", wrt_key(wrt), wrt_key(of), *(() if limit is None else ("limited",)))
+    kind = variant_key(("vjp", wrt_key(wrt), wrt_key(of)), limit is not None, pins)
     variant, leaves = program.variant(kind, args, kwargs, make)
     selected, staged = variant.plan[0], variant.staged
     leaves = tuple(v.copy() if is_ndarray(v) else v for v in leaves)

@@ -172,6 +172,7 @@ EXAMPLES: dict[Code, Callable[..., Any]] = {
     Code.SEED: lambda: wg.jvp(twice, (X,), (X[:2],)),
     Code.NO_DERIVATIVE: third_derivative,
     Code.LIMIT: grad(squares, memory_limit=100),
+    Code.PIN: grad(squares, store="nothing"),
     Code.UNBOUNDED: grad(until_small, memory_limit="1 MB"),
     Code.COMPILER: no_compiler,
     Code.COMPILATION: lambda: Compiler(("false",), "none").run([]),

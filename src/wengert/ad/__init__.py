@@ -3,6 +3,19 @@
 from wengert.ad.forward import jvp
 from wengert.ad.reverse.checkpoints import Choice, LoopOf, NotCheckpointable
 from wengert.ad.reverse.driver import loops_of, vjp
+from wengert.ad.reverse.pins import NO_PINS, Pin, Pins
 from wengert.ad.reverse.record import Decision, Record
 
-__all__ = ["Choice", "Decision", "LoopOf", "NotCheckpointable", "Record", "jvp", "loops_of", "vjp"]
+__all__ = [
+    "NO_PINS",
+    "Choice",
+    "Decision",
+    "LoopOf",
+    "NotCheckpointable",
+    "Pin",
+    "Pins",
+    "Record",
+    "jvp",
+    "loops_of",
+    "vjp",
+]

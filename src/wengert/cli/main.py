@@ -129,12 +129,15 @@ def explain(
     wrt: WrtOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is kept and recomputed.")] = False,
     memory_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="Plan for it: 512 MiB, 2 GB.")] = None,
+    store: Annotated[str, typer.Option(metavar="PINS", help="Variables or lines to store, with commas.")] = "",
+    recompute: Annotated[str, typer.Option(metavar="PINS", help="Variables or lines to recompute.")] = "",
     timeline: Annotated[bool, typer.Option("--timeline", help="Also how memory goes, step by step.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the source, annotated.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the timeline (needs matplotlib).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what a function's reverse sweep stores, with source lines and bytes, and the peak it allocates."""
+    from wengert.cli.options import pins_of
     from wengert.cli.target import load
     from wengert.explanation import explain_all
 
@@ -142,7 +145,7 @@ def explain(
     values = found.arguments(args)
     with progress(f"differentiating {found.name}"):
         chosen = None if wrt is None else tuple(wrt.split(","))
-        explanation = explain_all(found.function, values, chosen, memory_limit)
+        explanation = explain_all(found.function, values, chosen, memory_limit, pins_of(store), pins_of(recompute))
     if html is not None:
         html.write_text(explanation.html(), "utf-8")
     if plot is not None:

@@ -16,3 +16,8 @@ WrtOption = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Arguments to differentiate, by name, with commas between.")
 ]
 ModeOption = Annotated[str, typer.Option("--mode", help="value: the program itself; vjp: value and gradient.")]
+
+
+def pins_of(text: str) -> list[str | int]:
+    """Names and numbers of lines, with commas between."""
+    return [int(p) if p.isdigit() else p for p in map(str.strip, text.split(",")) if p]

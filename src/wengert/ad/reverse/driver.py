@@ -23,6 +23,7 @@ from wengert.ad.reverse.checkpoints import (
 )
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.outline import outlinings
+from wengert.ad.reverse.pins import NO_PINS, Obeyed, Pins, check
 from wengert.ad.reverse.plan import Plan
 from wengert.ad.reverse.planners import minimum_cut
 from wengert.ad.reverse.problem import Cost, Planner
@@ -78,6 +79,7 @@ def vjp(
     record: Record | None = None,
     planner: Planner = minimum_cut,
     choices: Sequence[Choice] = (),
+    pins: Pins = NO_PINS,
 ) -> Module:
     """The pullback of the function `name`: from adjoints of the outputs `of` to those of the parameters `wrt`.
 
@@ -91,8 +93,10 @@ def vjp(
     decided but by the planner; each has further parameters, after all others: how many states are stored (at least 1)
     and, if it is segmented, how many iterations a segment has (at least 1).
 
-    Raises NotDifferentiable if an active operation has no derivative, NotCheckpointable if iterations of a chosen loop
-    cannot run again.
+    `pins`: values that are to be stored, or recomputed (see `pins`).
+
+    Raises NotDifferentiable if an active operation has no derivative, PinError for a pin that
+    cannot be obeyed, NotCheckpointable if iterations of a chosen loop cannot run again.
     """
     primal = reachable(module.functions, name)
     f = primal.root
@@ -105,15 +109,17 @@ def vjp(
     flat = _flat(primal)
     if choices:
         made = with_checkpoints(flat, choices)
-        state, root = _with_choices(primal, made, wrt, of, planner)
+        state, root = _with_choices(primal, made, wrt, of, planner, pins)
     else:
         made = Checkpoints(flat)
-        state, root = _planned(primal, flat, wrt, of, planner)
+        state, root = _planned(primal, flat, wrt, of, planner, pins)
     for key, stacks in state.stack_keys().items():
         state.callees[key].stacks = stacks
     entry = unused(f"{name}_vjp", state.functions)
     state.functions[entry] = root.root(entry, wrt, of, record, made.counts)
     split, joint = state.used_by(root)
+    if pins and not choices:
+        check(pins, state.obeyed(root))
     for key in split:
         state.split[key].pair(state.callees[key])
     for key in joint:
@@ -145,19 +151,20 @@ def loops_of(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -
 
 
 def _planned(
-    primal: Module, flat: Module, wrt: Sequence[str], of: Sequence[str], planner: Planner
+    primal: Module, flat: Module, wrt: Sequence[str], of: Sequence[str], planner: Planner, pins: Pins
 ) -> tuple[_Reverse, _Planned]:
     """The root, planned; the bodies of loops are functions where that makes it cheaper."""
 
     def planned(flat: Module) -> tuple[_Reverse, _Planned]:
-        state = _Reverse(flat, Flow(flat), {**flat.functions, **primal.functions}, planner)
+        state = _Reverse(flat, Flow(flat), {**flat.functions, **primal.functions}, planner, pins)
         activity = state.flow.activity(flat.entry, wrt, of)
         return state, _Planned(state, flat.root, wrt, activity, frozenset(), shared_top=True)
 
     state, root = planned(flat)
     trials = 0
     todo = outlinings(root.p, root.plan, state.flow)
-    while trials < MAX_OUTLININGS and (other := next(todo, None)) is not None:
+    # What runs again as a whole is neither stored nor recomputed: pins would mean nothing there.
+    while not pins and trials < MAX_OUTLININGS and (other := next(todo, None)) is not None:
         trials += 1
         found = planned(other)
         if found[1].plan.cost.total < root.plan.cost.total:
@@ -167,7 +174,7 @@ def _planned(
 
 
 def _with_choices(
-    primal: Module, made: Checkpoints, wrt: Sequence[str], of: Sequence[str], planner: Planner
+    primal: Module, made: Checkpoints, wrt: Sequence[str], of: Sequence[str], planner: Planner, pins: Pins
 ) -> tuple[_Reverse, _Planned]:
     """The root, planned, with loops whose iterations run again."""
     flat = made.module
@@ -176,7 +183,7 @@ def _with_choices(
     for name, origin in made.origin.items():
         flow.inherited[name] = before.left_out(origin)
     functions = {**flat.functions, **{n: f for n, f in primal.functions.items() if n not in made.changed}}
-    state = _Reverse(flat, flow, functions, planner, made)
+    state = _Reverse(flat, flow, functions, planner, pins, made)
     root = _Planned(state, flat.root, wrt, state.flow.activity(flat.entry, wrt, of), frozenset(), shared_top=True)
     unused_choices = {loop.choice for loop in made.loops.values()} - state.chosen
     if unused_choices:
@@ -193,6 +200,7 @@ class _Reverse:
     flow: Flow
     functions: dict[str, Function]
     planner: Planner
+    pins: Pins
     checkpoints: Checkpoints = field(default_factory=lambda: Checkpoints(Module()))
     callees: dict[Key, Callee] = field(default_factory=dict[Key, Callee])
     split: dict[Key, _Planned] = field(default_factory=dict[Key, "_Planned"])
@@ -319,6 +327,12 @@ class _Reverse:
                         todo.append((self.joint if joint else self.split)[key])
         return [k for k, joint in found if not joint], [k for k, joint in found if joint]
 
+    def obeyed(self, root: _Planned) -> list[Obeyed]:
+        """What has become of pins, in all functions that are used."""
+        split, joint = self.used_by(root)
+        plans = [root, *(self.split[k] for k in split), *(self.joint[k] for k in joint)]
+        return [planned.plan.obeyed for planned in plans]
+
 
 class _Planned:
     """One function, planned."""
@@ -395,7 +409,7 @@ class _Planned:
         used = free_names(trial.region(self.p.root))
         demands = frozenset(n for n in used if n in self.p.definitions or n in self.p.snapshots)
         values = Values(self.p, self.kept, self.visible, self._rerun)
-        plan = make_plan(values, demands | self.p.calls.keys(), self.shared_top, self.state.planner)
+        plan = make_plan(values, demands | self.p.calls.keys(), self.shared_top, self.state.planner, self.state.pins)
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
 
     def _give_params(self, sweep: Sweep, names: Mapping[str, str] | None = None) -> list[Param]:

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from wengert.ad.reverse.pins import Obeyed
 from wengert.ad.reverse.problem import Cost
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot, has_ref_saves
 from wengert.ad.reverse.trips import Trips
@@ -94,6 +95,9 @@ class Plan:
     stored: dict[str, float]
     """What storing each node costs that is stored."""
     cost: Cost
+    obeyed: Obeyed = field(default_factory=Obeyed)
+    pinned: frozenset[str] = frozenset()
+    """What the user has left one way for."""
 
 
 def place(

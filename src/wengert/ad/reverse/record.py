@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from wengert.ad.reverse.plan import Plan, Push, Reserve
-from wengert.ad.reverse.regions import Definition, Prepared, Snapshot
+from wengert.ad.reverse.regions import Prepared, span_of
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
-from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, LibCall, Span
+from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, Span
 from wengert.ir.types import I64, DType
 from wengert.ir.walk import names_in
 
@@ -26,7 +26,7 @@ class Decision:
     """How the reverse sweep gets a value: `kept` (the program's own memory still holds it), `stored` (on a tape) or
     `recomputed`. `place` is where the vector of counts says how many elements are stored (None: nothing is, or, for a
     function that is called, its stacks say it). `transient`: it is stored in the reverse sweep, by a call that runs
-    again there, until that is reversed."""
+    again there, until that is reversed. `pinned`: the user asked for it."""
 
     function: str
     name: str
@@ -37,6 +37,7 @@ class Decision:
     place: int | None = None
     on_stack: bool = False
     transient: bool = False
+    pinned: bool = False
 
 
 @dataclass
@@ -83,17 +84,19 @@ def decisions(p: Prepared, plan: Plan, places: dict[str, int], joint: bool = Fal
 
     def made(name: str, how: How, array: bool, dtype: DType, span: Span | None, place: str = "") -> Decision:
         k = places.get(place or name)
-        return Decision(function, name, how, array, dtype, span, k, stacked(place or name), joint and how == "stored")
+        on_stack, transient = stacked(place or name), joint and how == "stored"
+        pinned = (place or name) in plan.pinned
+        return Decision(function, name, how, array, dtype, span, k, on_stack, transient, pinned)
 
     for name, definition in p.definitions.items():
         if name in plan.answers:
-            yield made(name, _how(name, plan), False, definition.dtype, _span(definition))
+            yield made(name, _how(name, plan), False, definition.dtype, span_of(definition))
     for name in (*plan.hoisted, *plan.rebuilt_arrays):
         alloc = next(s for s in p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
         yield made(name, "stored" if name in plan.hoisted else "recomputed", True, alloc.buffer.dtype, alloc.span)
     for s in p.snapshots.values():
         if s.name in plan.places:
-            yield made(s.storage, "stored", True, s.dtype, _span(s), s.name)
+            yield made(s.storage, "stored", True, s.dtype, span_of(s), s.name)
 
 
 def _how(name: str, plan: Plan) -> How:
@@ -106,11 +109,3 @@ def _how(name: str, plan: Plan) -> How:
             return "recomputed"
         case _:
             return "kept"
-
-
-def _span(item: Definition | Snapshot) -> Span | None:
-    """Where an item comes from: a copy that a library operation needs, from that operation before it."""
-    stmts, k = item.region.stmts, item.position
-    if isinstance(item, Snapshot) and k > 0 and isinstance(stmts[k - 1], LibCall):
-        k -= 1
-    return stmts[min(k, len(stmts) - 1)].span if stmts and k >= 0 else None

@@ -43,6 +43,7 @@ from wengert.ir.nodes import (
     Rebind,
     Reshape,
     Scalar,
+    Span,
     Stmt,
     Storage,
     Var,
@@ -343,3 +344,11 @@ def has_ref_saves(region: Region, prepared: Prepared) -> bool:
                 if storage is not None and prepared.is_shadowed(storage.name):
                     return True
     return False
+
+
+def span_of(item: Definition | Snapshot) -> Span | None:
+    """Where an item comes from: a copy that a library operation needs, from that operation before it."""
+    stmts, k = item.region.stmts, item.position
+    if isinstance(item, Snapshot) and k > 0 and isinstance(stmts[k - 1], LibCall):
+        k -= 1
+    return stmts[min(k, len(stmts) - 1)].span if stmts and k >= 0 else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from wengert.ad.reverse.pins import Pinned, Pins
 from wengert.ad.reverse.plan import Answer, Answers, Arguments, Box, Item, Place, Plan, Replay, Reserve, place
 from wengert.ad.reverse.problem import Cost, Planner, Schedule, replay
 from wengert.ad.reverse.regions import Region
@@ -12,12 +14,14 @@ from wengert.ir.nodes import Load
 from wengert.ir.walk import names_in
 
 
-def make_plan(values: Values, demands: frozenset[str], shared_top: bool, planner: Planner) -> Plan:
+def make_plan(values: Values, demands: frozenset[str], shared_top: bool, planner: Planner, pins: Pins) -> Plan:
     """The plan for `demands`, names of scalars, snapshots and calls. It is solved again when the tapes it asks for have
-    demands themselves, and when an array cannot be rebuilt from what is stored where."""
+    demands themselves, and when an array cannot be rebuilt from what is stored where. Raises PinError."""
     while True:
-        problem = values.problem(demands)
+        pinned = Pinned.of(pins, values.p, values.problem(demands))
+        problem = pinned.problem
         schedule = planner(problem)
+        obeyed = pinned.obeyed(schedule)
         cost = replay(problem, schedule)
         made = _Decided(values, schedule, shared_top)
         more = made.own_demands() - demands
@@ -27,7 +31,7 @@ def make_plan(values: Values, demands: frozenset[str], shared_top: bool, planner
         unreadable = made.unreadable()
         if not unreadable:
             stored = {n: problem.nodes[n].store for n, answer in schedule.items() if answer == "stored"}
-            return made.plan(stored, cost)
+            return replace(made.plan(stored, cost), obeyed=obeyed, pinned=made.with_ends(obeyed.settled))
         values.banned |= unreadable
 
 
@@ -67,6 +71,10 @@ class _Decided:
                 stored.append(end)
         self.places, self.sequential = place(self.p, stored, shared_top, self.reruns)
         self.replays = {name: self._replay(name) for name in self.rebuilt}
+
+    def with_ends(self, names: Iterable[str]) -> frozenset[str]:
+        """Nodes, and the copies of those that are stored by copying them."""
+        return frozenset({*names, *(self.ends[n] for n in names if n in self.ends)})
 
     def _in_order(self) -> Iterable[str]:
         """The names of a schedule, scalars in the order of the program."""
