@@ -188,8 +188,8 @@ class Code(Enum):
     PIN = Entry(
         "WG403",
         "A value cannot be stored or recomputed as asked",
-        "`store` and `recompute` name variables or source lines. The derivative needs no such value, or nothing that is "
-        "left in the reverse sweep gives it again (states that a loop carries), or two pins exclude one another.",
+        "`store` and `recompute` name variables or source lines. The derivative needs no such value, or nothing that "
+        "is left in the reverse sweep gives it again (states that a loop carries), or two pins exclude one another.",
         "`wengert explain --all` lists what is stored, kept and recomputed, with names and lines.",
     )
 
