@@ -7,10 +7,22 @@ JOBS   ?= 2
 N      ?= 2000
 SEED   ?= 0
 
-.PHONY: demo test long-test mutation-test bench lint format clean
+PYTHONS ?= 3.11 3.12 3.13
+PICTURES := $(patsubst examples/gallery/%.py,docs/pictures/%.png,$(wildcard examples/gallery/*.py))
+
+.PHONY: demo gallery docs test long-test mutation-test coverage pythons bench lint format clean
 
 demo: $(VENV)/demo.stamp                ## recover a conductivity field through a NumPy PDE solver
 	$(BIN)/python examples/inverse_problem.py
+
+gallery: $(PICTURES)                    ## run the examples of the gallery, which draw the pictures of its page
+
+docs/pictures/%.png: examples/gallery/%.py | $(VENV)/docs.stamp
+	@mkdir -p $(@D)
+	MPLBACKEND=Agg $(BIN)/python $< --plot $@
+
+docs: $(VENV)/docs.stamp $(PICTURES)    ## docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 test: $(VENV)/test.stamp                ## the quick tests, below ten minutes on two cores
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
@@ -21,6 +33,15 @@ long-test: $(VENV)/test.stamp           ## N random programs from SEED; every li
 
 mutation-test: $(VENV)/test.stamp       ## faults planted one by one, each of which tests must notice
 	$(BIN)/python tests/mutation/run.py --jobs $(JOBS)
+
+coverage: $(VENV)/test.stamp $(VENV)/dev.stamp  ## which lines of src the quick tests run
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q --cov=src/wengert --cov-report=term:skip-covered
+
+pythons:                                ## the quick tests with every Python of PYTHONS that is there
+	for v in $(PYTHONS); do \
+	    if python$$v -c '' 2>/dev/null; then $(MAKE) test VENV=.venv-$$v PYTHON=python$$v || exit 1; \
+	    else echo "no python$$v"; fi; \
+	done
 
 bench: $(VENV)/test.stamp               ## compile time, cached start, import time, call time
 	$(BIN)/python benchmarks/latency.py
@@ -35,12 +56,12 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) .venv-* build dist docs/_build docs/pictures .coverage .pytest_cache .hypothesis .ruff_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "wengert needs Python 3.11 or later: make PYTHON=python3.12 ..."'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo.stamp $(VENV)/test.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: pyproject.toml | $(VENV)/bin/python
+$(VENV)/demo.stamp $(VENV)/docs.stamp $(VENV)/test.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -e '.[$*]'
 	@touch $@

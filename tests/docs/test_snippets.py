@@ -101,3 +101,14 @@ def test_the_text_of_links_to_pages_is_not_dead() -> None:
         home = ROOT if name in ("README", "CONTRIBUTING") else ROOT / "docs"
         for target in re.findall(r"\]\(([\w./-]+\.(?:md|py))(?:#[\w-]*)?\)", text):
             assert (home / target).exists(), f"{name}: {target}"
+
+
+def test_the_lines_of_the_operation_shown_are_those_of_the_source() -> None:
+    shown = re.findall(r"^\+(.*)$", TEXTS["extending"], re.MULTILINE)
+    files = ["src/wengert/ir/ops.py", "src/wengert/frontend/python/mathlib.py", "tests/ir/test_ops.py"]
+    lines = {
+        line
+        for file in [*files, "tests/frontend/python/test_math.py"]
+        for line in (ROOT / file).read_text().splitlines()
+    }
+    assert 0 < len(shown) < 15 and set(shown) <= lines, set(shown) - lines
