@@ -10,7 +10,7 @@ SEED   ?= 0
 PYTHONS ?= 3.11 3.12 3.13
 PICTURES := $(patsubst examples/gallery/%.py,docs/pictures/%.png,$(wildcard examples/gallery/*.py))
 
-.PHONY: demo gallery docs test long-test mutation-test coverage pythons bench lint format clean
+.PHONY: demo gallery docs test long-test mutation-test wheel-test coverage pythons bench lint format clean
 
 demo: $(VENV)/demo.stamp                ## recover a conductivity field through a NumPy PDE solver
 	$(BIN)/python examples/inverse_problem.py
@@ -33,6 +33,14 @@ long-test: $(VENV)/test.stamp           ## N random programs from SEED; every li
 
 mutation-test: $(VENV)/test.stamp       ## faults planted one by one, each of which tests must notice
 	$(BIN)/python tests/mutation/run.py --jobs $(JOBS)
+
+wheel-test: $(VENV)/bin/python          ## build the wheel, install it into an empty environment, use it there
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(PIP) wheel --no-deps -w build/wheel .
+	$(PYTHON) -m venv build/wheel/env
+	build/wheel/env/bin/python -m pip --disable-pip-version-check -q install build/wheel/*.whl
+	cd build/wheel && env -u PYTHONPATH env/bin/wengert doctor && env/bin/wengert check \
+	    $(CURDIR)/examples/gallery/pendulum.py:cost --args '(np.ones(20), 0.05)'
 
 coverage: $(VENV)/test.stamp $(VENV)/dev.stamp  ## which lines of src the quick tests run
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q --cov=src/wengert --cov-report=term:skip-covered
