@@ -168,6 +168,15 @@ def conflicts(stage: Stage, target: RArray, value: RArray) -> bool:
     return False
 
 
+def overlaps(stage: Stage, target: RArray, value: RArray) -> bool:
+    """Whether `value` may be read from memory of `target`, in whatever order its elements are asked for."""
+    reads = value.reads if value.lazy is not None else (value,)
+    return any(
+        may_alias(r.root, target.root) and (r.storage != target.storage or not _disjoint(stage, r, target))
+        for r in reads
+    )
+
+
 def _same_map(stage: Stage, a: RArray, b: RArray) -> bool:
     return (
         a.rank == b.rank
@@ -202,7 +211,12 @@ def _range(stage: Stage, a: RArray, axis: int) -> tuple[Expr | None, Expr | None
     return low, high
 
 
-def broadcast_shapes(stage: Stage, shapes: Sequence[tuple[Expr, ...]]) -> tuple[Expr, ...]:
+def broadcast_shapes(
+    stage: Stage,
+    shapes: Sequence[tuple[Expr, ...]],
+    error: type[Exception] = ValueError,
+    message: str = "operands could not be broadcast together: extents {} and {}",
+) -> tuple[Expr, ...]:
     """NumPy's broadcast of shapes; extents that cannot be proved equal are compared at run time."""
     rank = max((len(s) for s in shapes), default=0)
     result: list[Expr] = []
@@ -218,15 +232,28 @@ def broadcast_shapes(stage: Stage, shapes: Sequence[tuple[Expr, ...]]) -> tuple[
             if not stage.same(first, other):
                 a, b = constant(first), constant(other)
                 if a is not None and b is not None:
-                    raise ValueError(f"operands could not be broadcast together: extents {a} and {b}")
-                stage.fail_if(
-                    build.ne(first, other),
-                    "ValueError",
-                    "operands could not be broadcast together: extents {} and {}",
-                    (first, other),
-                )
+                    raise error(message.format(a, b))
+                stage.fail_if(build.ne(first, other), error.__name__, message, (first, other))
         result.append(first)
     return tuple(result)
+
+
+def require_fits(stage: Stage, shape: tuple[Expr, ...], target: tuple[Expr, ...], message: str) -> None:
+    """Raise ValueError unless an array of this shape broadcasts into one of shape `target`, whose extents stay as they
+    are; the message has places for both shapes."""
+    if len(shape) > len(target):
+        raise ValueError(message.format(*(shape_text(s).replace("{}", "?") for s in (shape, target))))
+    for have, want in zip(reversed(shape), reversed(target), strict=False):
+        if constant(have) != 1 and not stage.same(have, want):
+            text = message.format(shape_text(shape), shape_text(target))
+            extents = tuple(e for e in (*shape, *target) if constant(e) is None)
+            stage.fail_if(build.ne(have, want), "ValueError", text, extents)
+
+
+def shape_text(shape: tuple[Expr, ...]) -> str:
+    """A shape as NumPy prints it, with places for the extents that the run decides."""
+    parts = ["{}" if constant(e) is None else str(constant(e)) for e in shape]
+    return f"({','.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
 def broadcast(stage: Stage, array: RArray, shape: tuple[Expr, ...]) -> RArray:
@@ -258,10 +285,7 @@ def assign(stage: Stage, target: RArray, value: RArray | RScalar | Expr) -> None
     assert target.root is not None
     if isinstance(value, RArray):
         value = squeeze_to(value, target.rank)
-        shape = broadcast_shapes(stage, [target.shape, value.shape])
-        for want, have in zip(shape, target.shape[-len(shape) :] if shape else (), strict=True):
-            if constant(have) == 1 and constant(want) != 1:
-                raise ValueError("could not broadcast the assigned value into the shape of the target")
+        require_fits(stage, value.shape, target.shape, "could not broadcast input array from shape {} into shape {}")
         stage.pending.pop(id(value), None)
         if conflicts(stage, target, value):
             value = copy(stage, value)

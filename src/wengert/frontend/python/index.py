@@ -82,16 +82,24 @@ def as_index(value: Any) -> Expr:
     return build.cast(s.expr, I64)
 
 
+def _as_bound(value: Any) -> Expr:
+    """The integer expression of a bound or step of a slice."""
+    s = numeric.as_scalar(value)
+    if not (s.dtype.is_integer or s.dtype is BOOL):
+        raise TypeError("slice indices must be integers or None or have an __index__ method")
+    return build.cast(s.expr, I64)
+
+
 def slice_of(stage: Stage, s: slice, extent: Expr) -> _Slice:
     """Start, step and length of a slice of an axis, with Python's clamping."""
     step = 1 if s.step is None else s.step
     if not isinstance(step, int):
-        step = stage.static_int(as_index(step), "a slice step")
+        step = stage.static_int(_as_bound(step), "a slice step")
     if step == 0:
         raise ValueError("slice step cannot be zero")
     low, high = (ZERO, extent) if step > 0 else (Const(-1, I64), isub(extent, ONE))
-    start = (low if step > 0 else high) if s.start is None else _clamp(stage, as_index(s.start), extent, low, high)
-    stop = (high if step > 0 else low) if s.stop is None else _clamp(stage, as_index(s.stop), extent, low, high)
+    start = (low if step > 0 else high) if s.start is None else _clamp(stage, _as_bound(s.start), extent, low, high)
+    stop = (high if step > 0 else low) if s.stop is None else _clamp(stage, _as_bound(s.stop), extent, low, high)
     distance = isub(stop, start) if step > 0 else isub(start, stop)
     if not stage.nonnegative(distance):
         distance = stage.let(build.max_(distance, ZERO), "n")
@@ -163,14 +171,7 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
                 entries.append(slice_of(stage, p, array.shape[axis]))
                 axis += 1
             case RArray() if p.dtype is BOOL:
-                for k in range(p.rank):
-                    if not stage.same(p.shape[k], array.shape[axis + k]):
-                        stage.fail_if(
-                            build.ne(p.shape[k], array.shape[axis + k]),
-                            "IndexError",
-                            "boolean index did not match the indexed array: extents {} and {}",
-                            (array.shape[axis + k], p.shape[k]),
-                        )
+                masks.require_matching(stage, p, array.shape[axis : axis + p.rank], axis)
                 entries.extend(_Gather(i, True) for i in masks.positions(stage, p))
                 axis += p.rank
             case RArray():
@@ -185,7 +186,8 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
 def _as_array_index(stage: Stage, part: Any) -> Any:
     if isinstance(part, (list, tuple, np.ndarray)):
         return stage.interp.as_array(part)
-    if isinstance(part, (bool, np.bool_)) or (isinstance(part, RScalar) and part.dtype is BOOL):
+    single = isinstance(part, RScalar) or (isinstance(part, RArray) and part.rank == 0)
+    if isinstance(part, (bool, np.bool_)) or (single and part.dtype is BOOL):
         raise stage.refuse("indexing with a single bool is not supported", "use an integer or a mask array")
     if isinstance(part, RArray):
         if part.dtype.is_inexact:
@@ -292,11 +294,17 @@ def view(stage: Stage, array: RArray, entries: Sequence[Entry]) -> RArray:
     return replace(array, shape=tuple(shape_list), start=tuple(start), axes=tuple(axes))
 
 
+def broadcast_indices(stage: Stage, shapes: Sequence[tuple[Expr, ...]]) -> tuple[Expr, ...]:
+    """The common shape of index arrays; raises IndexError."""
+    message = "shape mismatch: indexing arrays could not be broadcast together: extents {} and {}"
+    return arrays.broadcast_shapes(stage, shapes, IndexError, message)
+
+
 def gather_map(stage: Stage, array: RArray, entries: Sequence[Entry]) -> tuple[Any, tuple[Expr, ...]]:
     """For advanced indexing: the map from result indices to array indices, and the result's shape."""
     entries = [_Gather(e.at, True) if isinstance(e, _Int) else e for e in entries]
     index_arrays = [e.indices for e in entries if isinstance(e, _Gather) and isinstance(e.indices, RArray)]
-    shape = arrays.broadcast_shapes(stage, [a.shape for a in index_arrays])
+    shape = broadcast_indices(stage, [a.shape for a in index_arrays])
     places = [k for k, e in enumerate(entries) if isinstance(e, _Gather)]
     adjacent = places == list(range(places[0], places[0] + len(places)))
     first = places[0] if adjacent else 0
@@ -375,18 +383,14 @@ def require_writable(stage: Stage, array: RArray) -> None:
 def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, op: AccumulateOp | None) -> None:
     """array[entries] = value, or with `op` an unbuffered accumulation (ufunc.at)."""
     assert array.root is not None
+    entries = [_apart(stage, array, e) for e in entries]
     target, shape = gather_map(stage, array, entries)
-    reads = [e.indices for e in entries if isinstance(e, _Gather) and isinstance(e.indices, RArray)]
     if isinstance(value, RArray):
         value = arrays.squeeze_to(value, len(shape))
-        arrays.broadcast_shapes(stage, [shape, value.shape])
-        if arrays.conflicts(stage, array, value) or value.lazy is not None:
+        arrays.require_fits(stage, value.shape, shape, MISMATCH)
+        if arrays.overlaps(stage, array, value) or value.lazy is not None:
             value = arrays.copy(stage, value)
     fn = _operand(stage, value, shape, array.dtype)
-    if any(arrays.may_alias(r.root, array.root) for r in reads):
-        raise stage.refuse(
-            "an array is indexed by itself while it is written", "copy the index array first", Code.MEMORY
-        )
     arrays.before_store(stage, array.root)
 
     def body(index: tuple[Expr, ...]) -> None:
@@ -406,6 +410,18 @@ def _scatter(stage: Stage, array: RArray, entries: Sequence[Entry], value: Any, 
         block = (Loop(n, ZERO, e, block, span=stage.span),)
     for s in block:
         stage.emit(s)
+
+
+MISMATCH = "shape mismatch: value array of shape {} could not be broadcast to indexing result of shape {}"
+
+
+def _apart(stage: Stage, array: RArray, entry: Entry) -> Entry:
+    """The entry with an index array that what is written does not change: `a[a[1:]] = v`."""
+    match entry:
+        case _Gather(RArray() as indices, unique) if arrays.overlaps(stage, array, indices):
+            return _Gather(arrays.copy(stage, indices, "index"), unique)
+        case _:
+            return entry
 
 
 def accumulate_at(stage: Stage, array: RArray, key: Any, value: Any, op: AccumulateOp) -> None:
@@ -456,8 +472,9 @@ def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
             "with casting rule 'same_kind'"
         )
     if isinstance(value, RArray):
-        value = arrays.squeeze_to(value, target.rank)
-        arrays.broadcast_shapes(stage, [target.shape, value.shape])
+        if target.rank == 0:
+            value = arrays.squeeze_to(value, 0)
+        arrays.require_fits(stage, value.shape, target.shape, "operand of shape {} does not fit into shape {}")
         if arrays.conflicts(stage, target, value):
             value = arrays.copy(stage, value)
         stage.pending.pop(id(value), None)

@@ -111,11 +111,25 @@ def nonzero(stage: Stage, mask: RArray) -> list[RArray]:
     return found
 
 
+def require_matching(stage: Stage, mask: RArray, shape: Sequence[Expr], axis: int) -> None:
+    """Raise IndexError unless a mask has the extents of the axes that it indexes, from `axis` on."""
+    for k, (have, want) in enumerate(zip(mask.shape, shape, strict=True)):
+        if not stage.same(have, want):
+            stage.fail_if(
+                build.ne(have, want),
+                "IndexError",
+                f"boolean index did not match indexed array along axis {axis + k}; size of axis is {{}} but size of "
+                "corresponding boolean axis is {}",
+                (want, have),
+            )
+
+
 def fill(stage: Stage, array: RArray, mask: RArray, value: Expr) -> None:
+    """array[mask] = value for a mask of the array's rank and a number."""
     assert array.root is not None
-    arrays.broadcast_shapes(stage, [array.shape, mask.shape])
+    require_matching(stage, mask, array.shape, 0)
     if arrays.conflicts(stage, array, mask):
-        mask = arrays.stored(stage, mask, "mask")
+        mask = arrays.copy(stage, mask, "mask")
     stage.pending.pop(id(mask), None)
     arrays.before_store(stage, array.root)
     value = build.cast(value, array.dtype)

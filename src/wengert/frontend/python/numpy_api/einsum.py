@@ -14,7 +14,18 @@ from wengert.ir.types import BOOL
 from .. import arrays, numeric
 from ..registry import handles
 from ..values import RArray
-from .common import add_to, array, consume, dtype_of, hint_of, only_default, permute, require_equal, scalar
+from .common import (
+    add_to,
+    array,
+    consume,
+    dtype_of,
+    hint_of,
+    only_default,
+    permute,
+    require_equal,
+    scalar,
+    static_integer,
+)
 from .products import matrix_product, times
 from .reduce import written
 
@@ -115,8 +126,14 @@ def _from_lists(interp: Interp, operands: tuple[Any, ...]) -> tuple[str, list[RA
     """The other calling convention: arrays and lists of integers in turn."""
     pairs, rest = list(zip(operands[0::2], operands[1::2], strict=False)), operands[2 * (len(operands) // 2) :]
 
-    def spell(labels: list[Any]) -> str:
-        return "".join("..." if k is Ellipsis else LETTERS[k] for k in labels)
+    def letter(label: Any) -> str:
+        number = label if isinstance(label, int) else static_integer(interp, label, "a subscript of einsum")
+        if not 0 <= number < len(LETTERS):
+            raise ValueError(f"subscript is not within the valid range [0, {len(LETTERS)})")
+        return LETTERS[number]
+
+    def spell(labels: Any) -> str:
+        return "".join("..." if k is Ellipsis else letter(k) for k in interp.static_iterable(labels))
 
     subscripts = ",".join(spell(labels) for _, labels in pairs)
     if rest:

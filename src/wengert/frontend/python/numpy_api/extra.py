@@ -31,7 +31,7 @@ from .common import (
 )
 from .linalg import SlogdetResult, square
 from .select import where
-from .sorting import argsort
+from .sorting import argsort, check_kth
 from .ufuncs import write_out
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def lexsort(interp: Interp, keys: Any, axis: Any = -1) -> Any:
 @method("argpartition")
 def argpartition(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """A full argsort: NumPy leaves the order of the two sides open."""
+    check_kth(interp, a, kth, axis)
     return argsort(interp, a, axis)
 
 

@@ -182,7 +182,7 @@ def mask_of(interp: Interp, where: Any, shape: tuple[Expr, ...]) -> RArray | Non
     mask = array(interp, where)
     if mask.dtype is not BOOL:
         type_error("where= must be an array of booleans")
-    arrays.broadcast_shapes(interp.stage, [shape, mask.shape])
+    arrays.require_fits(interp.stage, mask.shape, shape, "could not broadcast where mask from shape {} into shape {}")
     return arrays.stored(interp.stage, mask, "mask")
 
 

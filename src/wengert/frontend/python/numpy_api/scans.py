@@ -32,6 +32,7 @@ from .common import (
     numbers,
     part,
     peek,
+    require_equal,
     static_integer,
     store,
     type_error,
@@ -255,6 +256,10 @@ def _derivative(interp: Interp, f: RArray, axis: int, h: Any, order: int) -> RAr
     target = stage.alloc(f.dtype, f.shape, hint_of(interp, "gradient"))
     at: Callable[[Sequence[Expr], Expr], Expr] = lambda i, k: arrays.element(f, [*i[:axis], k, *i[axis + 1 :]])  # noqa: E731
     if isinstance(h, RArray):
+        if h.rank != 1:
+            raise ValueError("distances must be either scalars or 1d")
+        message = "when 1d, distances must match the length of the corresponding dimension"
+        require_equal(stage, h.shape[0], n, message)
         widths = arrays.stored(stage, diff(interp, h))
         step: Scalarwise = lambda k: build.cast(arrays.element(widths, (k,)), f.dtype)  # noqa: E731
     else:

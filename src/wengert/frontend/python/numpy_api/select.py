@@ -185,17 +185,23 @@ def take_along_axis(interp: Interp, arr: Any, indices: Any, axis: Any = -1) -> R
     if value.rank != picks.rank:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     place = axis_of(interp, axis, value.rank)
-    shape = arrays.broadcast_shapes(stage, [(*v.shape[:place], ONE, *v.shape[place + 1 :]) for v in (value, picks)])
-    full = (*shape[:place], picks.shape[place], *shape[place + 1 :])
+    full = _along(stage, value, picks, place)
     n = value.shape[place]
     checked = index.checked_indices(stage, picks, n, place)
     wide_picks = arrays.broadcast(stage, checked, full)
-    wide = arrays.broadcast(stage, value, (*shape[:place], n, *shape[place + 1 :]))
+    wide = arrays.broadcast(stage, value, (*full[:place], n, *full[place + 1 :]))
     return arrays.lazy(
         stage, value.dtype, full,
         lambda i: arrays.element(wide, [*i[:place], build.cast(arrays.element(wide_picks, i), I64), *i[place + 1 :]]),
         [value, picks],
     )  # fmt: skip
+
+
+def _along(stage: Stage, value: RArray, picks: RArray, place: int) -> tuple[Expr, ...]:
+    """The shape that the indices of an axis select: broadcast with the array along the others."""
+    others = [(*v.shape[:place], ONE, *v.shape[place + 1 :]) for v in (value, picks)]
+    shape = index.broadcast_indices(stage, others)
+    return (*shape[:place], picks.shape[place], *shape[place + 1 :])
 
 
 @handles(np.put_along_axis)
@@ -206,23 +212,31 @@ def put_along_axis(interp: Interp, arr: Any, indices: Any, values: Any, axis: An
         raise stage.refuse("put_along_axis needs an array and an axis", "assign through an index array")
     place = axis_of(interp, axis, value.rank)
     picks = arrays.stored(stage, array(interp, indices))
+    if value.rank != picks.rank:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    shape = _along(stage, value, picks, place)
+    if arrays.overlaps(stage, value, picks):
+        picks = arrays.copy(stage, picks)
     content = numbers(interp, values)
     content = (
         arrays.copy(stage, content) if isinstance(content, RArray) else RScalar(numeric.as_scalar(content).expr, False)
     )
     index.require_writable(stage, value)
     checked = index.checked_indices(stage, picks, value.shape[place], place)
-    wide = arrays.broadcast(stage, content, picks.shape) if isinstance(content, RArray) else content
+    if isinstance(content, RArray):
+        arrays.require_fits(stage, content.shape, shape, index.MISMATCH)
+    wide = arrays.broadcast(stage, content, shape) if isinstance(content, RArray) else content
+    wide_picks = arrays.broadcast(stage, checked, shape)
     assert value.root is not None
     arrays.before_store(stage, value.root)
 
     def body(i: tuple[Expr, ...]) -> None:
-        at = [*i[:place], build.cast(arrays.element(checked, i), I64), *i[place + 1 :]]
+        at = [*i[:place], build.cast(arrays.element(wide_picks, i), I64), *i[place + 1 :]]
         store(stage, value, at, arrays.element(wide, i) if isinstance(wide, RArray) else wide.expr)
 
     from .common import loops
 
-    loops(stage, picks.shape, body)
+    loops(stage, shape, body)
 
 
 # -- bounds ----------------------------------------------------------------------------------------------------

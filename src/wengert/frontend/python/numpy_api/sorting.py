@@ -29,6 +29,7 @@ from .common import (
     given,
     hint_of,
     insert_axis,
+    integer_expr,
     numbers,
     only_default,
     permute,
@@ -103,7 +104,23 @@ def sort_in_place(interp: Interp, a: Any, axis: Any = -1, kind: Any = None, orde
 @handles(np.partition)
 def partition(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> RArray:
     """A sorted copy: NumPy leaves the order of the two sides open."""
+    check_kth(interp, a, kth, axis)
     return sort(interp, a, axis)
+
+
+def check_kth(interp: Interp, a: Any, kth: Any, axis: Any) -> None:
+    """Raise ValueError unless every position of a partition is one of the axis."""
+    value = array(interp, a)
+    n = arrays.size(value.shape) if axis is None else value.shape[axis_of(interp, axis, value.rank)]
+    many = interp.resolve(kth)
+    for k in many if isinstance(many, (list, tuple)) else [many]:
+        if isinstance(k, RArray):
+            raise interp.stage.refuse(
+                "an array of positions of a partition", "pass the positions as a list of integers"
+            )
+        place = integer_expr(interp, k)
+        bad = build.op("or", build.lt(place, build.neg(n)), build.ge(place, n))
+        interp.stage.fail_if(bad, "ValueError", "kth(={}) out of bounds ({})", (place, n))
 
 
 # -- medians and quantiles -------------------------------------------------------------------------------------

@@ -85,6 +85,10 @@ def average(
         for k in range(value.rank):
             if k != axes[0]:
                 load = insert_axis(stage, load, k)
+    elif not all(stage.same(m, n) for m, n in zip(load.shape, value.shape, strict=True)):
+        for have, want in zip(load.shape, value.shape, strict=True):
+            message = "Axis must be specified when shapes of a and weights differ."
+            stage.fail_if(build.ne(have, want), "TypeError", message)
     load = arrays.broadcast(stage, load, value.shape)
     scale = sum_(interp, load, axis=axis, dtype=kind.numpy, keepdims=keepdims)
     scale = arrays.stored(stage, scale) if isinstance(scale, RArray) else scale

@@ -184,7 +184,7 @@ def _masked_store(interp: Interp, out: RArray, result: Any, where: Any) -> None:
     mask = array(interp, where)
     if mask.dtype is not BOOL:
         type_error("where= must be an array of booleans")
-    arrays.broadcast_shapes(stage, [out.shape, mask.shape])
+    arrays.require_fits(stage, mask.shape, out.shape, "could not broadcast where mask from shape {} into shape {}")
     if isinstance(result, RArray) and arrays.conflicts(stage, out, result):
         result = arrays.stored(stage, result) if result.lazy is not None else arrays.copy(stage, result)
     if arrays.conflicts(stage, out, mask):
