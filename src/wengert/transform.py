@@ -128,7 +128,8 @@ def interpret(fn: Callable[..., Any]) -> Callable[..., Any]:
         module = pipeline.prepare(staged.module, staged.names)
         leaves = fetcher(staged, args, kwargs)(fn, args, kwargs)
         assert leaves is not None
-        return rebuild(staged.output, run(module, ir_arguments(primal_binds(staged), leaves)))
+        results = run(module, ir_arguments(primal_binds(staged), leaves))
+        return rebuild(staged.output, [r[()] for r in results])  # of rank 0: a NumPy scalar, as natively
 
     return call
 

@@ -1,8 +1,8 @@
 """NumPy's own tests, run through wengert: `python tests/numpy_suite/run.py [AREA ...] [--native] [--json]`.
 
 The tests of five areas come with NumPy itself (nothing of them is kept here). Each module is rewritten so that the
-calls in it that the table of NumPy names, and subscripts, run as wengert programs (see `watch.py`); it runs twice: as it is
-and through wengert. A test that passes as it is counts as
+calls in it that the table of NumPy names, and subscripts, run as wengert programs (see `watch.py`); it runs twice,
+as it is and through wengert. A test that passes as it is counts as
 
     passed     everything that could run through wengert did, and NumPy's assertions hold
     partly     they hold, but wengert refused some of the calls, by name and reason

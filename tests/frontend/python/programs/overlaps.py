@@ -1,4 +1,4 @@
-"""Writes through index arrays whose values, indices or masks share memory with what is written, or do not fit into it."""
+"""Writes through index arrays whose values, indices or masks share its memory, or do not fit into it."""
 
 import numpy as np
 
@@ -125,7 +125,9 @@ CASES = {
     into_a_column: [(_m(), _m(5, 1)), (_m(), _m(5, 2)), (_m(), _m(5, 0)), (_m(), _m(1, 1)), (_m(), _x(1))],
     into_a_row: [(_m(), _x(3)), (_m(5, 1), _m(2, 1)), (_m(5, 1), _x(2))],
     in_place: [(_m(), _x(3)), (_m(5, 1), _m(5, 2)), (_m(1, 3), _m(5, 3)), (_x(3), _m(1, 3)), (_x(1), _x(3))],
-    through_a_mask: [(_m(), _m() > 0), (_x(3), np.array([True])), (_m(), np.ones((5, 1), bool)), (_m(), np.ones(5, bool))],
+    through_a_mask: [
+        (_m(), _m() > 0), (_x(3), np.array([True])), (_m(), np.ones((5, 1), bool)), (_m(), np.ones(5, bool)),
+    ],
     added_where: [
         (_m(), _x(3), _m() > 0), (_m(), _x(3), _m(5, 1) > 0), (_x(3), _x(3), np.ones((2, 3), bool)),
         (_x(1), _x(1), np.ones(3, bool)),

@@ -167,7 +167,11 @@ def delete(interp: Interp, arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         value, axis = flat(interp.stage, value), 0
     mask = interp.resolve(obj)
-    if isinstance(mask, RArray) and mask.dtype is BOOL and value.rank == 1:
+    if isinstance(mask, RArray) and mask.dtype is BOOL and value.rank == mask.rank == 1:
+        message = "boolean array argument `obj` to delete must be one dimensional and match the axis length of {}"
+        n = value.shape[0]
+        if not interp.stage.same(mask.shape[0], n):
+            interp.stage.fail_if(build.ne(mask.shape[0], n), "ValueError", message, (n,))
         return index.getitem(interp.stage, value, numeric.ufunc(interp.stage, np.logical_not, mask))
     place = _one_place(interp, obj, "delete")
     return programmed(interp, programs.delete, value, place, axis_of(interp, axis, value.rank))

@@ -103,17 +103,16 @@ def lexsort(keys: Any) -> Array:
 
 
 def insert(arr: Array, index: int, values: Array, axis: int) -> Array:
-    """One position, values broadcast into it."""
+    """One position: as many slices as the values have along their first axis, broadcast along the others."""
     n = arr.shape[axis]
     at = index + n if index < 0 else index
     if at < 0 or at > n:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")
     moved = np.moveaxis(arr, axis, 0)
     piece = np.asarray(values)
-    if np.ndim(piece) < np.ndim(arr):
-        piece = np.broadcast_to(piece, moved.shape[1:])[None] if np.ndim(piece) != 1 or np.ndim(arr) != 1 else piece
-    else:
-        piece = np.moveaxis(piece, axis, 0)
+    for _ in range(np.ndim(arr) - np.ndim(piece)):
+        piece = piece[None]
+    piece = np.broadcast_to(piece, (piece.shape[0], *moved.shape[1:]))
     joined = np.concatenate((moved[:at], piece.astype(arr.dtype), moved[at:]), axis=0)
     return np.moveaxis(joined, 0, axis)
 

@@ -23,6 +23,7 @@ from .common import (
     array,
     axes_of,
     axis_of,
+    cast,
     consume,
     flat,
     given,
@@ -260,7 +261,7 @@ def _derivative(interp: Interp, f: RArray, axis: int, h: Any, order: int) -> RAr
             raise ValueError("distances must be either scalars or 1d")
         message = "when 1d, distances must match the length of the corresponding dimension"
         require_equal(stage, h.shape[0], n, message)
-        widths = arrays.stored(stage, diff(interp, h))
+        widths = arrays.stored(stage, diff(interp, h if h.dtype.is_inexact else cast(stage, h, F64)))
         step: Scalarwise = lambda k: build.cast(arrays.element(widths, (k,)), f.dtype)  # noqa: E731
     else:
         width = stage.let(build.cast(numeric.as_scalar(h).expr, f.dtype))

@@ -155,7 +155,7 @@ def _slope(stage: Stage, x0: Expr, x1: Expr, y0: Expr, y1: Expr) -> Expr:
     """Of the line through two points; infinite or NaN only if their values are."""
     width = build.sub(x1, x0)
     width = stage.let(build.select(build.eq(width, build.zero(F64)), build.one(F64), width))
-    return build.div(build.sub(y1, y0), build.cast(width, y0.dtype))
+    return build.div(build.sub(y1, y0), width)
 
 
 @handles(np.interp)
@@ -192,11 +192,20 @@ def interp_(interp: Interp, x: Any, xp: Any, fp: Any, left: Any = None, right: A
         x0, x1 = stage.let(at(xs, j, F64)), stage.let(at(xs, after, F64))
         y0, y1 = stage.let(at(ys, j, kind)), stage.let(at(ys, after, kind))
         ending = stage.let(build.ge(build.sub(place, ONE), last))
-        slope = stage.let(_slope(stage, x0, x1, y0, y1))
-        base_x, base_y = build.select(ending, x1, x0), build.select(ending, y1, y0)
-        inside = build.add(build.mul(slope, build.cast(build.sub(key, base_x), kind)), base_y)
-        exact = build.and_(build.eq(key, base_x), build.not_(build.op("isfinite", slope)))
-        result = build.select(exact, base_y, inside)
+
+        def piece(y0: Expr, y1: Expr) -> Expr:
+            """On the line from its left end, where that is NaN from the right one."""
+            slope = stage.let(_slope(stage, x0, x1, y0, y1))
+            base_x, base_y = build.select(ending, x1, x0), build.select(ending, y1, y0)
+            ahead = stage.let(build.add(build.mul(slope, build.sub(key, base_x)), base_y))
+            back = stage.let(build.add(build.mul(slope, build.sub(key, x1)), y1))
+            level = build.and_(build.op("isnan", back), build.eq(y0, y1))
+            inside = build.select(build.op("isnan", ahead), build.select(level, y0, back), ahead)
+            exact = build.and_(build.eq(key, base_x), build.not_(build.op("isfinite", slope)))
+            return build.select(exact, base_y, inside)
+
+        parts = [piece(build.op(part, y0), build.op(part, y1)) for part in ("real", "imag")] if kind.is_complex else []
+        result = build.op("complex", *parts) if parts else piece(y0, y1)
         result = build.select(build.gt(key, at(xs, last, F64)), upper, result)
         result = build.select(build.eq(place, ZERO), lower, result)
         return build.select(build.op("isnan", key), build.cast(key, kind), result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from .common import (
     array,
     axes_of,
     axis_of,
-    cast,
     element0,
     fix,
     flat,
@@ -113,7 +112,8 @@ def check_kth(interp: Interp, a: Any, kth: Any, axis: Any) -> None:
     value = array(interp, a)
     n = arrays.size(value.shape) if axis is None else value.shape[axis_of(interp, axis, value.rank)]
     many = interp.resolve(kth)
-    for k in many if isinstance(many, (list, tuple)) else [many]:
+    positions: Sequence[Any] = cast("Sequence[Any]", many) if isinstance(many, (list, tuple)) else [many]
+    for k in positions:
         if isinstance(k, RArray):
             raise interp.stage.refuse(
                 "an array of positions of a partition", "pass the positions as a list of integers"
@@ -179,6 +179,8 @@ def median(
 
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+_DISCRETE = ("lower", "higher", "nearest")
+"""The result is one of the elements: integers stay integers, and the type of q doesn't matter."""
 
 
 def _quantiles(
@@ -190,13 +192,13 @@ def _quantiles(
     if method_ not in _METHODS:
         raise stage.refuse(f"quantiles with method={method_!r}", f"use one of {', '.join(_METHODS)}")
     value, axes = _gathered(interp, a, axis)
-    if not value.dtype.is_inexact:
-        value = cast(stage, value, F64)
+    where = numbers(interp, q)
     dtype = value.dtype
+    if method_ not in _DISCRETE:
+        dtype = numeric.result_type([value if dtype.is_inexact else np.float64(0), where])
     ordered, _ = sorted_along(interp, value, value.rank - 1)
     n = value.shape[-1]
     _refuse_empty(stage, n)
-    where = numbers(interp, q)
     fractions = arrays.stored(stage, array(interp, where) if isinstance(where, RArray) else _as_vector(interp, where))
     bad = stage.cell(BOOL, "outside", init=build.const(False, BOOL))
 
@@ -261,16 +263,19 @@ def _quantile(stage: Stage, read: Callable[[Expr], Expr], n: Expr, f: Expr, meth
             result = read(stage.let(build.max_(build.min_(build.cast(build.op("rint", virtual), I64), last), ZERO)))
         case _:
             a, b = stage.let(read(low)), stage.let(read(high))
+            if not a.dtype.is_inexact:
+                a, b = build.cast(a, dtype), build.cast(b, dtype)
             t = build.cast(build.sub(virtual, down), dtype)
             if method_ == "midpoint":
                 whole = build.eq(low, high)
                 t = build.select(whole, build.zero(dtype), build.const(0.5, dtype))
             t = stage.let(t)
-            gap = stage.let(build.sub(b, a))
+            gap = build.cast(stage.let(build.sub(b, a)), dtype)  # of two elements, in their own type
+            a, b = build.cast(a, dtype), build.cast(b, dtype)
             one, half = build.one(dtype), build.const(0.5, dtype)
             near, far = build.add(a, build.mul(gap, t)), build.sub(b, build.mul(gap, build.sub(one, t)))
             result = build.select(build.ge(t, half), far, near)
-    return build.select(build.op("isnan", top), top, result)
+    return build.select(build.op("isnan", top), build.cast(top, dtype), result) if top.dtype.is_inexact else result
 
 
 @handles(np.quantile)

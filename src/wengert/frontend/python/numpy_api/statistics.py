@@ -110,6 +110,10 @@ def _any(interp: Interp, a: RArray) -> RScalar:
     return any_(interp, a)
 
 
+TURNS_SINGLE_ROWS = np.lib.NumpyVersion(np.__version__) >= "2.2.0"
+"""Earlier versions took a single row for one variable, whatever `rowvar` says."""
+
+
 @handles(np.cov)
 def cov(
     interp: Interp, m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None,
@@ -152,7 +156,7 @@ def _variables(interp: Interp, m: Any, rowvar: Any) -> RArray:
         while value.rank < 2:
             value = insert_axis(interp.stage, value, 0)
         return value
-    if not rowvar and constant(value.shape[0]) != 1:
+    if not rowvar and (TURNS_SINGLE_ROWS or constant(value.shape[0]) != 1):
         return permute(interp.stage, value, (1, 0))
     return value
 
