@@ -4,7 +4,8 @@ Program k of a run has the seed SEED + k. A failure prints its seed, the finding
 `--show SEED` prints a program, `--count 1 --seed SEED` checks it. Exit code 1 if anything failed.
 
 `--vary-passes` compiles a third of the programs with every optimisation pass, a third with none, and a third with some
-drawn at random; `--first-order` leaves out second derivatives, which take two thirds of the time.
+drawn at random; `--first-order` leaves out second derivatives, which take two thirds of the time. `--save FILE` notes
+each program that is done, so that the same command goes on with a run that was interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +75,18 @@ def one(job: Job) -> tuple[int, str, str]:
     return seed, "ok", ""
 
 
+def done_before(file: Path | None) -> dict[int, str]:
+    """The verdicts of a file that `note` wrote, by seed."""
+    lines = file.read_text("utf-8").splitlines() if file is not None and file.exists() else []
+    return {int(seed): verdict for seed, _, verdict in (line.partition(" ") for line in lines)}
+
+
+def note(file: Path | None, seed: int, verdict: str) -> None:
+    if file is not None:
+        with file.open("a", encoding="utf-8") as out:
+            out.write(f"{seed} {verdict}\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check random programs.")
     parser.add_argument("--count", type=int, default=2000)
@@ -84,23 +98,26 @@ def main() -> int:
     parser.add_argument(
         "--vary-passes", action="store_true", help="with all, without and with some optimisation passes"
     )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="note what is done, and go on from there")
     options = parser.parse_args()
     if options.show is not None:
         print(text_of(options.show, options.statements))
         return 0
     start = time.perf_counter()
-    counts: dict[str, int] = {}
-    jobs = [
-        Job(options.seed + k, options.statements, not options.first_order, options.vary_passes)
-        for k in range(options.count)
-    ]
+    known = done_before(options.save)
+    seeds = range(options.seed, options.seed + options.count)
+    counts = dict(Counter(known[s] for s in seeds if s in known))
+    jobs = [Job(s, options.statements, not options.first_order, options.vary_passes) for s in seeds if s not in known]
     with (
         tempfile.TemporaryDirectory(prefix="wengert-random-cache-") as cache,
         multiprocessing.get_context("spawn").Pool(options.jobs, use_cache, (cache,), maxtasksperchild=50) as pool,
     ):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            for done, (seed, verdict, details) in enumerate(pool.imap_unordered(one, jobs), 1):
+            for done, (seed, verdict, details) in enumerate(
+                pool.imap_unordered(one, jobs), 1 + options.count - len(jobs)
+            ):
+                note(options.save, seed, verdict)
                 counts[verdict] = counts.get(verdict, 0) + 1
                 if verdict not in ("ok", "untamed"):
                     print(f"seed {seed}: {verdict}\n{details}\n", flush=True)
