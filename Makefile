@@ -10,7 +10,7 @@ SEED   ?= 0
 PYTHONS ?= 3.11 3.12 3.13
 PICTURES := $(patsubst examples/gallery/%.py,docs/pictures/%.png,$(wildcard examples/gallery/*.py))
 
-.PHONY: demo gallery docs test long-test mutation-test wheel-test coverage pythons bench lint format clean
+.PHONY: demo gallery docs test long-test numpy-test mutation-test wheel-test coverage pythons bench lint format clean
 
 demo: $(VENV)/demo.stamp                ## recover a conductivity field through a NumPy PDE solver
 	$(BIN)/python examples/inverse_problem.py
@@ -30,6 +30,9 @@ test: $(VENV)/test.stamp                ## the quick tests, below ten minutes on
 long-test: $(VENV)/test.stamp           ## N random programs from SEED; every line of the table of NumPy
 	WENGERT_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q tests/supported
 	$(BIN)/python tests/random_programs/long_run.py --count $(N) --seed $(SEED)
+
+numpy-test: $(VENV)/test.stamp          ## five areas of NumPy's own tests, run through wengert
+	$(BIN)/python tests/numpy_suite/run.py $(AREAS)
 
 mutation-test: $(VENV)/test.stamp       ## faults planted one by one, each of which tests must notice
 	$(BIN)/python tests/mutation/run.py --jobs $(JOBS)

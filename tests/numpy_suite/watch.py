@@ -30,6 +30,8 @@ LARGEST = 100
 """Elements of an argument: the interpreter of the IR takes microseconds for each scalar operation."""
 MOST = 150
 """Calls of one test: einsum's tests make thousands that differ in a type only."""
+WRITERS = ("sort", "fill", "put", "partition", "at", "copyto", "place", "putmask", "put_along_axis", "fill_diagonal")
+"""Functions and methods that change an argument: the interpreter is not given views for that."""
 MADE_FROM_NOTHING = {"CREATE"}
 
 
@@ -64,7 +66,7 @@ class Watch:
     """One for a run of tests; `tally` is the present test's."""
 
     def __init__(self, folder: Path, active: bool, native: bool) -> None:
-        self.folder, self.active = folder, active
+        self.folder, self.active, self.native = folder, active, native
         self.run: Callable[[Callable[..., Any]], Callable[..., Any]] = wg.compile if native else interpret
         self.tally: Tally | None = None  # none while tests are collected
         self.functions = _functions()
@@ -76,6 +78,7 @@ class Watch:
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         def text(program: _Program) -> str:
             name = self._callee(function, program)
+            program.writes = not self.native and ("out" in kwargs or name.rpartition(".")[2] in WRITERS)
             parts = [program.text(a) for a in args] + [f"{k}={program.text(v)}" for k, v in kwargs.items()]
             return f"return {name}({', '.join(parts)})"
 
@@ -89,6 +92,7 @@ class Watch:
 
     def set(self, array: Any, index: Any, value: Any) -> None:
         def text(program: _Program) -> str:
+            program.writes = not self.native
             return f"{program.array(array)}[{program.text(index)}] = {program.text(value)}"
 
         def plain() -> None:
@@ -148,6 +152,7 @@ class _Program:
         self.arguments: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.body = ""
+        self.writes = False
 
     def array(self, value: Any) -> str:
         if type(value) is not np.ndarray:
@@ -176,6 +181,8 @@ class _Program:
         if value.dtype.kind not in "biufc" or not value.dtype.isnative or value.dtype.char in "gGe":
             raise Outside
         if value.size > LARGEST or (isinstance(value, np.ndarray) and not value.flags.aligned):
+            raise Outside
+        if self.writes and not value.flags.c_contiguous:
             raise Outside
         self.parameters.append(f"x{len(self.parameters)}")
         self.arguments.append(value)

@@ -35,6 +35,20 @@ def fraction_of(x, q):
     return np.quantile(x, q), np.percentile(x, 100 * q, method="midpoint")
 
 
+def summed_into(m, out):
+    np.sum(m, axis=0, out=out)
+    return out * out
+
+
+def clipped_into(x, out):
+    np.clip(x, -0.5, 0.5, out=out)
+    return out * out
+
+
+def of_stacks(m):
+    return np.linalg.trace(m, offset=1), np.linalg.diagonal(m) ** 2
+
+
 def _m(*shape):
     return np.random.default_rng(sum(shape)).normal(size=shape)
 
@@ -56,6 +70,9 @@ CASES = {
         ]
         for unit in (1.0, 1.0 + 1.0j)
     ],
+    summed_into: [(_m(2, 3), _m(3)), (_m(2, 3), _m(1, 3)), (_m(2, 1), _m(3)), (_m(2, 3), _m(4))],
+    clipped_into: [(_m(3), _m(3)), (_m(3), _m(2, 3)), (_m(3), _m(4))],
+    of_stacks: [(_m(2, 3, 4),), (_m(3, 3),)],
     lowest: [(np.array([3, 1, 2]),), (np.array([3, 1, 2], np.uint8),), (_m(5),)],
     fraction_of: [
         (_m(5).astype(np.float32), np.float64(0.3)), (_m(5).astype(np.float32), 0.3), (_m(5), np.array([0.2])),

@@ -34,6 +34,7 @@ from .common import (
     several,
 )
 from .reduce import max_, min_, sum_
+from .shape import diagonal
 
 if TYPE_CHECKING:
     from ..interp import Interp
@@ -51,6 +52,19 @@ class SlogdetResult(NamedTuple):
 
     sign: Any
     logabsdet: Any
+
+
+# -- the last two axes --------------------------------------------------------------------------------------------
+
+
+@handles(np.linalg.diagonal)
+def diagonal_of_stack(interp: Interp, x: Any, *, offset: Any = 0) -> RArray:
+    return diagonal(interp, x, offset, -2, -1)
+
+
+@handles(np.linalg.trace)
+def trace_of_stack(interp: Interp, x: Any, *, offset: Any = 0, dtype: Any = None) -> Any:
+    return sum_(interp, diagonal(interp, x, offset, -2, -1), axis=-1, dtype=dtype)
 
 
 # -- one matrix or a stack -------------------------------------------------------------------------------------

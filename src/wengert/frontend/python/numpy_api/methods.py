@@ -356,7 +356,7 @@ def round_(interp: Interp, a: Any, decimals: Any = 0, out: Any = None) -> Any:
         if digits < 0:
             raise interp.stage.refuse("rounding integers to tens is not supported", "convert to float first")
         same = value if isinstance(value, RScalar) else arrays.copy(interp.stage, value)
-        return written(interp, same, out, "round")
+        return written(interp, same, out, "round", exact=False)
     power = build.const(10.0 ** abs(digits), kind.real)
 
     def one(x: Expr) -> Expr:
@@ -371,7 +371,7 @@ def round_(interp: Interp, a: Any, decimals: Any = 0, out: Any = None) -> Any:
         z = stage.let(e[0])
         return build.op("complex", one(build.op("real", z)), one(build.op("imag", z)))
 
-    return written(interp, apply(interp.stage, fn, kind, [value]), out, "round")
+    return written(interp, apply(interp.stage, fn, kind, [value]), out, "round", exact=False)
 
 
 @handles(np.fix)

@@ -434,7 +434,7 @@ def _last(interp: Interp, a: RArray, axis: Any) -> RArray:
     return permute(interp.stage, a, [*(k for k in range(a.rank) if k != place), place])
 
 
-@handles(np.trace, np.linalg.trace)
+@handles(np.trace)
 @method("trace")
 def trace(
     interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None, out: Any = None

@@ -34,6 +34,7 @@ from .common import (
     loops,
     numbers,
     peek,
+    require_equal,
     require_nonempty,
     scalar,
     store,
@@ -219,12 +220,22 @@ def require_elements(interp: Interp, a: RArray, axes: Sequence[int], name: str) 
     interp.stage.fail_if(interp.stage.let(bad), "ValueError", message)
 
 
-def written(interp: Interp, result: Any, out: Any, name: str) -> Any:
-    """The result, or `out` with the result in it."""
+def written(interp: Interp, result: Any, out: Any, name: str, exact: bool = True) -> Any:
+    """The result, or `out` with the result in it; `exact` unless the result is broadcast into it, as a ufunc does."""
     if out is None or not given(out):
         return result
     from .ufuncs import write_out
 
+    place = interp.resolve(out)
+    if exact and isinstance(place, RArray):
+        shape = result.shape if isinstance(result, RArray) else ()
+        if len(shape) != place.rank:
+            raise ValueError(
+                f"output parameter for {name} has the wrong number of dimensions: found {place.rank} but expected "
+                f"{len(shape)}"
+            )
+        for have, want in zip(place.shape, shape, strict=True):
+            require_equal(interp.stage, have, want, f"output parameter for {name} has an extent {{}} instead of {{}}")
     return write_out(interp, name, result, out)
 
 

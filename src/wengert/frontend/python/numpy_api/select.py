@@ -268,7 +268,7 @@ def clip(
             x = numeric.UFUNCS[np.minimum](stage, [stage.let(x), rest[0]])
         return x
 
-    return written(interp, apply(interp.stage, fn, kind, operands), out, "clip")
+    return written(interp, apply(interp.stage, fn, kind, operands), out, "clip", exact=False)
 
 
 def _effective_bounds(value: Any, bounds: Sequence[Any]) -> list[Any]:
@@ -379,7 +379,7 @@ def _signed_infinity(positive: bool) -> Callable[..., Any]:
             side = (build.gt if positive else build.lt)(v, build.zero(v.dtype))
             return build.and_(build.op("isinf", v), side)
 
-        return written(interp, apply(interp.stage, fn, BOOL, [numbers(interp, x)]), out, "isposinf")
+        return written(interp, apply(interp.stage, fn, BOOL, [numbers(interp, x)]), out, "isposinf", exact=False)
 
     return handler
 

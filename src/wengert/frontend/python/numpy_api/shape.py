@@ -215,7 +215,7 @@ def rot90(interp: Interp, m: Any, k: Any = 1, axes: Any = (0, 1)) -> RArray:
     return flip(stage, permute(stage, value, order), q)
 
 
-@handles(np.diagonal, np.linalg.diagonal)
+@handles(np.diagonal)
 @method("diagonal")
 def diagonal(interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> RArray:
     """The diagonal as the last axis: a view of a contiguous array, else a copy."""
