@@ -77,8 +77,8 @@ class Watch:
 
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         def text(program: _Program) -> str:
+            program.writes = not self.native and ("out" in kwargs or getattr(function, "__name__", "") in WRITERS)
             name = self._callee(function, program)
-            program.writes = not self.native and ("out" in kwargs or name.rpartition(".")[2] in WRITERS)
             parts = [program.text(a) for a in args] + [f"{k}={program.text(v)}" for k, v in kwargs.items()]
             return f"return {name}({', '.join(parts)})"
 
