@@ -51,11 +51,17 @@ def _function(fn: Any, op: str, outside: Domain | None = None, overflow: bool = 
 
 
 def _below(limit: float) -> Domain:
-    return lambda x: build.lt(x, build.const(limit, F64))
+    def inside(x: Expr) -> Expr:
+        return build.lt(x, build.const(limit, F64))
+
+    return inside
 
 
 def _at_most(limit: float) -> Domain:
-    return lambda x: build.le(x, build.const(limit, F64))
+    def inside(x: Expr) -> Expr:
+        return build.le(x, build.const(limit, F64))
+
+    return inside
 
 
 def _beyond_one(x: Expr) -> Expr:
