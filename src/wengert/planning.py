@@ -102,6 +102,26 @@ class Planner:
         except Unbounded:
             return {}
 
+    def seconds(self, plan: Decided, sizes: Sizes) -> float:
+        """The time of a whole call that a plan is predicted to take."""
+        made = self.code(())
+        assert made is not None
+        everything = predict(made[0], {n: float(x) for n, x in sizes.items()}).seconds
+        try:
+            peak = self.footprint((), sizes).peak
+        except Unbounded:
+            return everything + plan.seconds
+        if not plan.choices:
+            return everything + given(peak)
+        search = _Search(self, sizes, peak)
+        search.variant(search.outermost())
+        return everything - search.kept(peak) + plan.seconds
+
+    def fixed(self, sizes: Sizes, counts: Counts) -> Decided | None:
+        """The outermost loops with these counts each, whatever that takes; None if they cannot run again."""
+        search = _Search(self, sizes, 2**62)
+        return search.fixed(search.outermost(), counts)
+
     def plan(self, sizes: Sizes, limit: int) -> Decided:
         """The plan for a call with these sizes that takes the least time found; raises Infeasible."""
         return _Search(self, sizes, limit).best()
@@ -125,7 +145,7 @@ class _Search:
         levels = {(x.function, x.stmt.var): 0 for x in tops}
         best = self.variant(self._choices(levels))
         if plain is not None:
-            plain = replace(plain, seconds=self._kept(plain.peak) + given(plain.peak))
+            plain = replace(plain, seconds=self.kept(plain.peak) + given(plain.peak))
             if best is None or plain.seconds <= best.seconds:
                 return plain
         improved = True
@@ -147,6 +167,10 @@ class _Search:
             raise Infeasible(self.least, self.reason)
         return best
 
+    def outermost(self) -> Choices:
+        """The outermost loops, in segments."""
+        return self._choices({(x.function, x.stmt.var): 0 for x in self.planner.loops if not x.around})
+
     def _may_be_slow(self, plain: Decided) -> bool:
         """Whether running every iteration once more might take less than what the plan that stores all has to move."""
         if plain.peak <= CACHED or not self.planner.loops:
@@ -155,7 +179,7 @@ class _Search:
         once = [self._loop((x.function, x.stmt.var)) for x in tops]
         return moved(plain.peak, plain.peak) + given(plain.peak) > sum(x.turns * x.seconds for x in once)
 
-    def _kept(self, least: int) -> float:
+    def kept(self, least: int) -> float:
         """Seconds to write and read what is kept of loops that do not run again; `least`: the peak of the variant with
         one state and one iteration at a time."""
         size = 0 if self.base is None else max(least - self.base, 0)
@@ -211,6 +235,19 @@ class _Search:
         first = replace(first, seconds=self._seconds(choices, first.counts, loops, first.peak, first.peak))
         found = [self._filled(choices, first, loops, limit) for limit in {min(self.limit, KEPT), self.limit}]
         return min(found, key=lambda x: (x.seconds, x.peak))
+
+    def fixed(self, choices: Choices, counts: Counts) -> Decided | None:
+        """A variant with these counts for each loop."""
+        if self.planner.code(choices) is None:
+            choices = self._usable(choices)
+        first = self._evaluated(choices, tuple(Counts() for _ in choices))
+        if not choices or first is None:
+            return None
+        loops = self._slopes(choices, first)
+        found = self._evaluated(choices, (counts,) * len(choices))
+        if found is None:
+            return None
+        return replace(found, seconds=self._seconds(choices, found.counts, loops, first.peak, found.peak))
 
     def _filled(self, choices: Choices, first: Decided, loops: Sequence[Steps], limit: int) -> Decided:
         """The best counts that are found for a variant within a limit; `first` if that takes more."""
@@ -308,7 +345,7 @@ class _Search:
         self, choices: Choices, counts: tuple[Counts, ...], loops: Sequence[Steps], least: int, peak: int
     ) -> float:
         """Time beyond what all plans have in common; `least`: the peak with one state and iteration at a time."""
-        total = self._kept(least) + given(peak)
+        total = self.kept(least) + given(peak)
         chosen = {(c.function, c.var) for c in choices}
         for choice, count, loop in zip(choices, counts, loops, strict=True):
             times = math.prod(self._loop(key).turns for key in self._around(choice) if key in chosen)

@@ -148,13 +148,14 @@ def reverse_module(
     values: bool = True,
     choices: Sequence[ad.Choice] = (),
     pins: ad.Pins = ad.NO_PINS,
+    planner: ad.Planner = ad.minimum_cut,
 ) -> tuple[Module, list[Bind], dict[int, int]]:
     """The vjp of a staged program, how to bind it (seeds are the leaves after the program's; the counts that `choices`
     ask for the leaves -1, -2 ...), where gradients are. Without `values` the program's own results are left out, and
     what only they need is not computed."""
     active = [k for group in wrt for k in group]
     names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
-    reverse = ad.vjp(module, module.entry, names, of, record, choices=choices, pins=pins)
+    reverse = ad.vjp(module, module.entry, names, of, record, planner, choices, pins)
     offset = len(module.root.results) if values else 0
     if not values:
         reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])

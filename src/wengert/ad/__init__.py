@@ -4,6 +4,8 @@ from wengert.ad.forward import jvp
 from wengert.ad.reverse.checkpoints import Choice, LoopOf, NotCheckpointable
 from wengert.ad.reverse.driver import loops_of, vjp
 from wengert.ad.reverse.pins import NO_PINS, Pin, Pins
+from wengert.ad.reverse.planners import minimum_cut, store_all
+from wengert.ad.reverse.problem import Planner
 from wengert.ad.reverse.record import Decision, Record
 
 __all__ = [
@@ -14,8 +16,11 @@ __all__ = [
     "NotCheckpointable",
     "Pin",
     "Pins",
+    "Planner",
     "Record",
     "jvp",
     "loops_of",
+    "minimum_cut",
+    "store_all",
     "vjp",
 ]

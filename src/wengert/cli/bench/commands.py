@@ -182,6 +182,43 @@ def speed(
     raise typer.Exit(1 if any(one.reason for one in found) else 0)
 
 
+@bench.command()
+def memory(
+    programs: Annotated[
+        Path | None, typer.Argument(help="A file with PROGRAMS (default: benchmarks/memory_programs.py).")
+    ] = None,
+    only: OnlyOption = "",
+    seconds: Annotated[float, typer.Option(help="Of timing, per program.")] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds per program, compiling included.")] = 75.0,
+    page: PageOption = False,
+    save: SaveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Gradients within memory limits, and the strategies for keeping within them side by side.
+
+    For every program 20 limits from the least to what storing all takes: the measured peak (which must stay below),
+    predicted and measured time. At three of them the chosen plan beside a binomial schedule, minimum cut alone, storing
+    all, and recomputing all. Every gradient is compared with the one without a limit. Exit code 1 if a peak exceeds its
+    limit or a program fails.
+    """
+    from wengert.cli.bench import memory_report as work
+    from wengert.cli.bench.programs import load_module
+    from wengert.cli.bench.runs import machine
+    from wengert.cli.bench.suite import BENCHMARKS
+
+    path = programs or BENCHMARKS / "memory_programs.py"
+    names = [name for name in only.split(",") if name] or list(load_module(path).PROGRAMS)
+    found: list[work.Measured] = []
+    for name in names:
+        found.append(work.measured(path, name, seconds, timeout))
+        if save is not None:
+            save.write_text(work.as_json(found, machine(())))
+        if sys.stderr.isatty():
+            typer.echo(f"[{len(found)}/{len(names)}] {name}: {found[-1].reason or 'ok'}", err=True)
+    typer.echo(work.as_json(found, machine(())) if as_json else "\n".join(work.table(found, page)), nl=not as_json)
+    raise typer.Exit(1 if any(one.reason or work.exceeded(one) for one in found) else 0)
+
+
 def examine(suite: Suite, options: Options) -> None:
     """Verify or time; exit code 1 if wengert is wrong anywhere."""
     from wengert.cli.bench.programs import parameters

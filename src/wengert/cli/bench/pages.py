@@ -2,7 +2,7 @@
 
 A page has its tables between `<!-- table: NAME -->` and `<!-- end -->`; NAME says which results: "npbench S, 1 thread",
 "npbench largest, 1 thread" (every program at its largest preset at which JAX finished), "npbench S, 2 threads over 1",
-"hand" (of `wengert bench speed`).
+"hand" (of `wengert bench speed`), "memory" (of `wengert bench memory`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from wengert.cli.bench import speed
+from wengert.cli.bench import memory_report, speed
 from wengert.cli.bench.report import markdown, speedups
 from wengert.cli.bench.runs import Run, largest, merged
 
@@ -24,7 +24,10 @@ def tables(paths: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     runs: list[Run] = []
     for path in paths:
-        if "standings" in json.loads(path.read_text()):
+        raw = json.loads(path.read_text())
+        if "memory" in raw:
+            found["memory"] = "\n".join(memory_report.table(memory_report.read(path), page=True))
+        elif "standings" in raw:
             found["hand"] = "\n".join(speed.table(speed.read(path), page=True))
         else:
             runs.append(Run.read(path))

@@ -1,0 +1,156 @@
+"""`wengert bench memory`: every program in a process of its own; the tables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from wengert.cli.bench.memory_runs import STRATEGIES, Measured, Strategy, Within
+from wengert.cli.bench.report import milliseconds, ratio
+from wengert.memory import size_text
+
+NOISE = 1.15
+"""A time that is not longer by more than this factor is no longer."""
+
+
+def measured(path: Path, name: str, seconds: float, timeout: float) -> Measured:
+    """One program, measured in a process that is ended when its time is over."""
+    command = [sys.executable, "-m", "wengert.cli.bench.memory_runs", str(path), name, str(seconds), str(timeout)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return Measured(name, reason=f"not done in {timeout:.0f} s")
+    if done.returncode:
+        return Measured(name, reason=(done.stderr.strip().splitlines() or ["no message"])[-1])
+    return read_one(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def read_one(raw: dict[str, Any]) -> Measured:
+    """From JSON."""
+    limits = [Within(**w) for w in raw["limits"]]
+    return Measured(raw["name"], raw["primal"], limits, [Strategy(**s) for s in raw["strategies"]], raw["reason"])
+
+
+def as_json(found: Sequence[Measured], machine: dict[str, Any]) -> str:
+    """The results as a file, a program a line."""
+    lines = ",\n".join(json.dumps(asdict(one)) for one in found)
+    return f'{{"machine": {json.dumps(machine)},\n"memory": [\n{lines}\n]}}\n'
+
+
+def read(path: Path) -> list[Measured]:
+    """A file that `as_json` wrote."""
+    return [read_one(one) for one in json.loads(path.read_text())["memory"]]
+
+
+def exceeded(one: Measured) -> int:
+    """Limits that the measured peak exceeds."""
+    return sum(w.peak > w.limit for w in one.limits)
+
+
+def slower(one: Measured) -> float | None:
+    """How much slower a limit is than the fastest smaller one, at the worst."""
+    worst, best = 1.0, None
+    for w in one.limits:
+        if w.measured is None:
+            continue
+        if best is not None:
+            worst = max(worst, w.measured / best)
+        best = w.measured if best is None else min(best, w.measured)
+    return None if best is None else worst
+
+
+def off(one: Measured) -> tuple[float, float] | None:
+    """Predicted over measured time: the least and the greatest."""
+    found = [w.predicted / w.measured for w in one.limits if w.measured]
+    return (min(found), max(found)) if found else None
+
+
+def table(found: Sequence[Measured], page: bool) -> Iterator[str]:
+    """Both tables: over all limits, and strategies side by side at some."""
+    yield from _aligned(_over_limits(found), page)
+    yield ""
+    yield from _aligned(_side_by_side(found), page)
+    yield ""
+    yield from _summary(found)
+
+
+def _over_limits(found: Sequence[Measured]) -> Iterator[list[str]]:
+    yield ["program", "limits", "exceeded", "from", "to", "ms at the least", "ms at the most", "slower by", "predicted"]
+    for one in found:
+        if one.reason:
+            yield [one.name, one.reason, *[""] * 7]
+            continue
+        times = [w.measured for w in one.limits if w.measured is not None]
+        span, worst = off(one), slower(one)
+        yield [
+            one.name,
+            f"{len(times)} of {len(one.limits)}",
+            str(exceeded(one)),
+            size_text(one.limits[0].limit),
+            size_text(one.limits[-1].limit),
+            milliseconds(times[0] if times else None),
+            milliseconds(times[-1] if times else None),
+            ratio(worst),
+            "-" if span is None else f"{span[0]:.2f}-{span[1]:.2f}",
+        ]
+
+
+def at_limits(one: Measured) -> Iterator[tuple[int, dict[str, Strategy]]]:
+    """By limit, the strategies that stay within it."""
+    for limit in dict.fromkeys(s.limit for s in one.strategies if s.limit is not None):
+        fits = [s for s in one.strategies if s.limit == limit or (s.limit is None and s.peak <= limit)]
+        yield limit, {s.name: s for s in fits}
+
+
+def best_other(strategies: dict[str, Strategy]) -> float | None:
+    """The time of the fastest strategy that is not the chosen plan."""
+    times = [s.measured for name, s in strategies.items() if name != "chosen" and s.measured is not None]
+    return min(times, default=None)
+
+
+def _side_by_side(found: Sequence[Measured]) -> Iterator[list[str]]:
+    yield ["program", "limit", *STRATEGIES, "chosen over best other"]
+    for one in found:
+        for limit, strategies in at_limits(one):
+            chosen, best = strategies["chosen"].measured, best_other(strategies)
+            quotient = None if chosen is None or best is None else chosen / best
+            cells = [milliseconds(strategies[s].measured if s in strategies else None) for s in STRATEGIES]
+            yield [one.name, size_text(limit), *cells, ratio(quotient)]
+
+
+def _summary(found: Sequence[Measured]) -> Iterator[str]:
+    done = [one for one in found if not one.reason]
+    better: set[str] = set()
+    worse: set[str] = set()
+    for one in done:
+        for _, strategies in at_limits(one):
+            chosen, best = strategies["chosen"].measured, best_other(strategies)
+            if chosen is not None and best is not None:
+                if chosen > NOISE * best:
+                    worse.add(one.name)
+                elif best > NOISE * chosen:
+                    better.add(one.name)
+    growing = [one.name for one in done if (slower(one) or 1.0) > NOISE]
+    yield f"- The peak exceeded the limit {sum(map(exceeded, done))} times of {sum(len(one.limits) for one in done)}."
+    yield f"- A larger limit took longer (by more than 15 %) for: {', '.join(growing) or 'none'}."
+    yield f"- The chosen plan was faster than all others (by more than 15 %): {', '.join(sorted(better)) or 'never'}."
+    yield f"- It was slower than another: {', '.join(sorted(worse)) or 'never'}."
+
+
+def _aligned(rows: Iterator[list[str]], page: bool) -> Iterator[str]:
+    found = list(rows)
+    if page:
+        head, *rest = found
+        yield f"| {' | '.join(head)} |"
+        yield f"|---|{'---:|' * (len(head) - 1)}"
+        yield from (f"| {' | '.join(row)} |" for row in rest)
+        return
+    widths = [max(len(row[k]) for row in found) for k in range(len(found[0]))]
+    for row in found:
+        cells = enumerate(zip(row, widths, strict=True))
+        yield "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in cells)
