@@ -23,6 +23,8 @@ from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
 from wengert.optimise.raise_contractions import raise_contractions
 from wengert.optimise.recompute import recompute
+from wengert.optimise.selections import selections
+from wengert.optimise.skip import skip
 from wengert.optimise.split import split
 from wengert.optimise.strips import strips
 from wengert.runtime.compile import wanted_threads
@@ -36,9 +38,11 @@ LAST: tuple[Pass, ...] = (
     fuse,
     recompute,
     contract,
+    selections,
     interchange,
     strips,
     split,
+    skip,
     layout,
     carry,
     eliminate_dead_code,

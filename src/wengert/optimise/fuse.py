@@ -145,7 +145,7 @@ class _Fuser:
                 return k + len(needed)
             if theirs.before(mine) or blocked:
                 # It stays before the loop: it must be able to go before whatever lies further back, too.
-                if not isinstance(stmt, (Alloc, Let)) or not cannot_fail(stmt):
+                if not isinstance(stmt, (Alloc, Let, Store, Accumulate)) or not cannot_fail(stmt):
                     return None
                 needed.append(stmt)
             elif all(_is_silent(s) for s in statements((stmt,))):
