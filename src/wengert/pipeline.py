@@ -18,6 +18,7 @@ from wengert.optimise.dce import eliminate_dead_code
 from wengert.optimise.final_writes import drop_final_writes
 from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
+from wengert.optimise.gather import gather
 from wengert.optimise.interchange import interchange
 from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
@@ -41,6 +42,7 @@ LAST: tuple[Pass, ...] = (
     selections,
     interchange,
     strips,
+    gather,
     split,
     skip,
     layout,

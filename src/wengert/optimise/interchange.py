@@ -17,10 +17,10 @@ from dataclasses import replace
 
 from wengert.analysis.access import Access, accesses, common_axis, is_plain
 from wengert.analysis.alias import Aliases, analyse
+from wengert.analysis.scatter import WORK, work
 from wengert.ir.nodes import Alloc, Block, Function, Let, Loop, Module, Stmt
 from wengert.ir.walk import definitions, loads, names_in, rebuild, statements
 from wengert.optimise.fuse import is_simple
-from wengert.optimise.split import WORK, work
 
 
 def interchange(module: Module) -> Module:
