@@ -15,6 +15,7 @@ from wengert.ir.nodes import Module
 from wengert.optimise.carry import carry
 from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
+from wengert.optimise.expand import expand
 from wengert.optimise.final_writes import drop_final_writes
 from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
@@ -42,6 +43,7 @@ LAST: tuple[Pass, ...] = (
     selections,
     interchange,
     strips,
+    expand,
     gather,
     split,
     skip,
@@ -88,9 +90,10 @@ def finish(module: Module, unread: Collection[str] = ()) -> Module:
 
 def skipped() -> frozenset[str]:
     """Passes that are left out: the environment variable WENGERT_WITHOUT names them, with commas between. On several
-    threads nests do not go through arrays in strips, which would be too short for each to have a part."""
+    threads nests do not go through arrays in strips, which would be too short for each to have a part, and rows of
+    their own for what iterations add would be asked for by several at once."""
     named = frozenset(os.environ.get("WENGERT_WITHOUT", "").split(",")) - {""}
-    return named if wanted_threads() == 1 else named | {strips.__name__}
+    return named if wanted_threads() == 1 else named | {strips.__name__, expand.__name__}
 
 
 @contextmanager

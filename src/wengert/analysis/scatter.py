@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wengert.analysis.access import accesses, common_axis
+from wengert.analysis.access import accesses, common_axis, differ
 from wengert.analysis.alias import Aliases
-from wengert.analysis.lanes import in_lanes
+from wengert.analysis.lanes import in_lanes, is_fixed
 from wengert.ir.nodes import Accumulate, Let, Loop, Op, Select, Stmt, Store
 from wengert.ir.walk import definitions, expressions, names_in, subexpressions
 
@@ -28,6 +28,8 @@ class Scatter:
     sums: tuple[Accumulate, ...]
     lets: dict[str, Let]
     stores: tuple[Store, ...]
+    fixed: frozenset[str]
+    """Names whose values are the same in all iterations: they are computed once, whatever the number of loops."""
 
     def needed(self, part: tuple[Stmt, ...]) -> set[str]:
         """The names that some of the statements depend on."""
@@ -42,8 +44,22 @@ class Scatter:
 
     def again(self, parts: list[tuple[Stmt, ...]]) -> int:
         """The operations that are computed more than once if these are apart."""
-        each = [sum(work(self.lets[n]) for n in self.needed(part)) for part in parts]
+        each = [sum(work(self.lets[n]) for n in self.needed(part) - self.fixed) for part in parts]
         return sum(each) - max(each)
+
+    def groups(self, loop: Loop, aliases: Aliases) -> list[list[Accumulate]] | None:
+        """The sums by the loops in lanes in which they can be; None if one of them can be in none."""
+        local = definitions(loop.body) | {loop.var}
+        groups: list[list[Accumulate]] = []
+        for s in self.sums:
+            if not is_fixed(s, local) and common_axis([s.index], loop.var, local) is None:
+                return None
+            home = next((g for g in groups if all(_get_along(s, o, local, aliases) for o in g)), None)
+            if home is None:
+                groups.append([s])
+            else:
+                home.append(s)
+        return groups
 
 
 def scatter(loop: Loop, aliases: Aliases, folded: set[str]) -> Scatter | None:
@@ -60,7 +76,25 @@ def scatter(loop: Loop, aliases: Aliases, folded: set[str]) -> Scatter | None:
         return None
     if any(aliases.of(s.storage) in written for s in stores):
         return None
-    return Scatter(sums, lets, stores)
+    return Scatter(sums, lets, stores, _fixed(loop))
+
+
+def _fixed(loop: Loop) -> frozenset[str]:
+    moving = {loop.var}
+    written = {s.storage for s in loop.body if isinstance(s, (Store, Accumulate))}
+    for s in loop.body:
+        if isinstance(s, Let) and names_in(s.value) & (moving | written):
+            moving.add(s.name)
+    return frozenset(s.name for s in loop.body if isinstance(s, Let) and s.name not in moving)
+
+
+def _get_along(a: Accumulate, b: Accumulate, local: set[str], aliases: Aliases) -> bool:
+    """Whether two sums can be in one loop in lanes."""
+    if aliases.of(a.storage) != aliases.of(b.storage):
+        return True
+    if a.storage != b.storage or is_fixed(a, local) != is_fixed(b, local):
+        return False
+    return a.index == b.index or (not is_fixed(a, local) and differ(a.index, b.index, local))
 
 
 def _stores_come_last(loop: Loop, stores: tuple[Store, ...], aliases: Aliases, folded: set[str]) -> bool:

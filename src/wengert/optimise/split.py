@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.access import common_axis, differ, folded, is_plain
+from wengert.analysis.access import folded, is_plain
 from wengert.analysis.alias import Aliases, analyse
-from wengert.analysis.lanes import is_fixed
 from wengert.analysis.scatter import WORK, scatter
 from wengert.ir.nodes import Accumulate, Block, Function, Let, Loop, Module, Stmt, Store
-from wengert.ir.walk import definitions, function_names, rebuild, rename_block, unused
+from wengert.ir.walk import function_names, rebuild, rename_block, unused
 
 PARTS = 8
 
@@ -51,30 +50,15 @@ class _Splitter:
         found = scatter(loop, self.aliases, self.folded)
         if found is None:
             return None
-        local = definitions(loop.body) | {loop.var}
-        groups: list[list[Accumulate]] = []
-        for s in found.sums:
-            if not is_fixed(s, local) and common_axis([s.index], loop.var, local) is None:
-                return None
-            home = next((g for g in groups if all(self._get_along(s, o, local) for o in g)), None)
-            if home is None:
-                groups.append([s])
-            else:
-                home.append(s)
+        groups = found.groups(loop, self.aliases)
+        if groups is None:
+            return None
         parts: list[list[Accumulate | Store]] = [list(g) for g in groups]
         parts[-1] += found.stores
         if len(parts) > PARTS or found.again([tuple(p) for p in parts]) > WORK:
             return None
         needs = [found.needed(tuple(part)) for part in parts]
         return [self._part(loop, part, names, k == 0) for k, (part, names) in enumerate(zip(parts, needs, strict=True))]
-
-    def _get_along(self, a: Accumulate, b: Accumulate, local: set[str]) -> bool:
-        """Whether two sums can be in one loop in lanes."""
-        if self.aliases.of(a.storage) != self.aliases.of(b.storage):
-            return True
-        if a.storage != b.storage or is_fixed(a, local) != is_fixed(b, local):
-            return False
-        return a.index == b.index or (not is_fixed(a, local) and differ(a.index, b.index, local))
 
     def _part(self, loop: Loop, sums: list[Accumulate | Store], names: set[str], first: bool) -> Loop:
         keep = {id(s) for s in sums}
