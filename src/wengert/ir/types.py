@@ -24,6 +24,8 @@ class DType(Enum):
     C64 = "c64"
     C128 = "c128"
 
+    __hash__ = object.__hash__  # members are unique; that of Enum is Python code, and asked for often
+
     @property
     def numpy(self) -> np.dtype:
         """The NumPy dtype with the same values."""

@@ -271,6 +271,12 @@ def expressions(stmt: Stmt) -> tuple[Expr, ...]:
             return (value,)
         case Store(index=index, value=value) | Accumulate(index=index, value=value):
             return (*index, value)
+        case Loop(start=start, stop=stop, cond=cond):
+            return tuple(e for e in (start, stop, cond) if e is not None)
+        case If(cond=cond):
+            return (cond,)
+        case Alloc(buffer=buffer):
+            return buffer.shape
         case _:
             return _collected(stmt)
 
@@ -316,6 +322,8 @@ def used(stmt: Stmt) -> set[str]:
             return names_in(value)
         case Store(storage, index, value) | Accumulate(storage, index, value):
             return {storage}.union(names_in(value), *map(names_in, index))
+        case Loop() | If() | Alloc():
+            return set[str]().union(*map(names_in, expressions(stmt))) - {defined(stmt) or ""}
         case _:
             return _all_used(stmt)
 

@@ -141,10 +141,11 @@ class _Raiser:
         now = _Blocked(replace(loop, start=start, stop=stop, body=_separated(loop)))
         refused: set[int] = set()
         while True:
+            nest = self._instances(now.loop, inside)
             sums = [s for s in statements(now.loop.body) if isinstance(s, Accumulate) and id(s) not in refused]
             made = None
             for s in sums:
-                made = self._raise(now, s, block, turns, inside)
+                made = self._raise(now, nest, s, block, turns, inside)
                 if made is not None:
                     break
                 refused.add(id(s))
@@ -179,16 +180,21 @@ class _Raiser:
 
     # -- one sum
 
-    def _raise(self, now: _Blocked, stmt: Stmt, block: Turns, turns: Expr, known: Facts) -> _Blocked | None:
-        """The block with a sum raised out of it; None if it is no contraction or cannot be moved."""
-        nest = Instances(now.loop, self.storages, self.aliases, self.calls, self.folded, known)
+    def _instances(self, loop: Loop, known: Facts) -> Instances:
+        return Instances(loop, self.storages, self.aliases, self.calls, self.folded, known)
+
+    def _raise(
+        self, now: _Blocked, nest: Instances, stmt: Stmt, block: Turns, turns: Expr, known: Facts
+    ) -> _Blocked | None:
+        """The block with a sum raised out of it; None if it is no contraction or cannot be moved. `nest`: of `now`."""
         site = next(s for s in nest.sites if s.stmt is stmt)
         rules = Recognition(nest, block, turns, now.cut)
         found = rules.contraction(site)
         if isinstance(found, Cut):
             made, same = self._cut(now.loop, found, stmt)
             cut = now.cut | {found.loop.var}
-            return self._raise(replace(now, loop=made, cut=cut), same, block, turns, known)
+            now = replace(now, loop=made, cut=cut)
+            return self._raise(now, self._instances(made, known), same, block, turns, known)
         if found is None:
             return self._raise_factored(now, nest, rules, site, block, turns, known)
         move = Move(nest, rules, found, self.names, self.storages, now.products)
@@ -229,7 +235,7 @@ class _Raiser:
             If(b.lt(*ends), (replace(site.stmt, value=value),), (), span),
         )
         made = replace(now, loop=replace(now.loop, body=edited(now.loop.body, {}, {id(loop): instead})))
-        return self._raise(made, total, block, turns, known)
+        return self._raise(made, self._instances(made.loop, known), total, block, turns, known)
 
     def _cut(self, loop: Loop, cut: Cut, stmt: Stmt) -> tuple[Loop, Stmt]:
         """A loop with one inside it cut in two, and the statement's copy in the part that is the same in all turns."""

@@ -11,14 +11,12 @@ recomputation and the nodes for arrays are ours).
 from __future__ import annotations
 
 from math import isinf
-from typing import Any
 
-import numpy as np
-
+from wengert.ad.reverse.planners.flow import source_side
 from wengert.ad.reverse.problem import Problem, Schedule
 
 TOTAL = 2**30
-"""What all finite capacities add up to at most: SciPy's flows are 32-bit integers."""
+"""What all finite capacities add up to, about."""
 UNCUTTABLE = 2**31 - 1
 
 
@@ -45,7 +43,7 @@ def minimum_cut(problem: Problem) -> Schedule:
         arcs += [(2 * index[n] + 1, k, UNCUTTABLE) for n in node.needs]
         arcs += [(2 * index[n], k, UNCUTTABLE) for n in node.together]
     arcs += [(2 * index[n] + 1, sink, UNCUTTABLE) for n in problem.demands]
-    ours = _source_side(arcs, source, sink)
+    ours = source_side(sink + 1, (arc for arc in arcs if arc[2]), source, sink)
     schedule: Schedule = {}
     todo = list(problem.demands)
     while todo:
@@ -72,18 +70,3 @@ def _relevant(problem: Problem) -> list[str]:
             if not isinf(node.again):
                 todo += [*node.needs, *node.together]
     return list(found)
-
-
-def _source_side(arcs: list[tuple[int, int, int]], source: int, sink: int) -> set[int]:
-    """The vertices that the source reaches in the residual graph of a maximum flow."""
-    import scipy.sparse  # pyright: ignore[reportMissingTypeStubs]
-    import scipy.sparse.csgraph as csgraph  # pyright: ignore[reportMissingTypeStubs]
-
-    sparse: Any = scipy.sparse
-    flows: Any = csgraph
-    arcs = [a for a in arcs if a[2]]
-    tails, heads, capacities = (np.array(column, np.int32) for column in zip(*arcs, strict=True))
-    graph = sparse.csr_array((capacities, (tails, heads)), shape=(sink + 1, sink + 1))
-    residual = graph.astype(np.int64) - flows.maximum_flow(graph, source, sink).flow.astype(np.int64)
-    residual.eliminate_zeros()
-    return set(flows.breadth_first_order(residual, source, return_predecessors=False).tolist())
