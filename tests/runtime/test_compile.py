@@ -151,6 +151,26 @@ def test_flags_that_a_compiler_lacks_are_left_out(
     assert Kernel(scaled(8.5), ARRAY_AND_SIZE)((np.ones(1),))[0].tolist() == [8.5]
 
 
+def test_long_programs_are_compiled_in_brief_by_gcc_alone(
+    private: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long, run, text = compiling.LONG, compiling.Compiler.run, emit(scaled(6.5))
+    commands: list[str] = []
+    monkeypatch.setattr(compiling.Compiler, "run", lambda self, given: (commands.append(str(given)), run(self, given)))
+    monkeypatch.setenv("WENGERT_CFLAGS", "-DWG_USERS")
+    compiling.build(text)
+    assert "'-O1'" not in commands[-1] and "'-O2'" in commands[-1]
+    compiling.build(text + " " * long)
+    gcc = "'-O1'" in commands[-1]
+    assert gcc == (compiling.flags(compiling.find_compiler(), long)[-len(compiling.BRIEF) - 1 : -1] == compiling.BRIEF)
+    assert commands[-1].index("-DWG_USERS") > commands[-1].index("-O1" if gcc else "-O2")
+    other = tmp_path / "other-cc"
+    other.write_text(f'#!/bin/sh\nexec {compiling.find_compiler().command[0]} -U__GNUC__ "$@"\n')
+    other.chmod(0o755)
+    monkeypatch.setenv("CC", str(other))
+    assert "-O1" not in compiling.flags(compiling.find_compiler(), long)
+
+
 def test_rejected_programs_show_what_the_compiler_said(private: Path) -> None:
     with pytest.raises(compiling.CompilationFailed, match="no_such_type"):
         compiling.build("no_such_type x;\n")
