@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -262,3 +267,33 @@ def test_a_limit_inside_a_program_is_refused() -> None:
 
     with pytest.raises(wg.WengertError, match="outermost"):
         wg.grad(f)(np.ones(3))
+
+
+PROCESS = """
+import sys, numpy as np, wengert as wg
+import wengert.planning as planning
+sys.path.insert(0, {folder!r})
+from test_memory import burgers
+searches = []
+before = planning.Planner.plan
+planning.Planner.plan = lambda *args: searches.append(1) or before(*args)
+g = wg.grad(burgers, memory_limit={limit})
+found = g(np.linspace(0, 1, 60), 0.1, 50)
+print(len(searches), g.memory.peak, g.memory.loops, float(np.sum(found * found)).hex())
+"""
+
+
+def test_a_second_process_need_not_plan(tmp_path) -> None:
+    def run(limit: int) -> list[str]:
+        code = PROCESS.format(folder=str(Path(__file__).parent), limit=limit)
+        environment = {**os.environ, "WENGERT_CACHE_DIR": str(tmp_path / "cache")}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        return done.stdout.split(maxsplit=1)
+
+    first, second = run(9_000), run(9_000)
+    assert (first[0], second[0]) == ("1", "0")
+    assert first[1] == second[1]
+    assert run(8_000)[0] == "1"
+    for path in (tmp_path / "cache" / "plans").iterdir():
+        path.write_bytes(b"broken")
+    assert run(9_000) == first

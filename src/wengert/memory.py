@@ -22,7 +22,8 @@ from wengert.codes import Code
 from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Buffer, Module, Span
-from wengert.planning import Choices, Decided, Infeasible, Made, Planner
+from wengert.plan_cache import Plans
+from wengert.planning import Choices, Decided, Infeasible, Made, Planner, Sizes
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
 
@@ -109,6 +110,7 @@ class Limited:
         self.planner = Planner(make, flat, loops)
         self._kernels: dict[Choices, Kernel] = {}
         self._plans: dict[tuple[int, ...], Decided] = {}
+        self._stored: Plans | None = None
         self._lock = threading.RLock()
 
     def run(self, leaves: tuple[Any, ...], limit: int, outside: int) -> tuple[tuple[Any, ...], Memory]:
@@ -142,13 +144,25 @@ class Limited:
             found = self._plans.get(key)
             if found is None:
                 try:
-                    found = self.planner.plan(sizes, limit - outside)
+                    found = self._planned(sizes, limit - outside)
                 except Infeasible as failed:
                     raise self._refused(failed, limit, outside) from None
                 if len(self._plans) >= PLANS:
                     self._plans.clear()
                 self._plans[key] = found
             return found
+
+    def _planned(self, sizes: Sizes, room: int) -> Decided:
+        """The plan that an earlier process found, or a new one."""
+        plain = self.planner.code(())
+        assert plain is not None
+        self._stored = self._stored or Plans(self.planner.flat, plain[0])
+        known = self._stored.load(sizes, room)
+        found = None if known is None else self.planner.replayed(known, sizes, room)
+        if found is None:
+            found = self.planner.plan(sizes, room)
+            self._stored.save(sizes, room, found)
+        return found
 
     def _refused(self, failed: Infeasible, bound: int, outside: int) -> MemoryLimitError:
         limit = size_text(bound)

@@ -53,7 +53,7 @@ def signature(value: Any, depth: int = 4) -> Any:
 
 
 @functools.cache
-def _own_version() -> str:
+def own_version() -> str:
     """Changes whenever wengert itself does."""
     digest = hashlib.sha256()
     for path in sorted(p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".c", ".h")):
@@ -74,7 +74,7 @@ def key_of(fn: Callable[..., Any], kind: Any, args: tuple[Any, ...], kwargs: dic
     parts = (
         code_hash(root.__code__), root.__module__, root.__qualname__, kind, tuple(signature(a) for a in args),
         tuple((k, signature(v)) for k, v in kwargs.items()), sys.version, np.__version__, processor(), users_flags(),
-        wanted_threads(), sorted(skipped()), _own_version(),
+        wanted_threads(), sorted(skipped()), own_version(),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -122,6 +122,13 @@ class Planner:
         search = _Search(self, sizes, 2**62)
         return search.fixed(search.outermost(), counts)
 
+    def replayed(self, plan: Decided, sizes: Sizes, limit: int) -> Decided | None:
+        """A plan that was found elsewhere, with the peak that its code has here; None if that is beyond the limit."""
+        if self.code(plan.choices) is None:
+            return None
+        found = _Search(self, sizes, limit).evaluated(plan.choices, plan.counts)
+        return None if found is None or found.peak > limit else replace(found, seconds=plan.seconds)
+
     def plan(self, sizes: Sizes, limit: int) -> Decided:
         """The plan for a call with these sizes that takes the least time found; raises Infeasible."""
         return _Search(self, sizes, limit).best()
@@ -224,7 +231,7 @@ class _Search:
                 return None
             choices = usable
         start = tuple(Counts() for _ in choices)
-        first = self._evaluated(choices, start)
+        first = self.evaluated(choices, start)
         if first is None:
             return None
         if choices and self.base is None:
@@ -240,11 +247,11 @@ class _Search:
         """A variant with these counts for each loop."""
         if self.planner.code(choices) is None:
             choices = self._usable(choices)
-        first = self._evaluated(choices, tuple(Counts() for _ in choices))
+        first = self.evaluated(choices, tuple(Counts() for _ in choices))
         if not choices or first is None:
             return None
         loops = self._slopes(choices, first)
-        found = self._evaluated(choices, (counts,) * len(choices))
+        found = self.evaluated(choices, (counts,) * len(choices))
         if found is None:
             return None
         return replace(found, seconds=self._seconds(choices, found.counts, loops, first.peak, found.peak))
@@ -259,7 +266,7 @@ class _Search:
             counts = shared(room - first.peak, loops)
             if n < PROGRAMS and len(choices) > 1:
                 counts = self._programmed(choices, room - first.peak, loops) or counts
-            tried = self._evaluated(choices, counts)
+            tried = self.evaluated(choices, counts)
             if tried is None or counts == best.counts:
                 break
             found = replace(tried, seconds=self._seconds(choices, counts, loops, first.peak, tried.peak))
@@ -303,7 +310,7 @@ class _Search:
         chain = tuple(c for c in choices if c in outer or c == choice)
         return len(chain) > 1 and self.planner.code(chain) is not None
 
-    def _evaluated(self, choices: Choices, counts: tuple[Counts, ...]) -> Decided | None:
+    def evaluated(self, choices: Choices, counts: tuple[Counts, ...]) -> Decided | None:
         made = self.planner.code(choices)
         assert made is not None
         draft = Decided(choices, counts, 0, 0.0)
@@ -330,7 +337,7 @@ class _Search:
             def more(slots: int, length: int, k: int = k) -> int:
                 counts = list(first.counts)
                 counts[k] = Counts(slots, length)
-                done = self._evaluated(choices, tuple(counts))
+                done = self.evaluated(choices, tuple(counts))
                 return 0 if done is None else max(done.peak - first.peak, 0)
 
             # Peaks elsewhere hide small changes: large ones tell.
