@@ -12,18 +12,25 @@ it is reversed) and so many seconds. One item per loop is chosen:
 
 R(p) being the loops whose states are there while p is reversed: those that lie in no other loops than p does, p
 included. Seconds are for all runs of a loop's reverse sweep: a loop inside others that run step by step is reversed
-once per step. HiGHS solves it, in a process of its own that is ended after a while (see `solver`).
+once per step. All selections of few and short menus are looked at; else HiGHS solves it, in a process of its own that
+is ended after a while (see `solver`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from wengert.solver import Program, solve
 
 SECONDS = 10.0
 """How long the solver may take."""
+SELECTIONS = 1_000_000
+"""Up to so many selections, all are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,30 @@ def pareto(items: Sequence[Item]) -> tuple[Item, ...]:
 
 def choose(problem: Menus, seconds: float = SECONDS) -> tuple[int, ...] | None:
     """The best selection; None if there is none, or none was found in time."""
+    count = math.prod(len(m.items) for m in problem.menus)
+    return enumerated(problem) if count <= SELECTIONS else programmed(problem, seconds)
+
+
+def enumerated(problem: Menus) -> tuple[int, ...] | None:
+    """The best of all selections; None if there is none."""
+    n = len(problem.menus)
+
+    def along(i: int, values: Sequence[float]) -> Any:
+        return np.array(values).reshape([-1 if k == i else 1 for k in range(n)])
+
+    resident = [along(i, [x.resident for x in m.items]) for i, m in enumerate(problem.menus)]
+    times: Any = sum(along(i, [x.seconds for x in m.items]) for i, m in enumerate(problem.menus))
+    times = np.broadcast_to(times, [len(m.items) for m in problem.menus]).copy()
+    for p, menu in enumerate(problem.menus):
+        peak: Any = sum(resident[i] for i in problem.present(p)) + along(p, [x.transient for x in menu.items])
+        times[np.broadcast_to(peak > problem.room, times.shape)] = np.inf
+    if not times.size or np.isinf(times.min()):
+        return None
+    return tuple(int(k) for k in np.unravel_index(int(times.argmin()), times.shape))
+
+
+def programmed(problem: Menus, seconds: float = SECONDS) -> tuple[int, ...] | None:
+    """The best selection by the integer program; None if there is none, or none was found in time."""
     sizes = [len(m.items) for m in problem.menus]
     first = [sum(sizes[:i]) for i in range(len(sizes))]
     columns = sum(sizes)

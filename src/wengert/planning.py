@@ -34,6 +34,8 @@ PROGRAMS = 2
 """How often the counts of several loops are found by an integer program, before the room is shared by turns."""
 CACHED = 1 << 24
 """Peaks up to which a plan that stores all is not compared with others: its tape stays in the caches."""
+KNOWN = 2000
+"""Footprints remembered per program and transform."""
 VARIANTS = 10
 """How many variants of the code are made at most."""
 
@@ -77,6 +79,14 @@ class Planner:
     loops: Sequence[LoopOf]
     made: dict[Choices, Made | None] = field(default_factory=dict[Choices, "Made | None"])
     footprints: dict[Choices, Footprints] = field(default_factory=dict[Choices, Footprints])
+    known: dict[tuple[Choices, tuple[tuple[str, int], ...]], Footprint] = field(
+        default_factory=dict[tuple[Choices, tuple[tuple[str, int], ...]], Footprint]
+    )
+    """What variants take at sizes and counts that were looked at."""
+    measured: dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]] = field(
+        default_factory=dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]]
+    )
+    """The program's loops, by sizes."""
 
     def code(self, choices: Choices) -> Made | None:
         """The code of a variant; None if there is none."""
@@ -93,7 +103,12 @@ class Planner:
             made = self.code(choices)
             assert made is not None
             self.footprints[choices] = Footprints(made[0])
-        return self.footprints[choices].at(sizes)
+        key = choices, tuple(sizes.items())
+        if key not in self.known:
+            if len(self.known) >= KNOWN:
+                self.known.clear()
+            self.known[key] = self.footprints[choices].at(sizes)
+        return self.known[key]
 
     def turns(self, sizes: Sizes) -> Mapping[tuple[str, str], tuple[float, float]]:
         """The least and the greatest number of turns of the program's loops, as far as they are known."""
@@ -361,7 +376,13 @@ class _Search:
 
     def _loop(self, key: tuple[str, str]) -> Steps:
         if not self._steps:
-            self._measure()
+            sizes = tuple(self.sizes.items())
+            if sizes not in self.planner.measured:
+                self._measure()
+                if len(self.planner.measured) >= KNOWN:
+                    self.planner.measured.clear()
+                self.planner.measured[sizes] = self._steps
+            self._steps = self.planner.measured[sizes]
         return self._steps[key]
 
     def _measure(self) -> None:
