@@ -23,6 +23,7 @@ from wengert.optimise.gather import gather
 from wengert.optimise.interchange import interchange
 from wengert.optimise.layout import layout
 from wengert.optimise.names import tidy_names
+from wengert.optimise.place_products import place_products
 from wengert.optimise.raise_contractions import raise_contractions
 from wengert.optimise.recompute import recompute
 from wengert.optimise.selections import selections
@@ -37,6 +38,7 @@ Pass = Callable[..., Module]
 LAST: tuple[Pass, ...] = (
     drop_zeros,
     raise_contractions,
+    place_products,
     fuse,
     recompute,
     contract,

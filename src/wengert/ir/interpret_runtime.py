@@ -151,7 +151,7 @@ def out_of_range(name: str) -> NoReturn:
 
 def lib(op: str, attrs: Mapping[str, object], outs: tuple[Array, ...], ins: tuple[Any, ...]) -> None:
     for out in outs:
-        for a in ins:
+        for a in ins[1:] if LIBOPS[op].adds else ins:
             if _is_array(a) and np.shares_memory(out, a):
                 raise IllegalIR(f"an output of {op} aliases an input")
     for out, value in zip(outs, LIBOPS[op].numpy(attrs, *ins), strict=True):

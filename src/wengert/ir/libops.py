@@ -1,6 +1,7 @@
 """Library operations: one row each, with its NumPy meaning.
 
-Outputs are allocated by the caller with the right extents and overwritten whole; they never alias an input. Matrices
+Outputs are allocated by the caller with the right extents and overwritten whole; they never alias an input (but the one
+that an operation adds to, `adds`, is its first input). Matrices
 are rank-2 storages of one floating or complex dtype, possibly strided views.
 """
 
@@ -25,6 +26,7 @@ class LibRow:
       its dtype where that is not the common one ("real": the real type of it).
     - `kinds`: NumPy kind letters of the common dtype.
     - `attrs`: the names of the static attributes it takes.
+    - `adds`: the output is the first input, too: it is added to. Passes write such operations after differentiation.
     """
 
     name: str
@@ -35,10 +37,15 @@ class LibRow:
     attrs: tuple[str, ...] = ()
     effects: str = "pure"
     note: str = ""
+    adds: bool = False
 
 
 def _matmul(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
     return (a @ b,)
+
+
+def _add_matmul(attrs: Mapping[str, object], c: Array, a: Array, b: Array) -> tuple[Array, ...]:
+    return (c - a @ b if attrs["negative"] else c + a @ b,)
 
 
 def _guarded_matmul(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
@@ -56,6 +63,19 @@ def _guarded_product(a: Array, b: Array) -> Array:
     return total
 
 
+def _ranged_matmul(attrs: Mapping[str, object], a: Array, b: Array, low: Array, high: Array) -> tuple[Array, ...]:
+    partial = b if attrs["side"] else a
+    at = np.arange(partial.shape[0 if attrs["axis"] else 1])
+    present = (low[:, None] <= at) & (at < high[:, None])
+    present = present.T if attrs["axis"] else present
+    total = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    with np.errstate(all="ignore"):
+        for k in range(a.shape[1]):
+            kept = present[k][None, :] if attrs["side"] else present[:, k][:, None]
+            total += np.where(kept, a[:, k][:, None] * b[k][None, :], 0)
+    return (total,)
+
+
 def _solve(attrs: Mapping[str, object], a: Array, b: Array) -> tuple[Array, ...]:
     return (np.linalg.solve(a, b),)
 
@@ -66,6 +86,14 @@ def _inv(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
 
 def _cholesky(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
     return (np.linalg.cholesky(a),)
+
+
+def _cholesky_adjoint(attrs: Mapping[str, object], factor: Array, adjoint: Array) -> tuple[Array, ...]:
+    lower = np.tril(factor)
+    half = np.tril(lower.T @ np.tril(adjoint))
+    half -= np.diag(np.diag(half)) / 2
+    s = np.linalg.solve(lower.T, np.linalg.solve(lower.T, (half + half.T)).T)
+    return ((np.tril(s) - np.diag(np.diag(s)) / 2).astype(factor.dtype),)
 
 
 def _det(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
@@ -110,12 +138,30 @@ LIBOPS: dict[str, LibRow] = {
     for row in (
         LibRow("matmul", ("mk", "kn"), ("mn",), _matmul, note="C = A B; k = 0 gives zeros"),
         LibRow(
+            "add_matmul",
+            ("mn", "mk", "kn"),
+            ("mn",),
+            _add_matmul,
+            attrs=("negative",),
+            note="C += A B (negative: C -= A B)",
+            adds=True,
+        ),
+        LibRow(
             "guarded_matmul",
             ("mk", "kn"),
             ("mn",),
             _guarded_matmul,
             attrs=("guarded",),
             note="C = A B, where elements of A (guarded = 0; of B: 1) that are not finite count as 0 if they meet a 0",
+        ),
+        LibRow(
+            "ranged_matmul",
+            ("mk", "kn", "r:i64", "r:i64"),
+            ("mn",),
+            _ranged_matmul,
+            attrs=("side", "axis"),
+            note="C = A B, where only a part of A (side = 0; of B: 1) counts: of row t (axis = 0; of column t: 1) the "
+            "elements from low[t] to before high[t]. The others must be 0",
         ),
         LibRow("solve", ("nn", "nm"), ("nm",), _solve, note='X = A^-1 B; LinAlgError "Singular matrix"'),
         LibRow("inv", ("nn",), ("nn",), _inv, note='A^-1; LinAlgError "Singular matrix"'),
@@ -126,6 +172,15 @@ LIBOPS: dict[str, LibRow] = {
             _cholesky,
             note="L L* = A of the lower triangle of A, zeros above the diagonal; "
             'LinAlgError "Matrix is not positive definite"',
+        ),
+        LibRow(
+            "cholesky_adjoint",
+            ("nn", "nn"),
+            ("nn",),
+            _cholesky_adjoint,
+            kinds="f",
+            note="the adjoint of the lower triangle of A, given L and the adjoint of L (lower triangles are read); zeros "
+            "above the diagonal",
         ),
         LibRow("det", ("nn",), ("",), _det, note="the determinant; 1 of an empty matrix"),
         LibRow(
@@ -159,5 +214,5 @@ LIBOPS: dict[str, LibRow] = {
     )
 }
 
-SILENT = frozenset({"matmul", "guarded_matmul", "fft", "sort"})
+SILENT = frozenset({"matmul", "add_matmul", "ranged_matmul", "guarded_matmul", "cholesky_adjoint", "fft", "sort"})
 """Operations that end without an error, whatever their operands."""

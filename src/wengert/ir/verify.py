@@ -428,7 +428,10 @@ class _FunctionChecker:
         if first is not None and first.dtype.numpy.kind not in row.kinds:
             self.report(f"{call.op} does not accept {first.dtype.value}")
         roots = [self.roots.get(n, n) for n in call.outs]
-        if len(set(roots)) < len(roots) or {self.roots.get(n, n) for n in ins} & set(roots):
+        if row.adds and ins[0] != call.outs[0]:
+            self.report(f"{call.op} adds to its first input, which is to be its output")
+        others = ins[1:] if row.adds else ins
+        if len(set(roots)) < len(roots) or {self.roots.get(n, n) for n in others} & set(roots):
             self.report(f"an output of {call.op} aliases another operand")
         for name in call.outs:
             self._check_writable(name)

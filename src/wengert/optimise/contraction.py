@@ -14,7 +14,7 @@ part that is the same in all turns and the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wengert.analysis.affine import canonical, constant, iadd, isub
 from wengert.analysis.instances import Instances, Site, Touch
@@ -57,7 +57,8 @@ class Contraction:
     """`guarded`: the side, if any, whose elements count as 0 where they are not finite and meet a 0 of the other side;
     each side is then one factor. `shifts`: the range and the subscripts are those of each variable plus its shift,
     which may depend on the outermost one. `domain`: the range in each turn of that one; `hull`: that of all turns
-    together."""
+    together. `partial`: the side, if any, whose elements count in a part of the hull only (`present`, by variable, the
+    range in each turn) and are zeros elsewhere, so that `domain` is the hull."""
 
     site: Site
     negative: bool
@@ -69,6 +70,8 @@ class Contraction:
     shifts: Mapping[str, Expr]
     domain: Mapping[str, Range]
     hull: Mapping[str, Range]
+    partial: int | None = None
+    present: Mapping[str, Range] = field(default_factory=dict[str, Range])
 
     @property
     def target(self) -> Accumulate:
@@ -151,18 +154,26 @@ class Recognition:
             v: (iadd(a, shifts[v]), iadd(b, shifts[v])) if v in shifts else (a, b) for v, (a, b) in domain.items()
         }
         hull: dict[str, Range] = {self.outer: (self.block.low, self.block.high)}
+        present: dict[str, Range] = {}
         for loop in site.loops[1:]:
             found = self._hull(loop, domain[loop.var], shifts.get(loop.var), self.outer in free and loop.var in free)
+            if isinstance(found, Cut) and loop.var in self.done:
+                present[loop.var] = domain[loop.var]
+                found = self._hull(loop, domain[loop.var], None, True)
             if not isinstance(found, tuple):
                 return found if frees[0] else None
             hull[loop.var] = found
-        domain[self.outer] = hull[self.outer]
+        domain = {**domain, **{v: hull[v] for v in (self.outer, *present)}}
+        partial = next((k for k in (0, 1) if {self.outer, *present} == set(variables[k]) & set(path)), None)
+        if present and (partial is None or guarded or scale or not frees[0] or len(present) > 1):
+            return None
         for group in (frees[0], frees[1], contracted):
             sizes = [constant(self.turns if v == self.outer else isub(hull[v][1], hull[v][0])) for v in group]
             if sizes and None not in sizes and _product(sizes) < SMALL:
                 return None
         if frees[0] and self._is_turned(stmt, frees, path):
             sides, frees = sides[::-1], frees[::-1]
+            partial = None if partial is None else 1 - partial
         return Contraction(
             site,
             negative,
@@ -174,6 +185,8 @@ class Recognition:
             shifts,
             domain,
             hull,
+            partial if present else None,
+            present,
         )
 
     # -- ranges
@@ -235,8 +248,6 @@ class Recognition:
             return None
         if both_free:
             return (self._extreme(low, slopes[0], least=True), self._extreme(high, slopes[1], least=False))
-        if loop.var in self.done:
-            return None
         facts = self.nest.facts((self.nest.loop,))
         below = bool(slopes[1])
         if below:

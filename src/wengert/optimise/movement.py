@@ -14,7 +14,7 @@ from wengert.ir.build import Emitter
 from wengert.ir.nodes import ONE, ZERO, Block, Buffer, Expr, Load, Loop, Op, Stmt, Storage, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import loads, names_in, rebuild, substitute
-from wengert.optimise.contraction import Contraction, Factor, Recognition, at, put, shifted
+from wengert.optimise.contraction import Contraction, Factor, Range, Recognition, at, put, shifted
 
 Place: TypeAlias = Literal["before", "after", "here"]
 
@@ -162,6 +162,10 @@ class Move:
         the same in all turns it is enough that no range is empty."""
         if any(not self._is_inside(f) for f in self.c.scale):
             return False
+        if self.c.partial is not None:
+            whole = self.c.factors[1 - self.c.partial]
+            if not all(map(self._is_inside, whole)) or not self._is_in_range(self.target.storage, self.target.index):
+                return False
         return not self.c.is_masked or not self._needs_guard()
 
     def _needs_guard(self) -> bool:
@@ -169,18 +173,18 @@ class Move:
 
     def _is_inside(self, f: Factor) -> bool:
         whole = self.rules.inlined(f.value)
-        return whole is not None and all(self._is_in_range(x) for x in loads(whole))
+        return whole is not None and all(self._is_in_range(x.storage, x.index) for x in loads(whole))
 
-    def _is_in_range(self, x: Load) -> bool:
-        storage = self.storages[x.storage]
+    def _is_in_range(self, name: str, index: Sequence[Expr]) -> bool:
+        storage = self.storages[name]
         if not isinstance(storage, Buffer):
             return False
-        for e, extent in zip(x.index, storage.shape, strict=True):
-            index, end = self.nest.resolved(e), self.nest.resolved(extent)
-            if index is None or end is None:
+        for e, extent in zip(index, storage.shape, strict=True):
+            position, end = self.nest.resolved(e), self.nest.resolved(extent)
+            if position is None or end is None:
                 return False
-            index, end = (self._shifted(y) for y in (index, end))
-            if not self.in_ranges.nonnegative(index) or not self.in_ranges.less(index, end):
+            position, end = (self._shifted(y) for y in (position, end))
+            if not self.in_ranges.nonnegative(position) or not self.in_ranges.less(position, end):
                 return False
         return True
 
@@ -226,7 +230,7 @@ class Move:
     def _copy(self, before: Emitter, side: int) -> None:
         """Copy a matrix turn by turn, where the sum was."""
         order = self._order(side)
-        made = self._alloc(before, "factor", order)
+        made = self._alloc(before, "factor", order, zero=side == self.c.partial)
         depth, stmt = self._insertion(order)
         value = self._values(side, self._known(self._site(stmt)))
         e = self._emitter()
@@ -242,12 +246,18 @@ class Move:
         """Store the elements of a matrix; the loops over some variables are there already."""
         values: dict[str, Expr] = {}
         with ExitStack() as stack:
-            for v in order:
+            for v in sorted(order, key=lambda v: v in self.c.present):  # whose range depends on the outermost variable
                 if v not in kept:
-                    low, high = self.c.hull[v]
+                    low, high = self._present(v, values)
                     values[v] = stack.enter_context(e.loop(v, low, high, order="any"))
             index = [isub(values.get(v, self._now(v)), self.c.hull[v][0]) for v in order]
             e.store(made, index, at(self.c, value, values))
+
+    def _present(self, v: str, values: Mapping[str, Expr]) -> Range:
+        """The range of a variable in which a matrix's elements count, in a turn of the outermost one."""
+        low, high = self.c.present.get(v, self.c.hull[v])
+        now = {self.c.outer: values[self.c.outer]} if self.c.outer in values else {}
+        return substitute(low, now), substitute(high, now)
 
     def _now(self, v: str) -> Expr:
         """The shifted variable, in a loop of the block."""
@@ -268,7 +278,7 @@ class Move:
             # Without terms the product is zero, which is to stay so whatever the scale.
             scale = e.let("scale", b.select(self._has_terms(), scale, 1))
         sides = ((self._values(side), self._order(side)) for side in (0, 1))
-        key = (self.c.guarded, tuple(self.c.hull.items()), *sides)
+        key = (self.c.guarded, tuple(self.c.hull.items()), self.c.partial, tuple(self.c.present.items()), *sides)
         if place != "after" and key in self.products:
             return self.products[key], scale
         guard = self._needs_guard()
@@ -278,7 +288,11 @@ class Move:
                 stack.enter_context(e.if_(self._is_nonempty()))
             ins = [self._matrix(e, side) for side in (0, 1)]
             out = self._flat(e, product, self.c.free)
-            if self.c.guarded is None:
+            if self.c.partial is not None:
+                ranges = self._ranges(e, self.c.partial)
+                axis = self._order(self.c.partial).index(self.c.outer)
+                e.lib("ranged_matmul", [out], [*ins, *ranges], side=self.c.partial, axis=axis)
+            elif self.c.guarded is None:
                 e.lib("matmul", [out], ins)
             else:
                 e.lib("guarded_matmul", [out], ins, guarded=self.c.guarded)
@@ -286,16 +300,28 @@ class Move:
             self.known[key] = product
         return product, scale
 
+    def _ranges(self, e: Emitter, side: int) -> list[Buffer]:
+        """From where to where the elements of a matrix count, in each turn of the outermost variable."""
+        outer, extent = self.c.outer, self._extent(self.c.outer)
+        made = [self._declared(e.alloc(hint, I64, [extent])) for hint in ("first", "end")]
+        ((v, _),) = self.c.present.items()
+        start, stop = self.c.hull[outer]
+        with e.loop(outer, start, stop, order="any") as turn:
+            for to, x in zip(made, self._present(v, {outer: turn}), strict=True):
+                e.store(to, [isub(turn, start)], isub(x, self.c.hull[v][0]))
+        return made
+
     def _has_terms(self) -> Expr:
         ranges = [self.c.hull[v] for v in self.c.contracted]
         return b.and_(*(b.lt(low, high) for low, high in ranges if not self.nest.known.less(low, high)))
 
     def _matrix(self, e: Emitter, side: int) -> Buffer:
         groups = (self.c.free[0], self.c.contracted) if side == 0 else (self.c.contracted, self.c.free[1])
-        made = self.copies.get(side) or self._view(e, side)
+        is_partial = side == self.c.partial
+        made = self.copies.get(side) or (None if is_partial else self._view(e, side))
         if made is None:
             order = self._order(side)
-            made = self._alloc(e, "factor", order)
+            made = self._alloc(e, "factor", order, zero=is_partial)
             self._fill(e, made, order, self._values(side), set())
         return self._flat(e, made, groups)
 

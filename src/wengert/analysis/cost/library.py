@@ -24,8 +24,10 @@ def seconds(stmt: LibCall, scope: Scope, machine: Machine) -> float:
     factor = {DType.F32: 0.5, DType.C64: 2.0, DType.C128: 4.0}.get(dtype, 1.0)
     n = shapes[0][-1]
     match stmt.op:
-        case "matmul" | "guarded_matmul":
+        case "matmul" | "ranged_matmul" | "guarded_matmul":
             return product(shapes[0][0], shapes[1][1], shapes[0][1], machine, factor)
+        case "add_matmul":
+            return product(shapes[1][0], shapes[2][1], shapes[1][1], machine, factor)
         case "solve":
             columns = shapes[1][1]
             return machine.library["solve"].seconds(factor * (2 / 3 * n**3 + 2 * n * n * columns), n)
@@ -33,6 +35,8 @@ def seconds(stmt: LibCall, scope: Scope, machine: Machine) -> float:
             return machine.library["solve"].seconds(factor * 8 / 3 * n**3, n)
         case "cholesky":
             return machine.library["cholesky"].seconds(factor * n**3 / 3, n)
+        case "cholesky_adjoint":
+            return machine.library["cholesky"].seconds(factor * 2 / 3 * n**3, n)
         case "det":
             return machine.library["det"].seconds(factor * 2 / 3 * n**3, n)
         case "eigh":

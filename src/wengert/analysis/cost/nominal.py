@@ -35,8 +35,10 @@ def library(stmt: LibCall, counts: Counts) -> float:
     """The work of a library operation."""
     found = [counts.storages[i] for i in stmt.ins if isinstance(i, str)]
     sizes = [list(map(counts.extent, s.shape)) for s in found if isinstance(s, Buffer)]
-    if stmt.op in ("matmul", "guarded_matmul"):
+    if stmt.op in ("matmul", "ranged_matmul", "guarded_matmul"):
         return LIBRARY * prod(sizes[0]) * sizes[1][-1]
+    if stmt.op == "add_matmul":
+        return LIBRARY * prod(sizes[1]) * sizes[2][-1]
     return LIBRARY * max((prod(s) * (s[-1] if s else 1.0) for s in sizes), default=MANY)
 
 

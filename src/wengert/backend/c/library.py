@@ -18,8 +18,15 @@ def call(w: Writer, stmt: LibCall) -> None:
     dtype = ins[0].storage.dtype
     site = w.shared.site(stmt.span)
     match stmt.op:
-        case "matmul":
+        case "matmul" | "cholesky_adjoint":
             args = ["wg", *(matrix(w, p) for p in (*outs, *ins))]
+        case "add_matmul":
+            negative = "true" if dict(stmt.attrs)["negative"] else "false"
+            args = ["wg", *(matrix(w, p) for p in ins), negative]
+        case "ranged_matmul":
+            side, axis = dict(stmt.attrs)["side"], dict(stmt.attrs)["axis"]
+            operands = [*(matrix(w, p) for p in (*outs, *ins[:2])), *(vector(w, p) for p in ins[2:])]
+            args = ["wg", *operands, f"{side}", f"{axis}"]
         case "guarded_matmul":
             guarded = "true" if dict(stmt.attrs)["guarded"] else "false"
             args = ["wg", *(matrix(w, p) for p in (*outs, *ins)), guarded]
@@ -42,7 +49,7 @@ def call(w: Writer, stmt: LibCall) -> None:
             args = ["wg", vector(w, outs[0]), vector(w, ins[0]), inverse]
         case _:
             raise ValueError(f"the C backend has no library operation {stmt.op}")
-    supported = {"sort": tuple(d for d in DType if not d.is_complex), "fft": _COMPLEX, "eig": _COMPLEX}
+    supported = {"sort": tuple(d for d in DType if not d.is_complex), "fft": _COMPLEX, "eig": _COMPLEX, "cholesky_adjoint": _LINEAR[:2]}
     if dtype not in supported.get(stmt.op, _LINEAR):
         raise ValueError(f"the C backend has no {stmt.op} of {dtype.value}")
     if stmt.op != "fft":

@@ -26,7 +26,7 @@ def work_space(f: Frame, stmt: LibCall, shape: Callable[[str], list[Number]]) ->
     n = shape(first)[0]
     square = rounded(times(times(n, n), item))
     match stmt.op:
-        case "matmul":
+        case "matmul" | "add_matmul" | "ranged_matmul":
             more = sum(
                 size(name)
                 for name in (*stmt.outs, *stmt.ins)

@@ -13,6 +13,11 @@ void *wg_routine[4 * WG_ROUTINE_COUNT];
 #define WG_IS_THIN(rows, columns) (TYPE < 2 && (rows) <= 8 && (columns) >= 64)
 #define WG_THIN_DEPTH 256
 #define WG_THIN_BYTES 16384
+/* Rows of a block in the adjoint of a Cholesky factorisation. */
+#define WG_CHOLESKY_ROWS 64
+
+/* Rows and columns of a tile of a matrix that is copied across its diagonal. */
+#define WG_TILE 16
 #define WG_LANES _Pragma("omp simd")
 
 static wg_matrix wg_transposed(wg_matrix a) {

@@ -6,18 +6,21 @@
 
 /* Names of BLAS and LAPACK routines: all of single precision, then double, complex, double complex. */
 #define WG_ROUTINE_NAMES                                                                                             \
-    "sgemm sgemv sgesv sgetrf spotrf ssyevd strsm sgesdd sgeqrf sorgqr sgeev "                                       \
-    "dgemm dgemv dgesv dgetrf dpotrf dsyevd dtrsm dgesdd dgeqrf dorgqr dgeev "                                       \
-    "cgemm cgemv cgesv cgetrf cpotrf cheevd ctrsm cgesdd cgeqrf cungqr cgeev "                                       \
-    "zgemm zgemv zgesv zgetrf zpotrf zheevd ztrsm zgesdd zgeqrf zungqr zgeev"
+    "sgemm sgemv sgesv sgetrf spotrf ssyevd strsm sgesdd sgeqrf sorgqr sgeev ssyrk "                                 \
+    "dgemm dgemv dgesv dgetrf dpotrf dsyevd dtrsm dgesdd dgeqrf dorgqr dgeev dsyrk "                                 \
+    "cgemm cgemv cgesv cgetrf cpotrf cheevd ctrsm cgesdd cgeqrf cungqr cgeev csyrk "                                 \
+    "zgemm zgemv zgesv zgetrf zpotrf zheevd ztrsm zgesdd zgeqrf zungqr zgeev zsyrk"
 enum {
-    WG_GEMM, WG_GEMV, WG_GESV, WG_GETRF, WG_POTRF, WG_EIGH, WG_TRSM, WG_GESDD, WG_GEQRF, WG_ORGQR, WG_GEEV,
+    WG_GEMM, WG_GEMV, WG_GESV, WG_GETRF, WG_POTRF, WG_EIGH, WG_TRSM, WG_GESDD, WG_GEQRF, WG_ORGQR, WG_GEEV, WG_SYRK,
     WG_ROUTINE_COUNT
 };
 extern void *wg_routine[4 * WG_ROUTINE_COUNT];
 
 #define WG_LINEAR_ALGEBRA(suffix)                                                                                    \
     int wg_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b);                                           \
+    int wg_add_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, bool negative);                        \
+    int wg_ranged_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, wg_vector low, wg_vector high,      \
+                                  int side, int axis);                                                               \
     int wg_guarded_matmul_##suffix(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, bool second);                      \
     int wg_solve_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, wg_matrix b);                       \
     int wg_inv_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a);                                      \
@@ -31,6 +34,8 @@ WG_LINEAR_ALGEBRA(f32)
 WG_LINEAR_ALGEBRA(f64)
 WG_LINEAR_ALGEBRA(c64)
 WG_LINEAR_ALGEBRA(c128)
+int wg_cholesky_adjoint_f32(wg *wg, wg_matrix a_adj, wg_matrix l, wg_matrix l_adj);
+int wg_cholesky_adjoint_f64(wg *wg, wg_matrix a_adj, wg_matrix l, wg_matrix l_adj);
 int wg_eig_c64(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a);
 int wg_eig_c128(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a);
 

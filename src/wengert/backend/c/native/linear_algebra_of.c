@@ -22,25 +22,28 @@ static wg_matrix WG_NAME(copied)(wg *wg, wg_matrix a, bool by_columns) {
     return m;
 }
 
-static void WG_NAME(small_product)(wg_matrix c, wg_matrix a, wg_matrix b) {
+/* What becomes of a product: c = a b (`adds` false, `scale` 1), or c += scale a b with scale 1 or -1. */
+#define PRODUCT wg_matrix c, wg_matrix a, wg_matrix b, T scale, bool adds
+
+static void WG_NAME(small_product)(PRODUCT) {
     for (int64_t i = 0; i < c.n[0]; i++)
         for (int64_t j = 0; j < c.n[1]; j++) {
             T sum = 0;
             for (int64_t k = 0; k < a.n[1]; k++) sum += AT(a, i, k) * AT(b, k, j);
-            AT(c, i, j) = sum;
+            AT(c, i, j) = adds ? AT(c, i, j) + scale * sum : sum;
         }
 }
 
-/* c = a b of few rows, c and b of unit rows: b, which is most of the data, is read once, in its own order, for all rows
+/* A product of few rows, c and b of unit rows: b, which is most of the data, is read once, in its own order, for all rows
    together. Sums are gathered by blocks of the contracted axis, so that they are as exact as those of BLAS. */
-static void WG_NAME(thin_product)(wg_matrix c, int64_t ldc, wg_matrix a, wg_matrix b, int64_t ldb) {
+static void WG_NAME(thin_product)(PRODUCT, int64_t ldc, int64_t ldb) {
     T sums[WG_THIN_BYTES / sizeof(T)];
     const int64_t m = c.n[0], n = c.n[1], k = a.n[1], most = (int64_t)(WG_THIN_BYTES / sizeof(T)) / m;
     T *const to = c.data;
     const T *const from = b.data;
     for (int64_t left = 0; left < n; left += most) {
         const int64_t width = n - left < most ? n - left : most;
-        for (int64_t i = 0; i < m; i++)
+        for (int64_t i = 0; i < m && !adds; i++)
             WG_LANES
             for (int64_t j = 0; j < width; j++) to[i * ldc + left + j] = 0;
         for (int64_t top = 0; top < k; top += WG_THIN_DEPTH) {
@@ -63,19 +66,40 @@ static void WG_NAME(thin_product)(wg_matrix c, int64_t ldc, wg_matrix a, wg_matr
                     for (int64_t j = 0; j < width; j++) sums[i * width + j] += AT(a, i, q) * from[q * ldb + left + j];
             for (int64_t i = 0; i < m; i++)
                 WG_LANES
-                for (int64_t j = 0; j < width; j++) to[i * ldc + left + j] += sums[i * width + j];
+                for (int64_t j = 0; j < width; j++) to[i * ldc + left + j] += scale * sums[i * width + j];
         }
     }
 }
 
-/* c = a b with c of unit rows. BLAS works by columns, so it is told c^T = b^T a^T. */
-static int WG_NAME(product)(wg *wg, wg_matrix c, int32_t ldc, wg_matrix a, wg_matrix b) {
-    const int32_t m = (int32_t)c.n[0], n = (int32_t)c.n[1], k = (int32_t)a.n[1];
+/* c = a a^T with c of unit rows: half of it, and the rest is copied, tile by tile. */
+static void WG_NAME(symmetric_product)(wg_matrix c, int32_t ldc, wg_matrix a, int32_t lda, bool by_rows) {
+    const int32_t n = (int32_t)c.n[0], k = (int32_t)a.n[1];
+    const char lower_by_rows = 'U', transposed = by_rows ? 'T' : 'N';
     const T one = 1, zero = 0;
+    void (*const syrk)(const char *, const char *, wg_size, wg_size, const T *, const T *, wg_size, const T *, T *,
+                       wg_size) = WG_ROUTINE(SYRK);
+    syrk(&lower_by_rows, &transposed, &n, &k, &one, a.data, &lda, &zero, c.data, &ldc);
+    T *const to = c.data;
+    for (int64_t top = 0; top < n; top += WG_TILE)
+        for (int64_t left = top; left < n; left += WG_TILE)
+            for (int64_t i = top; i < n && i < top + WG_TILE; i++)
+                for (int64_t j = left > i ? left : i + 1; j < n && j < left + WG_TILE; j++)
+                    to[i * ldc + j] = to[j * ldc + i];
+}
+
+/* Whether b is the transpose of a, and both large enough for that to matter. */
+static bool WG_NAME(is_square)(wg_matrix a, wg_matrix b) {
+    return a.data == b.data && a.n[0] >= WG_TILE && a.n[0] == b.n[1] && a.s[0] == b.s[1] && a.s[1] == b.s[0];
+}
+
+/* A product with c of unit rows. BLAS works by columns, so it is told c^T = b^T a^T. */
+static int WG_NAME(product)(wg *wg, PRODUCT, int32_t ldc) {
+    const int32_t m = (int32_t)c.n[0], n = (int32_t)c.n[1], k = (int32_t)a.n[1];
+    const T start = adds ? 1 : 0;
     wg_matrix operand[2] = {a, b};
     int32_t ld[2];
     if (WG_IS_THIN(m, n) && wg_has_unit_rows(b, &ld[1])) {
-        WG_NAME(thin_product)(c, ldc, a, b, ld[1]);
+        WG_NAME(thin_product)(c, a, b, scale, adds, ldc, ld[1]);
         return 0;
     }
     char transposed[2];
@@ -90,17 +114,21 @@ static int WG_NAME(product)(wg *wg, wg_matrix c, int32_t ldc, wg_matrix a, wg_ma
         transposed[q] = 'N';
         wg_has_unit_rows(operand[q], &ld[q]);
     }
+    if (!adds && !copy[0] && WG_NAME(is_square)(a, b)) {
+        WG_NAME(symmetric_product)(c, ldc, a, ld[0], transposed[0] == 'N');
+        return 0;
+    }
     void (*const gemm)(const char *, const char *, wg_size, wg_size, wg_size, const T *, const T *,
                        wg_size, const T *, wg_size, const T *, T *, wg_size) = WG_ROUTINE(GEMM);
-    gemm(&transposed[1], &transposed[0], &n, &m, &k, &one, operand[1].data, &ld[1], operand[0].data, &ld[0], &zero,
+    gemm(&transposed[1], &transposed[0], &n, &m, &k, &scale, operand[1].data, &ld[1], operand[0].data, &ld[0], &start,
          c.data, &ldc);
     for (int q = 0; q < 2; q++)
         if (copy[q]) wg_free(wg, wg_block_of(copy[q]));
     return 0;
 }
 
-/* c = a b for one column; false if BLAS cannot take the operands as they lie. */
-static bool WG_NAME(matrix_vector)(wg_matrix c, wg_matrix a, wg_matrix b) {
+/* A product of one column; false if BLAS cannot take the operands as they lie. */
+static bool WG_NAME(matrix_vector)(PRODUCT) {
     int32_t ld;
     const bool by_rows = wg_has_unit_rows(a, &ld);
     if (!by_rows && !wg_has_unit_rows(wg_transposed(a), &ld)) return false;
@@ -109,31 +137,48 @@ static bool WG_NAME(matrix_vector)(wg_matrix c, wg_matrix a, wg_matrix b) {
     const int32_t rows = (int32_t)(by_rows ? a.n[1] : a.n[0]), columns = (int32_t)(by_rows ? a.n[0] : a.n[1]);
     const int32_t step_from = (int32_t)from, step_to = (int32_t)to;
     const char transposed = by_rows ? 'T' : 'N';
-    const T one = 1, zero = 0;
+    const T start = adds ? 1 : 0;
     void (*const gemv)(const char *, wg_size, wg_size, const T *, const T *, wg_size, const T *,
                        wg_size, const T *, T *, wg_size) = WG_ROUTINE(GEMV);
-    gemv(&transposed, &rows, &columns, &one, a.data, &ld, b.data, &step_from, &zero, c.data, &step_to);
+    gemv(&transposed, &rows, &columns, &scale, a.data, &ld, b.data, &step_from, &start, c.data, &step_to);
     return true;
 }
 
-int WG_NAME(matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b) {
+static int WG_NAME(multiply)(wg *wg, PRODUCT) {
     const int64_t m = c.n[0], n = c.n[1], k = a.n[1];
     const int64_t work = wg_times(wg_times(m, n), k);
     if (work <= WG_SMALL_PRODUCT || !wg_fits(m) || !wg_fits(n) || !wg_fits(k)) {
-        WG_NAME(small_product)(c, a, b);
+        WG_NAME(small_product)(c, a, b, scale, adds);
         return 0;
     }
-    if (m == 1 && n != 1) return WG_NAME(matmul)(wg, wg_transposed(c), wg_transposed(b), wg_transposed(a));
-    if (n == 1 && WG_NAME(matrix_vector)(c, a, b)) return 0;
+    if (m == 1 && n != 1) {
+        c = wg_transposed(c);
+        const wg_matrix left = wg_transposed(b);
+        b = wg_transposed(a);
+        a = left;
+        if (WG_NAME(matrix_vector)(c, a, b, scale, adds)) return 0;
+    } else if (n == 1 && WG_NAME(matrix_vector)(c, a, b, scale, adds))
+        return 0;
     int32_t ld;
-    if (wg_has_unit_rows(c, &ld)) return WG_NAME(product)(wg, c, ld, a, b);
+    if (wg_has_unit_rows(c, &ld)) return WG_NAME(product)(wg, c, a, b, scale, adds, ld);
     if (wg_has_unit_rows(wg_transposed(c), &ld))
-        return WG_NAME(product)(wg, wg_transposed(c), ld, wg_transposed(b), wg_transposed(a));
+        return WG_NAME(product)(wg, wg_transposed(c), wg_transposed(b), wg_transposed(a), scale, adds, ld);
     const wg_matrix rows = WG_NAME(new)(wg, c, false);
-    if (!rows.data || !wg_has_unit_rows(rows, &ld) || WG_NAME(product)(wg, rows, ld, a, b)) return 1;
-    WG_NAME(copy)(c, rows);
+    if (!rows.data || !wg_has_unit_rows(rows, &ld) || WG_NAME(product)(wg, rows, a, b, 1, false, ld)) return 1;
+    for (int64_t i = 0; i < c.n[0]; i++)
+        for (int64_t j = 0; j < c.n[1]; j++)
+            AT(c, i, j) = adds ? AT(c, i, j) + scale * AT(rows, i, j) : AT(rows, i, j);
     wg_free(wg, wg_block_of(rows.data));
     return 0;
+}
+
+int WG_NAME(matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b) {
+    return WG_NAME(multiply)(wg, c, a, b, 1, false);
+}
+
+/* c += a b, or c -= a b. */
+int WG_NAME(add_matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, bool negative) {
+    return WG_NAME(multiply)(wg, c, a, b, negative ? -1 : 1, true);
 }
 
 /* c = a b, where elements of a that are not finite count as 0 if they meet a 0 of b. */
@@ -150,14 +195,37 @@ static void WG_NAME(guarded_product)(wg_matrix c, wg_matrix a, wg_matrix b) {
         }
 }
 
+static bool WG_NAME(has_nan)(wg_matrix c) {
+    bool found = false;
+    for (int64_t i = 0; i < c.n[0]; i++)
+        for (int64_t j = 0; j < c.n[1]; j++) found |= AT(c, i, j) != AT(c, i, j);
+    return found;
+}
+
+/* c = a b, where of row t of a (axis 0; column t: 1; of b: side 1) only the elements from low[t] to before high[t] count.
+   The others are 0, which makes NaN of what is not finite: without NaN in c there was none, or it belongs there. */
+int WG_NAME(ranged_matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, wg_vector low, wg_vector high, int side,
+                           int axis) {
+    if (WG_NAME(matmul)(wg, c, a, b)) return 1;
+    if (!WG_NAME(has_nan)(c)) return 0;
+    const int64_t *const from = low.data, *const to = high.data;
+    for (int64_t i = 0; i < c.n[0]; i++)
+        for (int64_t j = 0; j < c.n[1]; j++) {
+            T sum = 0;
+            for (int64_t k = 0; k < a.n[1]; k++) {
+                const int64_t row = side ? k : i, column = side ? j : k, t = axis ? column : row, at = axis ? row : column;
+                if (from[t * low.s] <= at && at < to[t * high.s]) sum += AT(a, i, k) * AT(b, k, j);
+            }
+            AT(c, i, j) = sum;
+        }
+    return 0;
+}
+
 /* c = a b, where elements of a (`second`: of b) that are not finite count as 0 if they meet a 0. Such a pair makes NaN of
    its element in c, if it isn't left out: without NaN in c there is none. */
 int WG_NAME(guarded_matmul)(wg *wg, wg_matrix c, wg_matrix a, wg_matrix b, bool second) {
     if (WG_NAME(matmul)(wg, c, a, b)) return 1;
-    bool known = true;
-    for (int64_t i = 0; i < c.n[0]; i++)
-        for (int64_t j = 0; j < c.n[1]; j++) known &= AT(c, i, j) == AT(c, i, j);
-    if (known) return 0;
+    if (!WG_NAME(has_nan)(c)) return 0;
     if (second)
         WG_NAME(guarded_product)(wg_transposed(c), wg_transposed(b), wg_transposed(a));
     else
@@ -250,6 +318,90 @@ int WG_NAME(cholesky)(wg *wg, const wg_site *site, wg_matrix l, wg_matrix a) {
     return 0;
 }
 
+#ifndef COMPLEX
+/* `x`, the adjoint of a lower factor `l`, becomes that of the lower triangle of l l^T. */
+static void WG_NAME(cholesky_adjoint_block)(T *x, int64_t ldx, const T *l, int64_t ld, int64_t n) {
+    for (int64_t j = n - 1; j >= 0; j--) {
+        const T *const r = l + j * ld;
+        T *const r_adj = x + j * ldx;
+        const T d = r[j];
+        T d_adj = r_adj[j];
+        for (int64_t i = j + 1; i < n; i++) {
+            d_adj -= l[i * ld + j] * x[i * ldx + j] / d;
+            x[i * ldx + j] /= d;
+        }
+        d_adj /= d;
+        WG_LANES
+        for (int64_t k = 0; k < j; k++) r_adj[k] -= d_adj * r[k];
+        for (int64_t i = j + 1; i < n; i++) {
+            const T c_adj = x[i * ldx + j], *const b = l + i * ld;
+            T *const b_adj = x + i * ldx;
+            WG_LANES
+            for (int64_t k = 0; k < j; k++) {
+                r_adj[k] -= c_adj * b[k];
+                b_adj[k] -= c_adj * r[k];
+            }
+        }
+        r_adj[j] = d_adj / 2;
+    }
+}
+
+/* The adjoint of the lower triangle of a = l l^T, given that of l: I. Murray, "Differentiation of the Cholesky
+   decomposition", arXiv:1602.07527 (2016), by blocks of rows from the last to the first. BLAS works by columns, where
+   the rows of a matrix are the columns of its transpose. */
+int WG_NAME(cholesky_adjoint)(wg *wg, wg_matrix a_adj, wg_matrix l, wg_matrix l_adj) {
+    const int64_t n = l.n[0]; /* LAPACK made the factor: it fits */
+    int32_t ld;
+    const wg_matrix factor = wg_has_unit_rows(l, &ld) ? l : WG_NAME(copied)(wg, l, false);
+    const wg_matrix own = wg_has_unit_rows(a_adj, &ld) ? a_adj : WG_NAME(new)(wg, a_adj, false);
+    T *const square = wg_alloc(wg, WG_CHOLESKY_ROWS * WG_CHOLESKY_ROWS * sizeof(T), false);
+    if (!factor.data || !own.data || !square) return 1;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) AT(own, i, j) = j <= i ? AT(l_adj, i, j) : 0;
+    const int64_t dl = n > 1 ? factor.s[0] : 1, dx = n > 1 ? own.s[0] : 1;
+    const int32_t ldl = (int32_t)dl, ldx = (int32_t)dx;
+    const char plain = 'N', transposed = 'T', left = 'L', upper = 'U';
+    const T one = 1, minus = -1;
+    void (*const gemm)(const char *, const char *, wg_size, wg_size, wg_size, const T *, const T *,
+                       wg_size, const T *, wg_size, const T *, T *, wg_size) = WG_ROUTINE(GEMM);
+    void (*const trsm)(const char *, const char *, const char *, const char *, wg_size, wg_size, const T *, const T *,
+                       wg_size, T *, wg_size) = WG_ROUTINE(TRSM);
+    for (int64_t end = n; end > 0;) {
+        const int64_t begin = end > WG_CHOLESKY_ROWS ? end - WG_CHOLESKY_ROWS : 0;
+        const int32_t size = (int32_t)(end - begin), before = (int32_t)begin, after = (int32_t)(n - end);
+        const T *const r = (const T *)factor.data + begin * dl, *const d = r + begin, *const b = r + size * dl,
+                *const c = b + begin;
+        T *const r_adj = (T *)own.data + begin * dx, *const d_adj = r_adj + begin, *const b_adj = r_adj + size * dx,
+          *const c_adj = b_adj + begin;
+        if (after) {
+            trsm(&left, &upper, &plain, &plain, &size, &after, &one, d, &ldl, c_adj, &ldx); /* c_adj d^-1 */
+            gemm(&plain, &transposed, &size, &size, &after, &minus, c, &ldl, c_adj, &ldx, &one, d_adj, &ldx);
+        }
+        WG_NAME(cholesky_adjoint_block)(d_adj, dx, d, dl, size);
+        if (before) {
+            for (int64_t i = 0; i < size; i++)
+                for (int64_t j = 0; j <= i; j++)
+                    square[i * size + j] = square[j * size + i] = d_adj[i * dx + j] * (i == j ? 2 : 1);
+            gemm(&plain, &plain, &before, &size, &size, &minus, r, &ldl, square, &size, &one, r_adj, &ldx);
+        }
+        if (before && after) {
+            gemm(&plain, &transposed, &before, &size, &after, &minus, b, &ldl, c_adj, &ldx, &one, r_adj, &ldx);
+            gemm(&plain, &plain, &before, &after, &size, &minus, r, &ldl, c_adj, &ldx, &one, b_adj, &ldx);
+        }
+        for (int64_t i = 0; i < size; i++)
+            for (int64_t j = i + 1; j < size; j++) d_adj[i * dx + j] = 0;
+        end = begin;
+    }
+    if (own.data != a_adj.data) {
+        WG_NAME(copy)(a_adj, own);
+        wg_free(wg, wg_block_of(own.data));
+    }
+    if (factor.data != l.data) wg_free(wg, wg_block_of(factor.data));
+    wg_free(wg, wg_block_of(square));
+    return 0;
+}
+#endif
+
 int WG_NAME(det)(wg *wg, void *d, wg_matrix a) {
     T product = 1;
     if (!wg_fits(a.n[0])) return wg_too_large(wg, NULL, a.n[0]);
@@ -318,6 +470,7 @@ int WG_NAME(eigh)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matr
 #include "factorisations_of.c"
 
 #undef AT
+#undef PRODUCT
 #undef T
 #undef REAL
 #undef SUFFIX
