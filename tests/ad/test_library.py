@@ -111,6 +111,16 @@ def test_cholesky() -> None:
     each_type(text, {"a": SPD, "n": 3}, {"a": HPD, "n": 3})
 
 
+@pytest.mark.parametrize("wrt", [["l"], ["g"], ["l", "g"]])
+def test_adjoint_of_cholesky(wrt: list[str]) -> None:
+    text = """entry f
+    func f(l: f64[n, n], g: f64[n, n], n: i64) -> (x) {
+      alloc x: f64[n, n]
+      lib cholesky_adjoint(x; l, g)
+    }"""
+    check(text, {"l": np.linalg.cholesky(SPD), "g": A, "n": 3}, wrt=wrt)
+
+
 def test_eigh() -> None:
     """Eigenvectors by what does not depend on their phases."""
     text = """entry f

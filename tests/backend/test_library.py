@@ -105,6 +105,98 @@ def test_guarded_matmul(shape: tuple[int, int, int], dtype: DType, guarded: int)
         np.testing.assert_allclose(found[i, j], np.sum((row * column)[kept]), rtol=10 * rtol, atol=10 * rtol)
 
 
+@pytest.mark.parametrize("negative", [0, 1])
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+@pytest.mark.parametrize(
+    "shape", [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (3, 0, 2), (3, 4, 0), (8, 600, 270), (2, 64, 9)], ids=str
+)
+def test_add_matmul(shape: tuple[int, int, int], dtype: DType, negative: int) -> None:
+    m, n, k = shape
+    shapes = ((m, k), (k, n), (m, n))
+    a, c, start = (Buffer(x, dtype, tuple(map(b.i64, s)), intent="in") for x, s in zip("acs", shapes, strict=True))
+    values = [random(dtype, *s) for s in shapes]
+    e = Emitter({"a", "c", "s"})
+    results: list[str] = []
+    for of_a, of_c, of_out in zip(LAYOUTS, np.roll(LAYOUTS, 1), np.roll(LAYOUTS, 3), strict=True):
+        with_a = laid_out(e, "left", dtype, of_a, m, k, a)
+        with_c = laid_out(e, "right", dtype, str(of_c), k, n, c)
+        for layout in (str(of_out) if of_out != "repeated" else "rows", "rows"):
+            out = laid_out(e, "out", dtype, layout, m, n, start)
+            e.lib("add_matmul", [out], [out, with_a, with_c], negative=negative)
+            results.append(out.name)
+    agree_uncut(module((a, c, start), e, tuple(results)), values, 1e-4 if dtype in (F32, C64) else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+@pytest.mark.parametrize("shape", [(40, 7), (17, 90), (16, 16), (50, 0), (5, 9)], ids=str)
+def test_product_with_its_own_transpose(shape: tuple[int, int], dtype: DType) -> None:
+    """Half of it is formed: the result is symmetric to the last bit."""
+    n, k = shape
+    a = Buffer("a", dtype, (b.i64(n), b.i64(k)), intent="in")
+    e = Emitter({"a"})
+    results: list[str] = []
+    for layout in LAYOUTS:
+        left = laid_out(e, "left", dtype, layout, n, k, a)
+        right = e.view("right", left, [0, 0], [(1, 1), (0, 1)], [k, n])
+        for of_out in ("rows", "columns", "every other"):
+            out = laid_out(e, "out", dtype, of_out, n, n)
+            e.lib("matmul", [out], [left, right])
+            results.append(out.name)
+    whole = module((a,), e, tuple(results))
+    for found in agree_uncut(whole, [random(dtype, n, k)], 1e-4 if dtype in (F32, C64) else 1e-12):
+        if n >= 16:
+            np.testing.assert_array_equal(found, found.T)
+
+
+@pytest.mark.parametrize(("side", "axis"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
+@pytest.mark.parametrize("shape", [(3, 4, 2), (17, 9, 23), (1, 40, 30), (3, 0, 2), (2, 3, 0)], ids=str)
+def test_ranged_matmul(shape: tuple[int, int, int], dtype: DType, side: int, axis: int) -> None:
+    """What is not finite meets elements that do not count, and some that are zero and do."""
+    m, n, k = shape
+    rng = np.random.default_rng(m)
+    partial = ((m, k), (k, n))[side]
+    a, c = Buffer("a", dtype, (b.i64(m), b.i64(k)), intent="in"), Buffer("c", dtype, (b.i64(k), b.i64(n)), intent="in")
+    low, high = (Buffer(x, I64, (b.i64(partial[axis]),), intent="in") for x in ("low", "high"))
+    e = Emitter({"a", "c", "low", "high"})
+    out = laid_out(e, "out", dtype, "columns", m, n)
+    e.lib("ranged_matmul", [out], [a, c, low, high], side=side, axis=axis)
+    whole = module((a, c, low, high), e, (out.name,))
+    left, right = random(dtype, m, k), random(dtype, k, n)
+    ends = np.sort(rng.integers(0, partial[1 - axis] + 1, (2, partial[axis])), axis=0)
+    at = np.arange(partial[1 - axis])
+    counts = (ends[0][:, None] <= at) & (at < ends[1][:, None])
+    counts = counts.T if axis else counts
+    one, other = (right, left) if side else (left, right)
+    one[~counts] = 0
+    if one.size:
+        one.reshape(-1)[rng.integers(0, one.size)] = 0
+    rtol = 1e-4 if dtype in (F32, C64) else 1e-12
+    agree_uncut(whole, [left, right, *ends], rtol)
+    if other.size:
+        other.reshape(-1)[0], other.reshape(-1)[-1] = np.nan, np.inf
+    found, *_ = agree_uncut(whole, [left, right, *ends], rtol)
+    for i, j in np.ndindex(m, n):
+        kept = counts[:, j] if side else counts[i]
+        with np.errstate(all="ignore"):
+            expected = np.sum((left[i] * right[:, j])[kept])
+        np.testing.assert_allclose(found[i, j], expected, rtol=10 * rtol, atol=10 * rtol)
+
+
+@pytest.mark.parametrize("dtype", [F32, F64], ids=lambda d: d.value)
+def test_adjoint_of_cholesky(dtype: DType) -> None:
+    for layout, n in zip(LAYOUTS[:4] + ["rows"] * 4, [5, 64, 65, 12, 0, 1, 130, 200], strict=True):
+        values = random(dtype, n, n)
+        factor = np.linalg.cholesky(values @ values.T + n * np.eye(n, dtype=dtype.numpy))
+        factor += np.triu(random(dtype, n, n), 1)  # is not looked at
+        a, g = (Buffer(x, dtype, (b.i64(n), b.i64(n)), intent="in") for x in "ag")
+        e = Emitter({"a", "g"})
+        ins = [laid_out(e, "l", dtype, layout, n, n, a), laid_out(e, "l_adj", dtype, layout, n, n, g)]
+        out = laid_out(e, "x", dtype, layout, n, n)
+        e.lib("cholesky_adjoint", [out], ins)
+        agree_uncut(module((a, g), e, (out.name,)), [factor, random(dtype, n, n)], 2e-3 if dtype is F32 else 1e-9)
+
+
 def of_square(op: str, dtype: DType, layout: str, n: int) -> Module:
     """One operation on an n by n matrix `a`."""
     a = Buffer("a", dtype, (b.i64(n), b.i64(n)), intent="in")

@@ -8,9 +8,10 @@ import pytest
 from wengert.ir.libops import LIBOPS
 from wengert.ir.types import DType
 
-EXTENTS = {"m": 2, "n": 3, "k": 4}
+EXTENTS = {"m": 2, "n": 3, "k": 4, "r": 2}
 TALL = {"svd": {"k": 2}, "qr": {"m": 5}}  # what the letters stand for there
 ATTRS: dict[str, dict[str, object]] = {"fft": {"inverse": False}, "guarded_matmul": {"guarded": 0}}
+ATTRS |= {"add_matmul": {"negative": 0}, "ranged_matmul": {"side": 0, "axis": 0}}
 
 
 def extents(name: str) -> dict[str, int]:
@@ -22,6 +23,9 @@ def operands(name: str, dtype: DType) -> list[np.ndarray]:
     for signature in LIBOPS[name].ins:
         if signature == ":f64":
             found.append(np.array(1e-15))
+            continue
+        if signature.endswith(":i64"):
+            found.append(np.arange(extents(name)[signature[0]]))
             continue
         a = rng.normal(size=[extents(name)[x] for x in signature])
         if dtype.is_complex:

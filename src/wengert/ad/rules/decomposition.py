@@ -1,4 +1,4 @@
-"""Rules of cholesky, eigh and sort.
+"""Rules of cholesky, its adjoint, eigh and sort.
 
 cholesky and eigh read the lower triangle of A only, as that of a Hermitian matrix H. A tangent of A stands for the
 Hermitian matrix made of its lower triangle; an adjoint S of H becomes that of the lower triangle: A_adj[i, j] +=
@@ -68,14 +68,86 @@ def cholesky_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) ->
 
 
 def cholesky_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
-    """S = L^-* half(L* L_adj) L^-1, the adjoint of H."""
+    """S = L^-* half(L* L_adj) L^-1, the adjoint of H; for real matrices there is an operation."""
     (a,), (factor,) = ins, outs
     assert a.derivative is not None and factor.derivative is not None
+    if not a.derivative.dtype.is_complex:
+        lower = e.alloc("lower", a.derivative.dtype, m.shape(factor.primal))
+        e.lib("cholesky_adjoint", [lower], [factor.primal, factor.derivative])
+        m.add_each(e, a.derivative, m.element(lower))
+        return
     star = m.adjoint(e, factor.primal)
     half = _half_lower(e, m.product(e, star, factor.derivative))
     left = m.solution(e, star, half)
     s_star = m.solution(e, star, m.adjoint(e, left))  # (L^-* (L^-* P)*) = (L^-* P L^-1)*
     _to_lower(e, a.derivative, m.adjoint(e, s_star))
+
+
+def _lower(e: Emitter, x: Storage) -> Buffer:
+    """The lower triangle."""
+    return m.fill(e, "lower", m.shape(x), lambda i: b.select(b.ge(*i), b.load(x, i), b.zero(x.dtype)))
+
+
+def _symmetric(e: Emitter, lower: Storage, diagonal: float, other: float) -> Buffer:
+    """The symmetric matrix of a lower triangle, its diagonal and its other elements times a factor each."""
+
+    def element(at: tuple[Expr, ...]) -> Expr:
+        i, j = at
+        own, across = b.load(lower, (i, j)), b.load(lower, (j, i))
+        return b.select(b.eq(i, j), b.mul(own, diagonal), b.mul(b.select(b.gt(i, j), own, across), other))
+
+    return m.fill(e, "symmetric", m.shape(lower), element)
+
+
+def cholesky_adjoint_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """Of X = lower(T), its diagonal halved, where T = S + S^T, so that L^T T L = P + P^T with P = half(L^T G).
+
+    T_dot = L^-T (W + W^T) L^-1 with W = half(L_dot^T G + L^T G_dot) - L^T T L_dot.
+    """
+    (factor, given), (result,) = ins, outs
+    target = result.derivative
+    assert target is not None
+    lower = _lower(e, factor.primal)
+    star = m.adjoint(e, lower)
+    terms: list[Buffer] = []
+    if given.derivative is not None:
+        terms.append(_half_lower(e, m.product(e, star, _lower(e, given.derivative))))
+    if factor.derivative is not None:
+        l_dot = _lower(e, factor.derivative)
+        terms.append(_half_lower(e, m.product(e, m.adjoint(e, l_dot), _lower(e, given.primal))))
+        moved = m.product(e, star, m.product(e, _symmetric(e, result.primal, 2.0, 1.0), l_dot))
+        terms.append(m.fill(e, "less", m.shape(moved), lambda i: b.neg(b.load(moved, i))))
+
+    def both(at: tuple[Expr, ...]) -> Expr:
+        total: Expr = b.zero(target.dtype)
+        for x in terms:
+            total = b.add(total, b.add(b.load(x, at), b.load(x, at[::-1])))
+        return total
+
+    left = m.solution(e, star, m.fill(e, "both", m.shape(lower), both))
+    t_dot = m.solution(e, star, m.adjoint(e, left))  # symmetric
+    m.set_each(e, target, m.element(_half_lower(e, t_dot)))
+
+
+def cholesky_adjoint_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """The transpose of that. With E half the symmetric matrix of the lower triangle of X_adj, F = L^-1 E L^-T, H = 2
+    half(F), the lower triangles of: G_adj += L H, L_adj += G H^T - 2 T L F."""
+    (factor, given), (result,) = ins, outs
+    assert result.derivative is not None
+    lower = _lower(e, factor.primal)
+    left = m.solution(e, lower, _symmetric(e, result.derivative, 0.5, 0.5))
+    f = m.solution(e, lower, m.adjoint(e, left))  # symmetric
+    half = _half_lower(e, f)
+
+    def add(target: Storage, x: Storage, scale: float) -> None:
+        m.add_each(e, target, lambda i: b.select(b.ge(*i), b.mul(b.load(x, i), scale), b.zero(x.dtype)))
+
+    if given.derivative is not None:
+        add(given.derivative, m.product(e, lower, half), 2.0)
+    if factor.derivative is not None:
+        add(factor.derivative, m.product(e, _lower(e, given.primal), m.adjoint(e, half)), 2.0)
+        whole = _symmetric(e, result.primal, 2.0, 1.0)
+        add(factor.derivative, m.product(e, whole, m.product(e, lower, f)), -2.0)
 
 
 def _gaps(e: Emitter, w: Storage, i: Expr, j: Expr, dtype: object, value: Expr) -> Expr:
@@ -140,12 +212,17 @@ def sort_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> Non
         e.accumulate(x_adj, (b.load(order.primal, (i,)),), b.load(y_adj, (i,)))
 
 
+def _cholesky_adjoint_needs(ins: Active, outs: Active) -> Positions:
+    return (frozenset({0, 1}), frozenset({0})) if ins[0] else (frozenset({0}), NONE)
+
+
 def _eigh_needs(ins: Active, outs: Active) -> Positions:
     return NONE, frozenset({0, 1}) if outs[1] else frozenset({1})
 
 
 RULES: dict[str, LibraryRule] = {
     "cholesky": LibraryRule(cholesky_forward, cholesky_reverse, lambda ins, outs: (NONE, frozenset({0}))),
+    "cholesky_adjoint": LibraryRule(cholesky_adjoint_forward, cholesky_adjoint_reverse, _cholesky_adjoint_needs),
     "eigh": LibraryRule(eigh_forward, eigh_reverse, _eigh_needs),
     "sort": LibraryRule(sort_forward, sort_reverse, lambda ins, outs: (NONE, frozenset({1}))),
 }
