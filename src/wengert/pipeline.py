@@ -27,6 +27,8 @@ from wengert.optimise.place_products import place_products
 from wengert.optimise.raise_contractions import raise_contractions
 from wengert.optimise.recompute import recompute
 from wengert.optimise.selections import selections
+from wengert.optimise.share_copies import share_copies
+from wengert.optimise.share_factors import share_factors
 from wengert.optimise.skip import skip
 from wengert.optimise.split import split
 from wengert.optimise.strips import strips
@@ -37,8 +39,10 @@ Pass = Callable[..., Module]
 
 LAST: tuple[Pass, ...] = (
     drop_zeros,
+    share_copies,
     raise_contractions,
     place_products,
+    share_factors,
     fuse,
     recompute,
     contract,

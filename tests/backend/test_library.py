@@ -108,7 +108,9 @@ def test_guarded_matmul(shape: tuple[int, int, int], dtype: DType, guarded: int)
 @pytest.mark.parametrize("negative", [0, 1])
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
 @pytest.mark.parametrize(
-    "shape", [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (3, 0, 2), (3, 4, 0), (8, 600, 270), (2, 64, 9)], ids=str
+    "shape",
+    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (3, 0, 2), (3, 4, 0), (8, 600, 270), (2, 64, 9)],
+    ids=str,
 )
 def test_add_matmul(shape: tuple[int, int, int], dtype: DType, negative: int) -> None:
     m, n, k = shape

@@ -60,6 +60,24 @@ DROPPED = {
           for j in 0:n any { s[j] += t[j] }
         }""",
     ),
+    "by another shape": (
+        """alloc t: f64[n, m] zero
+        reshape r: f64[n, 1, m] = t
+        for i in 0:n any { for j in 0:1 any { for l in 0:m any { r[i, j, l] += a[i, l] } } }
+        for i1 in 0:n any { t[i1, 0] += x }""",
+        """alloc t: f64[n, m]
+        reshape r: f64[n, 1, m] = t
+        for i in 0:n any { for j in 0:1 any { for l in 0:m any { r[i, j, l] = a[i, l] } } }
+        for i1 in 0:n any { t[i1, 0] += x }""",
+    ),
+    "by the transpose": (
+        """alloc t: f64[m, n] zero
+        view r: f64[n, m] = t[0, 0] along (1: 1, 0: 1)
+        for i in 0:n any { for j in 0:m any { r[i, j] += a[i, j] } }""",
+        """alloc t: f64[m, n]
+        view r: f64[n, m] = t[0, 0] along (1: 1, 0: 1)
+        for i in 0:n any { for j in 0:m any { r[i, j] = a[i, j] } }""",
+    ),
 }
 
 
@@ -69,6 +87,17 @@ def test_dropped(name: str) -> None:
 
 
 KEPT = {
+    "a part by a view": """view r: f64[n - 1] = t[1] along (0: 1)
+        for i in 0:n - 1 any { r[i] += v[i] }
+        for j in 0:n any { t[j] += x }""",
+    "added to by another name, too": """view r: f64[n] = t[0] along (0: 1)
+        for i in 0:n any {
+          t[i] += v[i]
+          r[i] += x
+        }""",
+    "read by another name before": """view r: f64[n] = t[0] along (0: 1)
+        for j in 0:n any { u[j] = r[j] }
+        for i in 0:n any { t[i] += v[i] }""",
     "not every element": "for i in 1:n any { t[i] += v[i] }",
     "not to the end": "for i in 0:n - 1 any { t[i] += v[i] }",
     "steps": "for i in 0:n step 2 any { t[i] += v[i] }",

@@ -164,8 +164,10 @@ def test_random_sequences(seed: int) -> None:
         for _ in range(rng.choice((1, 1, 1, 2))):
             body.append(rng.choice(pieces[1:4]).replace("{q}", f"q{rng.randint(0, k) if rng.random() < 0.3 else k}"))
     text = "\n".join(
-        line.replace("for i ", f"for i{t} ").replace("for j ", f"for j{t} ")
-        .replace("[i, j]", f"[i{t}, j{t}]").replace("[j, i]", f"[j{t}, i{t}]")
+        line.replace("for i ", f"for i{t} ")
+        .replace("for j ", f"for j{t} ")
+        .replace("[i, j]", f"[i{t}, j{t}]")
+        .replace("[j, i]", f"[j{t}, i{t}]")
         for t, line in enumerate(body)
     )
     module = module_of(text)

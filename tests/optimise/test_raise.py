@@ -20,9 +20,8 @@ from wengert.optimise.raise_contractions import raise_contractions
 
 
 def products(module: Module) -> int:
-    return sum(
-        isinstance(s, LibCall) and s.op == "matmul" for f in module.functions.values() for s in statements(f.body)
-    )
+    calls = [s for f in module.functions.values() for s in statements(f.body) if isinstance(s, LibCall)]
+    return sum(s.op in ("matmul", "ranged_matmul") for s in calls)
 
 
 @pytest.fixture(autouse=True)

@@ -65,13 +65,14 @@ def _guarded_product(a: Array, b: Array) -> Array:
 
 def _ranged_matmul(attrs: Mapping[str, object], a: Array, b: Array, low: Array, high: Array) -> tuple[Array, ...]:
     partial = b if attrs["side"] else a
-    at = np.arange(partial.shape[0 if attrs["axis"] else 1])
-    present = (low[:, None] <= at) & (at < high[:, None])
+    extent: int = partial.shape[0 if attrs["axis"] else 1]
+    at: Array = np.arange(extent, dtype=np.int64)
+    present: Array = (low[:, None] <= at) & (at < high[:, None])
     present = present.T if attrs["axis"] else present
     total = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     with np.errstate(all="ignore"):
         for k in range(a.shape[1]):
-            kept = present[k][None, :] if attrs["side"] else present[:, k][:, None]
+            kept: Array = present[k][None, :] if attrs["side"] else present[:, k][:, None]
             total += np.where(kept, a[:, k][:, None] * b[k][None, :], 0)
     return (total,)
 
@@ -179,7 +180,7 @@ LIBOPS: dict[str, LibRow] = {
             ("nn",),
             _cholesky_adjoint,
             kinds="f",
-            note="the adjoint of the lower triangle of A, given L and the adjoint of L (lower triangles are read); zeros "
+            note="the adjoint of the lower triangle of A, given L and its adjoint (lower triangles are read), zeros "
             "above the diagonal",
         ),
         LibRow("det", ("nn",), ("",), _det, note="the determinant; 1 of an empty matrix"),

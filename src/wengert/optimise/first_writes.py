@@ -1,8 +1,8 @@
 """First writes: zeros that are overwritten or added to at once need not be written.
 
-Contract: if the first statement that touches a buffer of zeros adds exactly once to every element, the sum is a store
-and the zeros are not written. 0 + x is x but for the sign of a zero: 0 + -0 is 0, so an adjoint may be -0 where it
-was 0.
+Contract: if the first statement that touches a buffer of zeros (itself, or by a name for all of it: a reshape, its axes
+in another order) adds exactly once to every element, the sum is a store and the zeros are not written. 0 + x is x
+but for the sign of a zero: 0 + -0 is 0, so an adjoint may be -0 where it was 0.
 """
 
 from __future__ import annotations
@@ -45,23 +45,44 @@ def _block(block: Block) -> Block:
     for k in zeros:
         alloc = block[k]
         assert isinstance(alloc, Alloc)
-        name = alloc.buffer.name
-        first = next((j for j in range(k + 1, len(stmts)) if name in uses[j]), None)
-        made = None if first is None else _stored(stmts[first], alloc)
-        if first is not None and made is not None:
-            stmts[first] = made
-            stmts[k] = replace(alloc, zero=False)
+        names: dict[str, Buffer | None] = {alloc.buffer.name: alloc.buffer}  # None: of a part
+        for j in range(k + 1, len(stmts)):
+            s = stmts[j]
+            if isinstance(s, View | Reshape) and s.base in names:
+                names[s.buffer.name] = _whole(s, names[s.base])
+                continue
+            touched = [n for n in names if n in uses[j]]
+            if touched:
+                buffer = names[touched[0]] if len(touched) == 1 else None
+                made = None if buffer is None else _stored(s, buffer)
+                if made is not None:
+                    stmts[j] = made
+                    stmts[k] = replace(alloc, zero=False)
+                break
     made_block = tuple(rebuild(s, block=_block) for s in stmts)
     return block if made_block == block else made_block
+
+
+def _whole(s: View | Reshape, base: Buffer | None) -> Buffer | None:
+    """What is named, if that is all of its base."""
+    if base is None or isinstance(s, Reshape):
+        return None if base is None else s.buffer
+    axes = [axis for axis, _ in s.axes]
+    if sorted(-1 if axis is None else axis for axis in axes) != list(range(base.rank)):
+        return None
+    if any(constant(e) != 0 for e in s.start) or any(constant(step) != 1 for _, step in s.axes):
+        return None
+    shape = [base.shape[axis] for axis in axes if axis is not None]
+    return s.buffer if all(same(x, y) for x, y in zip(shape, s.buffer.shape, strict=True)) else None
 
 
 def _uses(s: Stmt, name: str) -> bool:
     return any(name in used(x) for x in statements((s,)))
 
 
-def _stored(stmt: Stmt, alloc: Alloc) -> Stmt | None:
+def _stored(stmt: Stmt, buffer: Buffer) -> Stmt | None:
     """The nest with its first sum a store, if it writes every element once before anything else touches it."""
-    name = alloc.buffer.name
+    name = buffer.name
     nest: list[Loop] = []
     inner: Stmt = stmt
     while isinstance(inner, Loop) and is_plain(inner) and inner.step == 1:
@@ -70,7 +91,7 @@ def _stored(stmt: Stmt, alloc: Alloc) -> Stmt | None:
         if len(users) != 1:
             break
         inner = users[0]
-    if len(nest) != alloc.buffer.rank or not nest:
+    if len(nest) != buffer.rank or not nest:
         return None
     body = nest[-1].body
     position = next((k for k, s in enumerate(body) if _uses(s, name)), None)
@@ -79,7 +100,7 @@ def _stored(stmt: Stmt, alloc: Alloc) -> Stmt | None:
         return None
     if any(name in names_in(e) for e in (found.value, *found.index)):
         return None
-    if not _covers(found, nest, alloc.buffer) or not all(_is_at(s, name, found.index) for s in statements((stmt,))):
+    if not _covers(found, nest, buffer) or not all(_is_at(s, name, found.index) for s in statements((stmt,))):
         return None
     store = Store(name, found.index, found.value, found.span)
     made = replace(nest[-1], body=(*body[:position], store, *body[position + 1 :]) if position is not None else body)

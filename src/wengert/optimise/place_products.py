@@ -41,7 +41,17 @@ from wengert.ir.nodes import (
     View,
 )
 from wengert.ir.types import I64
-from wengert.ir.walk import expressions, function_names, names_in, rebuild, statements, storages, substitute, unused, used
+from wengert.ir.walk import (
+    expressions,
+    function_names,
+    names_in,
+    rebuild,
+    statements,
+    storages,
+    substitute,
+    unused,
+    used,
+)
 
 
 def place_products(module: Module) -> Module:
@@ -87,8 +97,7 @@ class _Placer:
         for k, s in enumerate(block):
             if isinstance(s, LibCall) and _is_product(s):
                 self._place(stmts, k, s)
-        left = tuple(s for s in self._flat(stmts) if s is not None)
-        made = tuple(rebuild(s, block=self._block) for s in left)
+        made = tuple(rebuild(s, block=self._block) for s in self._flat(stmts))
         return block if made == block else made
 
     def _flat(self, stmts: list[Stmt | None]) -> list[Stmt]:
@@ -103,7 +112,8 @@ class _Placer:
         """Form a product where its nest puts it, if that is possible."""
         (name,) = call.outs
         product = self.storages[name]
-        alloc = next((j for j, s in enumerate(stmts[:k]) if isinstance(s, Alloc) and s.buffer.name == name), None)
+        allocs = (j for j, s in enumerate(stmts[:k]) if isinstance(s, Alloc) and s.buffer.name == name)
+        alloc = next(allocs, None)
         if alloc is None or not isinstance(product, Buffer) or self.users.get(self.aliases.of(name)) != 2:
             return
         j = next((j for j in range(k + 1, len(stmts)) if _touches(stmts[j], name)), None)

@@ -49,7 +49,12 @@ def call(w: Writer, stmt: LibCall) -> None:
             args = ["wg", vector(w, outs[0]), vector(w, ins[0]), inverse]
         case _:
             raise ValueError(f"the C backend has no library operation {stmt.op}")
-    supported = {"sort": tuple(d for d in DType if not d.is_complex), "fft": _COMPLEX, "eig": _COMPLEX, "cholesky_adjoint": _LINEAR[:2]}
+    supported = {
+        "sort": tuple(d for d in DType if not d.is_complex),
+        "fft": _COMPLEX,
+        "eig": _COMPLEX,
+        "cholesky_adjoint": _LINEAR[:2],
+    }
     if dtype not in supported.get(stmt.op, _LINEAR):
         raise ValueError(f"the C backend has no {stmt.op} of {dtype.value}")
     if stmt.op != "fft":
