@@ -70,6 +70,16 @@ DROPPED = {
         for i in 0:n any { for j in 0:1 any { for l in 0:m any { r[i, j, l] = a[i, l] } } }
         for i1 in 0:n any { t[i1, 0] += x }""",
     ),
+    "viewed first": (
+        """alloc t: f64[n] zero
+        view r: f64[n] = t[n - 1] along (0: -1)
+        for i in 0:n any { t[i] += v[i] }
+        for j in 0:n any { r[j] += x }""",
+        """alloc t: f64[n]
+        view r: f64[n] = t[n - 1] along (0: -1)
+        for i in 0:n any { t[i] = v[i] }
+        for j in 0:n any { r[j] += x }""",
+    ),
     "by the transpose": (
         """alloc t: f64[m, n] zero
         view r: f64[n, m] = t[0, 0] along (1: 1, 0: 1)
@@ -123,9 +133,6 @@ KEPT = {
     "read in the sum": "for i in 0:n any { t[i] += v[i] * t[i] }",
     "read first, elsewhere": """u[0] = t[1]
         for i in 0:n any { t[i] += v[i] }""",
-    "viewed first": """view r: f64[n] = t[n - 1] along (0: -1)
-        for i in 0:n any { t[i] += v[i] }
-        for j in 0:n any { r[j] += x }""",
     "viewed in the loop": """for i in 0:n any {
           t[i] += v[i]
           view r: f64[n] = t[n - 1] along (0: -1)
