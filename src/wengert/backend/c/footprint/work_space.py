@@ -39,6 +39,8 @@ def work_space(f: Frame, stmt: LibCall, shape: Callable[[str], list[Number]]) ->
             more = 3 * square + rounded(4 * n)
         case "cholesky":
             more = square
+        case "cholesky_adjoint":
+            more = 2 * square + rounded(64 * 64 * item)
         case "det":
             more = square + rounded(4 * n)
         case "eigh":  # LWORK of syevd and heevd, generously
