@@ -96,6 +96,17 @@ def _agree(module: Module, made: Module, args: Args) -> None:
         agree(outcome(made, args, order), wanted, exact=False)
 
 
+def test_what_fits_the_cache_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all extents are known there is nothing to find out when the program runs."""
+    text = TOGETHER["a row ahead"].replace("0:n", "0:4").replace("[n, m]", "[4, 3]").replace("n - 1", "3")
+    module = program(
+        text.replace("0:m", "0:3").replace("a[", "b[").replace("alloc w", "alloc b: f64[4, 3] zero\nalloc w"), "b"
+    )
+    for cache, wanted in ((191, True), (192, False)):
+        monkeypatch.setattr(made_by, "CACHE", cache)
+        assert in_strips(transformed(module, [strips])) == wanted
+
+
 def test_what_only_the_strips_use_is_folded() -> None:
     made = strips(program(TOGETHER["a row ahead"]))
     (w,) = (s.buffer for s in statements(made.root.body) if isinstance(s, Alloc))

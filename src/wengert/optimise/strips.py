@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from wengert.analysis.access import Access, Effects, accesses, effects, folded, looks, offset
-from wengert.analysis.affine import iadd, isub, same
+from wengert.analysis.affine import constant, iadd, isub, same
 from wengert.analysis.alias import AliasAnalysis, analyse
 from wengert.analysis.ranges import Ranges
 from wengert.ir import build as b
@@ -254,7 +254,11 @@ class _Strips:
         return [*before, Loop(turn.name, ZERO, count, tuple(body), span=members[0].nest.span)]
 
     def _pays(self, group: _Group) -> bool:
-        """Whether a nest reads or adds to again what an earlier one has touched."""
+        """Whether a nest reads or adds to again what an earlier one has touched, and not all surely fits the cache."""
+        trips = [constant(isub(m.nest.stop, m.nest.start)) for m in group.members if m.nest.stop is not None]
+        row = constant(self._row(group.members))
+        if row is not None and all(n is not None and row * n <= CACHE for n in trips):
+            return False
         for k, m in enumerate(group.members):
             for c, both in m.touched.items():
                 if any(c in o.touched for o in group.members[:k]) and any(len(x.index) > 1 for x in both):
@@ -355,6 +359,10 @@ class _Strips:
 
     def _rows(self, members: Sequence[_Member]) -> Expr:
         """How many rows of all the arrays that move with the rows fit into the cache."""
+        return b.max_(ONE, Op("floordiv", (Const(CACHE, I64), b.max_(ONE, self._row(members))), I64))
+
+    def _row(self, members: Sequence[_Member]) -> Expr:
+        """The bytes of one row of all the arrays that move with the rows."""
         total: Expr = ZERO
         seen: set[str] = set()
         for m in members:
@@ -372,7 +380,7 @@ class _Strips:
                     if k != axis:
                         size = Op("mul", (size, e), I64)
                 total = iadd(total, size)
-        return b.max_(ONE, Op("floordiv", (Const(CACHE, I64), b.max_(ONE, total)), I64))
+        return total
 
     def _least(self, before: list[Stmt], hint: str, values: Sequence[Expr], op: str) -> Expr:
         found = values[0]
