@@ -52,7 +52,7 @@ def laid_out(e: Emitter, hint: str, dtype: DType, layout: str, m: int, n: int, s
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
 @pytest.mark.parametrize(
     "shape",
-    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2), (8, 600, 270), (2, 64, 9)],
+    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2), (8, 600, 270), (2, 64, 9), (9, 70, 7), (30, 64, 1)],
     ids=str,
 )
 def test_matmul(dtype: DType, shape: tuple[int, int, int]) -> None:
@@ -109,7 +109,7 @@ def test_guarded_matmul(shape: tuple[int, int, int], dtype: DType, guarded: int)
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
 @pytest.mark.parametrize(
     "shape",
-    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (3, 0, 2), (3, 4, 0), (8, 600, 270), (2, 64, 9)],
+    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (3, 0, 2), (3, 4, 0), (8, 600, 270), (2, 64, 9), (9, 70, 7), (30, 64, 1)],
     ids=str,
 )
 def test_add_matmul(shape: tuple[int, int, int], dtype: DType, negative: int) -> None:
@@ -121,7 +121,7 @@ def test_add_matmul(shape: tuple[int, int, int], dtype: DType, negative: int) ->
     results: list[str] = []
     for of_a, of_c, of_out in zip(LAYOUTS, np.roll(LAYOUTS, 1), np.roll(LAYOUTS, 3), strict=True):
         with_a = laid_out(e, "left", dtype, of_a, m, k, a)
-        with_c = laid_out(e, "right", dtype, str(of_c), k, n, c)
+        with_c = laid_out(e, "right", dtype, str(of_c) if k else "rows", k, n, c)
         for layout in (str(of_out) if of_out != "repeated" else "rows", "rows"):
             out = laid_out(e, "out", dtype, layout, m, n, start)
             e.lib("add_matmul", [out], [out, with_a, with_c], negative=negative)

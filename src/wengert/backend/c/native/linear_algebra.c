@@ -8,9 +8,10 @@ void *wg_routine[4 * WG_ROUTINE_COUNT];
 /* Up to this many multiplications, loops beat a call of BLAS. */
 #define WG_SMALL_PRODUCT 512
 
-/* Products of few long rows of real numbers are bound by reading the other factor, which loops do at least as well as
-   BLAS. The contracted axis is cut into blocks of WG_THIN_DEPTH, the rows so that their sums fill WG_THIN_BYTES. */
+/* Products of few long rows of real numbers are bound by reading the other factor, those over a short axis by writing
+   the result, which loops do at least as well as BLAS. The contracted axis is cut into blocks of WG_THIN_DEPTH, the rows so that their sums fill WG_THIN_BYTES. */
 #define WG_IS_THIN(rows, columns) (TYPE < 2 && (rows) <= 8 && (columns) >= 64)
+#define WG_IS_SHALLOW(rows, columns, depth) (TYPE < 2 && (depth) > 0 && (depth) <= 8 && (rows) >= 8 && (columns) >= 64)
 #define WG_THIN_DEPTH 256
 #define WG_THIN_BYTES 16384
 /* Rows of a block in the adjoint of a Cholesky factorisation. */

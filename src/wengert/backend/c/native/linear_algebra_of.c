@@ -71,6 +71,66 @@ static void WG_NAME(thin_product)(PRODUCT, int64_t ldc, int64_t ldb) {
     }
 }
 
+/* A product of few rows, c of unit rows and b of unit columns, each of which is read once, for four rows together. */
+static void WG_NAME(thin_dots)(PRODUCT, int64_t ldc, int64_t lda, int64_t ldb) {
+    const int64_t m = c.n[0], n = c.n[1], k = a.n[1];
+    T *const to = c.data;
+    for (int64_t j = 0; j < n; j++) {
+        const T *const column = (const T *)b.data + j * ldb;
+        for (int64_t i = 0; i < m; i += 4) {
+            const int64_t last = m - 1, rest = last - i; /* rows beyond the last are the last again */
+            const T *const a0 = (const T *)a.data + i * lda, *const a1 = a0 + (rest < 1 ? rest : 1) * lda,
+                    *const a2 = a0 + (rest < 2 ? rest : 2) * lda, *const a3 = a0 + (rest < 3 ? rest : 3) * lda;
+            T s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+            for (int64_t q = 0; q < k; q++) {
+                s0 += a0[q] * column[q];
+                s1 += a1[q] * column[q];
+                s2 += a2[q] * column[q];
+                s3 += a3[q] * column[q];
+            }
+            const T sums[4] = {s0, s1, s2, s3};
+            for (int64_t r = 0; r < 4 && r <= rest; r++) {
+                T *const at = to + (i + r) * ldc + j;
+                *at = adds ? *at + scale * sums[r] : sums[r];
+            }
+        }
+    }
+}
+
+/* A product over a short contracted axis, c and b of unit rows: c, which is most of the data, is written once. */
+static void WG_NAME(shallow_product)(PRODUCT, int64_t ldc, int64_t ldb) {
+    const int64_t m = c.n[0], n = c.n[1], k = a.n[1];
+    for (int64_t i = 0; i < m; i++) {
+        T *const row = (T *)c.data + i * ldc;
+        for (int64_t q = 0; q < k; q += 4) {
+            const int64_t rest = k - 1 - q;
+            const T *const b0 = (const T *)b.data + q * ldb;
+            const bool fresh = q == 0 && !adds;
+            if (rest >= 3) {
+                const T *const b1 = b0 + ldb, *const b2 = b1 + ldb, *const b3 = b2 + ldb;
+                const T a0 = scale * AT(a, i, q), a1 = scale * AT(a, i, q + 1);
+                const T a2 = scale * AT(a, i, q + 2), a3 = scale * AT(a, i, q + 3);
+                if (fresh)
+                    WG_LANES
+                    for (int64_t j = 0; j < n; j++) row[j] = a0 * b0[j] + a1 * b1[j] + (a2 * b2[j] + a3 * b3[j]);
+                else
+                    WG_LANES
+                    for (int64_t j = 0; j < n; j++) row[j] += a0 * b0[j] + a1 * b1[j] + (a2 * b2[j] + a3 * b3[j]);
+            } else
+                for (int64_t r = 0; r <= rest; r++) {
+                    const T x = scale * AT(a, i, q + r), *const from = b0 + r * ldb;
+                    if (fresh && r == 0)
+                        WG_LANES
+                        for (int64_t j = 0; j < n; j++) row[j] = x * from[j];
+                    else
+                        WG_LANES
+                        for (int64_t j = 0; j < n; j++) row[j] += x * from[j];
+                }
+        }
+    }
+}
+
 /* c = a a^T with c of unit rows: half of it, and the rest is copied, tile by tile. */
 static void WG_NAME(symmetric_product)(wg_matrix c, int32_t ldc, wg_matrix a, int32_t lda, bool by_rows) {
     const int32_t n = (int32_t)c.n[0], k = (int32_t)a.n[1];
@@ -98,8 +158,16 @@ static int WG_NAME(product)(wg *wg, PRODUCT, int32_t ldc) {
     const T start = adds ? 1 : 0;
     wg_matrix operand[2] = {a, b};
     int32_t ld[2];
+    if (WG_IS_SHALLOW(m, n, k) && wg_has_unit_rows(b, &ld[1])) {
+        WG_NAME(shallow_product)(c, a, b, scale, adds, ldc, ld[1]);
+        return 0;
+    }
     if (WG_IS_THIN(m, n) && wg_has_unit_rows(b, &ld[1])) {
         WG_NAME(thin_product)(c, a, b, scale, adds, ldc, ld[1]);
+        return 0;
+    }
+    if (WG_IS_THIN(m, n) && wg_has_unit_rows(a, &ld[0]) && wg_has_unit_rows(wg_transposed(b), &ld[1])) {
+        WG_NAME(thin_dots)(c, a, b, scale, adds, ldc, ld[0], ld[1]);
         return 0;
     }
     char transposed[2];
