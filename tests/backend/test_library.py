@@ -52,7 +52,19 @@ def laid_out(e: Emitter, hint: str, dtype: DType, layout: str, m: int, n: int, s
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
 @pytest.mark.parametrize(
     "shape",
-    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (30, 20, 1), (1, 1, 600), (3, 0, 2), (8, 600, 270), (2, 64, 9), (9, 70, 7), (30, 64, 1)],
+    [
+        (3, 4, 2),
+        (17, 9, 23),
+        (40, 1, 30),
+        (1, 40, 30),
+        (30, 20, 1),
+        (1, 1, 600),
+        (3, 0, 2),
+        (8, 600, 270),
+        (2, 64, 9),
+        (9, 70, 7),
+        (30, 64, 1),
+    ],
     ids=str,
 )
 def test_matmul(dtype: DType, shape: tuple[int, int, int]) -> None:
@@ -109,7 +121,18 @@ def test_guarded_matmul(shape: tuple[int, int, int], dtype: DType, guarded: int)
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
 @pytest.mark.parametrize(
     "shape",
-    [(3, 4, 2), (17, 9, 23), (40, 1, 30), (1, 40, 30), (3, 0, 2), (3, 4, 0), (8, 600, 270), (2, 64, 9), (9, 70, 7), (30, 64, 1)],
+    [
+        (3, 4, 2),
+        (17, 9, 23),
+        (40, 1, 30),
+        (1, 40, 30),
+        (3, 0, 2),
+        (3, 4, 0),
+        (8, 600, 270),
+        (2, 64, 9),
+        (9, 70, 7),
+        (30, 64, 1),
+    ],
     ids=str,
 )
 def test_add_matmul(shape: tuple[int, int, int], dtype: DType, negative: int) -> None:

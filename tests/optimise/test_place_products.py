@@ -10,7 +10,7 @@ import pytest
 from backend import native
 from optimise.checks import outcome, transformed
 from optimise.test_raise import agree
-from wengert.ir.nodes import LibCall, Module
+from wengert.ir.nodes import Alloc, LibCall, Module
 from wengert.ir.text import parse, show
 from wengert.ir.verify import verify
 from wengert.ir.walk import statements
@@ -52,6 +52,20 @@ PLACED = {
         for i1 in 0:n any { for j1 in 0:m any { r[i1, j1] = 0.0 } }
         for i in 0:n any { for j in 0:p any { c[i, j] += q[i, j] } }
         for i2 in 0:n any { for j2 in 0:m any { s[i2, j2] = r[i2, j2] } }""",
+    "into what a turn has to itself": """
+        for t in 0:n any {
+          alloc r: f64[n, p]
+          alloc own: f64[n, p] zero
+          lib matmul(r; a, b)
+          for i in 0:n any { for j in 0:p any { own[i, j] += r[i, j] } }
+          for j0 in 0:p any { c[t, j0] += own[t, j0] }
+        }""",
+    "in sequence": """
+        for t in 0:3 {
+          alloc r: f64[n, p]
+          lib matmul(r; a, b)
+          for i in 0:n any { for j in 0:p any { c[i, j] += r[i, j] } }
+        }""",
     "one after the other": """
         alloc r: f64[n, p]
         lib matmul(q; a, b)
@@ -86,6 +100,19 @@ LEFT = {
         for i1 in 0:n any { for j1 in 0:m any { r[i1, j1] = c[i1, 0] } }
         for i in 0:n any { for j in 0:p any { c[i, j] += q[i, j] } }
         for i2 in 0:n any { for j2 in 0:m any { s[i2, j2] = r[i2, j2] } }""",
+    "in turns at once": """
+        for t in 0:3 any {
+          alloc r: f64[n, p]
+          lib matmul(r; a, b)
+          for i in 0:n any { for j in 0:p any { c[i, j] += r[i, j] } }
+        }""",
+    "past a failure": """
+        alloc r: f64[n, m]
+        for i0 in 0:n any { for j0 in 0:m any { r[i0, j0] = a[i0, j0] } }
+        lib matmul(q; r, b)
+        for i1 in 0:n any { for j1 in 0:m any { r[i1, j1] = 0.0 } }
+        if n > 100 { fail ValueError("too many") }
+        for i in 0:n any { for j in 0:p any { c[i, j] += q[i, j] } }""",
     "twice the same element": """
         view v: f64[n, p] = c[0, 0] along (1: 1, 1: 1)
         lib matmul(q; a, b)
@@ -114,7 +141,7 @@ def arguments(n: int, m: int, p: int, dtype: str = "f64") -> dict[str, object]:
 
 def copies(module: Module) -> int:
     """Products that have an array of their own."""
-    names = {s.buffer.name for s in module.root.body if type(s).__name__ == "Alloc"}
+    names = {s.buffer.name for s in statements(module.root.body) if isinstance(s, Alloc)}
     return sum(isinstance(s, LibCall) and s.outs[0] in names for s in statements(module.root.body))
 
 

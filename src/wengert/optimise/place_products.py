@@ -5,7 +5,8 @@ part of another array is formed there (`matmul` into a view, `add_matmul`), and 
 added in another order: results differ by rounding. Legal if nothing else touches the product; if the nest takes
 every element of it to an element of its own (subscripts move with one variable each, by a constant step, and the
 part of the array has no element twice); if the array is apart from the factors; and if nothing between the product and
-the nest writes the factors (then it is formed where the nest was), or touches the array (then where it was).
+the nest writes the factors (then it is formed where the nest was), or touches the array or fails (then where it was).
+In a loop whose turns may run at once the array must be the turn's own.
 
 Source: GEMM's beta, J. Dongarra, J. Du Croz, S. Hammarling, I. Duff, "A set of level 3 basic linear algebra
 subprograms", ACM TOMS 16(1), 1990.
@@ -25,8 +26,10 @@ from wengert.ir.nodes import (
     Alloc,
     Block,
     Buffer,
+    Call,
     Const,
     Expr,
+    Fail,
     Function,
     Let,
     LibCall,
@@ -42,6 +45,7 @@ from wengert.ir.nodes import (
 )
 from wengert.ir.types import I64
 from wengert.ir.walk import (
+    definitions,
     expressions,
     function_names,
     names_in,
@@ -52,6 +56,7 @@ from wengert.ir.walk import (
     unused,
     used,
 )
+from wengert.optimise.fuse import cannot_fail
 
 
 def place_products(module: Module) -> Module:
@@ -80,6 +85,8 @@ class _Placer:
         self.folded = folded(f.body, self.aliases)
         self.views: dict[int, View] = {}
         """By the identity of a product, the part of an array that it is formed in."""
+        self.own: set[str] | None = None
+        """In a loop whose turns may run at once, the classes of what a turn has to itself."""
         self.users: dict[str, int] = {}
         """In how many statements a storage's class appears, results included."""
         for s in statements(f.body):
@@ -97,8 +104,16 @@ class _Placer:
         for k, s in enumerate(block):
             if isinstance(s, LibCall) and _is_product(s):
                 self._place(stmts, k, s)
-        made = tuple(rebuild(s, block=self._block) for s in self._flat(stmts))
+        made = tuple(map(self._nested, self._flat(stmts)))
         return block if made == block else made
+
+    def _nested(self, s: Stmt) -> Stmt:
+        if not isinstance(s, Loop) or s.order != "any":
+            return rebuild(s, block=self._block)
+        before, self.own = self.own, {self.aliases.of(n) for n in definitions(s.body) if n in self.aliases.parent}
+        made = rebuild(s, block=self._block)
+        self.own = before
+        return made
 
     def _flat(self, stmts: list[Stmt | None]) -> list[Stmt]:
         """The statements that are left, each part of an array before the product into it."""
@@ -127,10 +142,15 @@ class _Placer:
         factors = {self.aliases.of(i) for i in call.ins if isinstance(i, str)}
         if target in factors or target in self.folded or target in self.aliases.rebindable:
             return
-        between = [effects(s, self.aliases, self.calls) for s in stmts[k + 1 : j] if s is not None]
+        if self.own is not None and target not in self.own:
+            return
+        past = [s for s in stmts[k + 1 : j] if s is not None]
+        between = [effects(s, self.aliases, self.calls) for s in past]
         if not any(factors & e.writes for e in between):
             place = j
-        elif self._may_be_early(use, target, between):
+        elif all(
+            cannot_fail(s) and not isinstance(s, Fail | Call) for s in statements(tuple(past))
+        ) and self._may_be_early(use, target, between):
             place = k
         else:
             return

@@ -1,4 +1,4 @@
-"""Rules of matmul, guarded_matmul, solve, inv, det and fft.
+"""Rules of matmul, add_matmul, ranged_matmul, guarded_matmul, solve, inv, det and fft.
 
 Adjoints are taken under <X, Y> = Re tr(X* Y), with X* the conjugate transpose. Source: M. Giles, "An extended
 collection of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); the complex
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from wengert.ad.rules import matrices as m
 from wengert.ad.rules.library import Attrs, LibraryRule, Operand
+from wengert.errors import NotDifferentiable
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import Expr, Storage
@@ -50,6 +51,37 @@ def matmul_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> N
 
 def matmul_needs(ins: Active, outs: Active) -> Positions:
     return frozenset(1 - k for k in range(2) if ins[k]), NONE
+
+
+def add_matmul_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """C_dot += A_dot B + A B_dot, or -=."""
+    _, left, right = ins
+    target = outs[0].derivative
+    assert target is not None
+    for x, y in ((left.derivative, right.value), (left.value, right.derivative)):
+        if x is not None and y is not None:
+            e.lib("add_matmul", [target], [target, x, y], **attrs)
+
+
+def ranged_matmul_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """C_dot = A_dot B + A B_dot; what does not count is 0 in the tangent, too."""
+    left, right, low, high = ins
+    target = outs[0].derivative
+    assert target is not None
+    pairs = ((left.derivative, right.value), (left.value, right.derivative))
+    terms = [(x, y) for x, y in pairs if x is not None and y is not None]
+    if not terms:
+        m.set_each(e, target, lambda i: b.zero(target.dtype))
+    for k, (x, y) in enumerate(terms):
+        made = target if k == 0 else e.alloc("product", target.dtype, m.shape(target))
+        e.lib("ranged_matmul", [made], [x, y, low.primal, high.primal], **attrs)
+        if k:
+            m.add_each(e, target, m.element(made))
+
+
+def not_reversed(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """Passes write these operations, after the reverse of a program has been taken."""
+    raise NotDifferentiable("a product", e.span, "it has been optimised", "differentiate before optimising")
 
 
 def guarded_matmul_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
@@ -193,6 +225,8 @@ def nothing(ins: Active, outs: Active) -> Positions:
 
 RULES: dict[str, LibraryRule] = {
     "matmul": LibraryRule(matmul_forward, matmul_reverse, matmul_needs),
+    "add_matmul": LibraryRule(add_matmul_forward, not_reversed, nothing),
+    "ranged_matmul": LibraryRule(ranged_matmul_forward, not_reversed, nothing),
     "guarded_matmul": LibraryRule(guarded_matmul_forward, guarded_matmul_reverse, guarded_matmul_needs),
     "solve": LibraryRule(solve_forward, solve_reverse, solve_needs),
     "inv": LibraryRule(inv_forward, inv_reverse, lambda ins, outs: (NONE, frozenset({0}))),
