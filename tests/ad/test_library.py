@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ad.checks import check
+from ad.checks import check, jvp_of, run_with
+from wengert.ir.text import parse
 
 rng = np.random.default_rng(5)
 A = rng.standard_normal((3, 3)) + 2 * np.eye(3)
@@ -32,6 +33,36 @@ def test_matmul(wrt: list[str]) -> None:
     }"""
     sizes = {"n": 3, "k": 3, "m": 2}
     each_type(text, {"a": A, "b": B, **sizes}, {"a": C, "b": D, **sizes}, wrt=wrt)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lib add_matmul(c; c, a, b, negative=0)",
+        "lib add_matmul(c; c, a, b, negative=1)",
+        "lib ranged_matmul(c; a, b, low, high, side=0, axis=0)",
+        "lib ranged_matmul(c; b, a, low, high, side=1, axis=1)",
+    ],
+)
+@pytest.mark.parametrize("wrt", [["a"], ["b"], ["a", "b"]])
+def test_tangents_of_what_passes_write(wrt: list[str], call: str) -> None:
+    """Products are of degree two: a difference is exact."""
+    text = f"""entry f
+    func f(a: f64[n, n], b: f64[n, n], low: i64[n], high: i64[n], n: i64) -> (c) {{
+      alloc c: f64[n, n]
+      for i in 0:n any {{ for j in 0:n any {{ c[i, j] = a[i, j] * b[j, i] }} }}
+      {call}
+    }}"""
+    low, high = np.array([0, 0, 1]), np.array([1, 2, 3])
+    counts = (low[:, None] <= np.arange(3)) & (np.arange(3) < high[:, None])
+    zeros = counts if "side=0" in call else counts.T if "side=1" in call else np.ones((3, 3))
+    args = {"a": A * zeros, "b": SPD, "low": low, "high": high, "n": 3}
+    direction = {x: rng.standard_normal((3, 3)) * (zeros if x == "a" else 1) for x in wrt}
+    module = parse(text)
+    forward, push = jvp_of(module, args, wrt)
+    _, tangent = run_with(forward, push(direction)[0])[0]
+    ends = [run_with(module, args | {x: args[x] + s * d for x, d in direction.items()})[0][0] for s in (1, -1)]
+    np.testing.assert_allclose(tangent, (ends[0] - ends[1]) / 2, rtol=1e-12, atol=1e-12)
 
 
 def test_matrix_times_itself_in_a_loop() -> None:

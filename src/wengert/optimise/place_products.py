@@ -241,6 +241,10 @@ def _is_product(s: Stmt) -> bool:
     return isinstance(s, LibCall) and s.op == "matmul"
 
 
+def _may_fail(s: Stmt) -> bool:
+    return isinstance(s, Fail | Call) or not cannot_fail(s)
+
+
 def _touches(stmt: Stmt | None, name: str) -> bool:
     return stmt is not None and any(
         name in used(s) or any(name in names_in(e) for e in expressions(s)) for s in statements((stmt,))
