@@ -148,9 +148,7 @@ class _Placer:
         between = [effects(s, self.aliases, self.calls) for s in past]
         if not any(factors & e.writes for e in between):
             place = j
-        elif all(
-            cannot_fail(s) and not isinstance(s, Fail | Call) for s in statements(tuple(past))
-        ) and self._may_be_early(use, target, between):
+        elif not any(map(_may_fail, statements(tuple(past)))) and self._may_be_early(use, target, between):
             place = k
         else:
             return
