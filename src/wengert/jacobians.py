@@ -29,7 +29,7 @@ from wengert.selection import (
     wrt_key,
     wrt_list,
 )
-from wengert.transform import forward_module, gradients_at, named, reverse_module, within
+from wengert.transform import forward_module, gradients_at, must_return, named, reverse_module, within
 
 
 def _single_leaves(
@@ -104,6 +104,7 @@ class Jacobian(Limitable):
 
         def forward(staged: Staged, module: Module) -> tuple[Any, Any]:
             chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)
+            must_return(staged, module)
             _one_output(staged.output)
             plan = chosen, len(module.root.results)
             if self.limit is None:
@@ -211,6 +212,7 @@ class Second(Limitable):
         def make(staged: Staged, module: Module) -> tuple[Any, Any]:
             assert self.wrt is not None
             chosen = _single_leaves(self.fn, staged, self.wrt, args, kwargs)
+            must_return(staged, module)
             output = objective(staged.output, module)
             name = module.root.results[output.index]
             names = [leaf_name(staged, k) for k in chosen]

@@ -88,6 +88,12 @@ def _make_value(staged: Staged, module: Module) -> tuple[Any, Any]:
     return Kernel(pipeline.finish(module), primal_binds(staged)), None
 
 
+def must_return(staged: Staged, module: Module) -> None:
+    """Raise what the program raises if it never returns: that is the answer, not that its result is no number."""
+    if not staged.returns:
+        Kernel(pipeline.finish(module), primal_binds(staged))(private(staged, tuple(x.value for x in staged.leaves)))
+
+
 def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], originals: tuple[Any, ...]) -> tuple[Any, ...]:
     """Run a program that changes or returns its arguments: odd layouts are copied in and out."""
     check_overlap(staged, originals)
@@ -230,6 +236,7 @@ class Grad(Limitable):
             active_leaves(staged, a, v, describe(self.fn, w))
             for a, v, w in zip(wrts, values, wrt_list(self.wrt), strict=True)
         ]
+        must_return(staged, module)
         places = objectives(staged.output, module)
         of = [module.root.results[i] for i in places]
         if self.limit is None:

@@ -248,3 +248,24 @@ def test_names_that_are_unbound_on_one_path() -> None:
     assert wg.grad(f)(3.0) == 6.0
     with pytest.raises((UnboundLocalError, wg.WengertError)):
         wg.compile(f)(-1.0)
+
+
+def has_no_such_method(x):
+    return x.foo()
+
+
+def refuses_all(x):
+    if x[0] > 0:
+        raise ValueError("positive")
+    raise ValueError("not positive")
+
+
+@pytest.mark.parametrize("transform", [wg.grad, wg.value_and_grad, wg.jacobian, wg.hessian, wg.compile])
+def test_what_a_program_raises_on_every_path_is_raised(transform: Any) -> None:
+    """Not a report that it returns nothing."""
+    with pytest.raises(AttributeError, match="foo"):
+        transform(has_no_such_method)(np.ones(2))
+    with pytest.raises(ValueError, match="^positive"):
+        transform(refuses_all)(np.ones(2))
+    with pytest.raises(ValueError, match="^not positive"):
+        transform(refuses_all)(-np.ones(2))

@@ -30,7 +30,8 @@ MAX_RESTARTS = 60
 
 @dataclass
 class Staged:
-    """A staged call: `output` is the return value with `Output` in place of runtime parts."""
+    """A staged call: `output` is the return value with `Output` in place of runtime parts. `returns`: whether it may
+    return at all; what raises on every path does not."""
 
     module: Module
     leaves: list[Leaf]
@@ -44,6 +45,7 @@ class Staged:
     returns_inputs: bool = False
     sources: tuple[Any, ...] = ()  # staged functions and the hash of their code
     effects: Effects = field(default_factory=Effects)
+    returns: bool = True
 
     def portable(self) -> Staged:
         """What another process needs to recognise and run the same call: no IR, no data of this call."""
@@ -124,7 +126,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
     stage = interp.stage
     names = _parameter_names(fn, len(args))
     externals = interp.externals
-    output: list[Any] = [None]
+    output: list[Any] = []
     done = [Effects()]
     results: list[str] = []
 
@@ -134,7 +136,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
             staged_args = [externals.wrap(a, ("arg", k), names[k]) for k, a in enumerate(args)]
             staged_kwargs = {k: externals.wrap(v, ("kw", k), k) for k, v in kwargs.items()}
             value = interp.call(staged_fn, staged_args, staged_kwargs)
-            output[0] = flatten(interp, value, results)
+            output[:] = [flatten(interp, value, results)]
             done[0] = effects(interp, results)
         except ExitNow:
             return False
@@ -174,13 +176,14 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
         leaves,
         externals.guards,
         equal,
-        output[0],
+        output[0] if output else None,
         stage.user_names,
         sizes,
         mutated,
         any(leaf.root is not None and leaf.root.returned for leaf in leaves),
         tuple(interp.sources.values()),
         done[0],
+        bool(output),
     )
 
 
