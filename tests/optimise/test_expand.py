@@ -76,6 +76,12 @@ STAY = {
     "in sequence": "for i in 1:n {\nlet y = exp(v[i])\nu[i] += y\nu[i - 1] += y\n}",
     "few turns": "for i in 1:3 any {\nlet y = exp(v[i])\nu[i] += y\nu[i - 1] += y\n}",
     "no vectors of it": "for i in 1:n any {\nlet y = lgamma(v[i])\nu[i] += y\nu[i - 1] += y\n}",
+    "an end that is written": """for i in 1:k[0] any {
+          let y = exp(v[i])
+          k[i] = 0
+          u[i] += y
+          u[i - 1] += y
+        }""",
     "somewhere": "for i in 1:n any {\nlet y = exp(v[i])\nu[i] += y\nu[k[i] - 1] += y\n}",
     "read after it is stored": "for i in 1:n any {\nv[i] = x\nlet y = exp(v[i])\nu[i] += y\nu[i - 1] += y\n}",
 }

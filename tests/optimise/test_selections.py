@@ -93,6 +93,9 @@ MADE = {
     "read twice": f"{LIST}\nfor k0 in 0:t any {{ v[index[k0]] = x }}\nfor k1 in 0:t {{ u[index[k1]] = x }}",
     "the place in the list is used": f"{LIST}\nfor k0 in 0:t any {{ v[index[k0]] = u[k0] }}",
     "read at another place": f"{LIST}\nfor k0 in 0:t - 1 any {{ v[index[k0]] = f64(index[k0 + 1]) }}",
+    "an extent that changes": f"""{LIST.replace("i64[t]", "i64[c[]]")}
+        c[] = min(t, 1)
+        for k0 in 0:c[] any {{ v[index[k0]] = x }}""",
     "not all of it": f"{LIST}\nfor k0 in 0:min(t, 1) any {{ v[index[k0]] = x }}",
     "not surely all of it": f"""{LIST}
         for k0 in 0:t any {{ if v[k0] > x {{ a[index[k0], 0] = x }} }}""",

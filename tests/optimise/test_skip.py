@@ -91,6 +91,7 @@ STAY = {
     "the condition is dear": "for i in 0:n any { if sin(u[i]) == x { v[i] = u[i] } }",
     "the condition asks at a distance that varies": "for i in 0:n any { if u[k[i]] == x { v[i] = x } }",
     "something that may fail": f"for i in 0:n any {{ if {BAND} {{ k[i] = addc(7, k[i]) }} }}",
+    "an end that is written": f"for i in 0:k[0] any {{ if {BAND} {{ k[i + 1] = 0 }} }}",
     "nothing to do": f"for i in 0:n any {{ if {BAND} {{ let y = v[i] }} }}",
 }
 

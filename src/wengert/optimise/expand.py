@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.access import folded, is_plain
+from wengert.analysis.access import folded, is_plain, looks
 from wengert.analysis.affine import constant, isub
 from wengert.analysis.alias import Aliases, analyse
 from wengert.analysis.cost.instructions import has_vector_code
@@ -76,8 +76,8 @@ class _Expansion:
         """What a loop becomes, None if it is to stay."""
         assert loop.stop is not None
         turns = constant(isub(loop.stop, loop.start))
-        if turns is not None and turns < SHORT:
-            return None
+        if (turns is not None and turns < SHORT) or looks(loop.start) or looks(loop.stop):
+            return None  # the first loop's stores may be what bounds read
         found = scatter(loop, self.aliases, self.folded)
         groups = None if found is None else found.groups(loop, self.aliases)
         if found is None or groups is None or not self._is_worth(loop, found, groups):

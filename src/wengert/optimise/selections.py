@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wengert.analysis.access import accesses, effects
+from wengert.analysis.access import accesses, effects, looks
 from wengert.analysis.affine import same
 from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
 from wengert.ir.nodes import (
@@ -189,6 +189,8 @@ class _Selections:
         """Whether a loop reads the lists at its own variable, which it needs for nothing else, once for every element
         at least, and does cheap things with what it reads."""
         if visit.cond is not None or visit.stop is None or visit.step != 1 or not same(visit.start, ZERO):
+            return False
+        if looks(visit.stop):  # it may have been something else when the list was made
             return False
         if not all(same(visit.stop, own[n].buffer.shape[0]) for n in found.lists):
             return False

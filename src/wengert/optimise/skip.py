@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wengert.analysis.access import accesses, is_plain, offset
+from wengert.analysis.access import accesses, is_plain, looks, offset
 from wengert.analysis.affine import constant, iadd, isub
 from wengert.analysis.alias import Aliases, analyse
 from wengert.ir import build as b
@@ -100,7 +100,7 @@ class _Skipper:
     def _parts(self, loop: Loop) -> _Parts | None:
         """The parts of a loop that is worth skipping turns of, and in which that is legal."""
         choices = [s for s in loop.body if isinstance(s, If)]
-        if len(choices) != 1 or choices[0].orelse or self._is_short(loop):
+        if len(choices) != 1 or choices[0].orelse or self._is_unfit(loop):
             return None
         choice = choices[0]
         if any(not isinstance(s, (Let, Store, Accumulate, If)) for s in statements(loop.body)):
@@ -123,10 +123,11 @@ class _Skipper:
             return None
         return _Parts(always, lets, choice)
 
-    def _is_short(self, loop: Loop) -> bool:
+    def _is_unfit(self, loop: Loop) -> bool:
+        """Whether a loop surely has few turns, or its end may change while it runs."""
         assert loop.stop is not None
         turns = constant(isub(loop.stop, loop.start))
-        return turns is not None and turns < 4 * BLOCK
+        return (turns is not None and turns < 4 * BLOCK) or looks(loop.stop)  # it is asked for again in every block
 
     def _is_rare(self, cond: Expr, lets: dict[str, Let], loop: Loop) -> bool:
         """Whether a condition is cheap to ask in lanes, and rarely true."""
