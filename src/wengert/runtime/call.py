@@ -21,6 +21,7 @@ from ..errors import WengertError, exception_class
 from ..ir.nodes import Module, Span
 from ..ir.types import DType
 from . import compile as compiling
+from . import recycling
 from .abi import Bind
 
 NO_LIMIT = 2**63 - 1
@@ -82,6 +83,7 @@ class Kernel:
         """The results of a call that fails with MemoryError rather than allocate more than `limit` bytes at a time, and
         the most that it had allocated at any time."""
         handle = self._library.handle
+        recycling.release()
         handle.wg_limit_next(limit)
         results = self.call(leaves)
         return results, handle.wg_own_peak()
@@ -205,7 +207,8 @@ def _fft(memory: memoryview, dtype: np.dtype[Any], inverse: bool) -> None:
 
 
 _DTYPES = tuple(dtype.numpy for dtype in DType)
-_HOOKS = (_raise, np.empty, np.zeros, _fft, complex, _DTYPES, tuple(dtype.type for dtype in _DTYPES))
+_MAKERS = (np.empty, np.zeros, recycling.array)
+_HOOKS = (_raise, *_MAKERS, _fft, complex, _DTYPES, tuple(dtype.type for dtype in _DTYPES))
 
 # -- BLAS and LAPACK -----------------------------------------------------------------------------------------------
 

@@ -70,9 +70,9 @@ from wengert.ir.nodes import (
 )
 from wengert.ir.walk import statements
 
-FRESH = 32 * 2.0**20
-"""Bytes from which on an array has new memory at every call (malloc asks the system for it)."""
-KEPT = 64 * 2.0**20
+FRESH = 384 * 2.0**20
+"""Bytes from which on a result has new memory at every call (see `runtime/recycling.py`)."""
+KEPT = 256 * 2.0**20
 """Bytes up to which scratch memory is kept between calls (`WG_CACHE_MOST` of the run-time library)."""
 LOCAL = 512.0
 """Bytes of a buffer up to which it may lie on the stack."""

@@ -8,7 +8,7 @@
 #define WG_LARGE (1 << 20)
 #define WG_HUGE ((size_t)4 << 20)
 #define WG_CACHE_LEAST ((int64_t)1 << 20)
-#define WG_CACHE_MOST ((int64_t)64 << 20)
+#define WG_CACHE_MOST ((int64_t)256 << 20)
 
 /* -- errors ---------------------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* From Python and back: one builtin function of one argument, the tuple of leaves. */
 
 /* What Python hands over once: callables and types of its own. */
-enum { WG_RAISE, WG_EMPTY, WG_ZEROS, WG_FFT, WG_COMPLEX_TYPE, WG_DTYPES, WG_SCALAR_TYPES, WG_HOOK_COUNT };
+enum { WG_RAISE, WG_EMPTY, WG_ZEROS, WG_RECYCLED, WG_FFT, WG_COMPLEX_TYPE, WG_DTYPES, WG_SCALAR_TYPES, WG_HOOK_COUNT };
 static PyObject *wg_hooks[WG_HOOK_COUNT];
 static PyObject *wg_dtypes[13], *wg_scalar_types[13];
 static const int64_t wg_sizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 8, 16};
@@ -172,9 +172,13 @@ static int wg_take_arguments(wg_scratch *s, PyObject *leaves) {
 
 /* -- results ----------------------------------------------------------------------------------------------------- */
 
-/* A new array, and its memory in *view. */
-static PyObject *wg_new_array(PyObject *maker, int dtype, int rank, const int64_t *extent, Py_buffer *view) {
+#define WG_LARGE_RESULT ((int64_t)32 << 20)
+
+/* A new array, and its memory in *view; a large one in memory that an earlier one had. */
+static PyObject *wg_new_array(bool zero, int dtype, int rank, const int64_t *extent, Py_buffer *view) {
     PyObject *shape;
+    int64_t bytes = wg_sizes[dtype];
+    for (int k = 0; k < rank; k++) bytes = wg_times(bytes, extent[k]);
     if (rank == 1) {
         shape = PyLong_FromLongLong(extent[0]);
     } else {
@@ -189,7 +193,10 @@ static PyObject *wg_new_array(PyObject *maker, int dtype, int rank, const int64_
         }
     }
     if (!shape) return NULL;
-    PyObject *array = PyObject_CallFunctionObjArgs(maker, shape, wg_dtypes[dtype], NULL);
+    PyObject *const maker = wg_hooks[bytes >= WG_LARGE_RESULT ? WG_RECYCLED : zero ? WG_ZEROS : WG_EMPTY];
+    PyObject *zeroed = bytes >= WG_LARGE_RESULT ? PyBool_FromLong(zero) : NULL; /* NULL ends the arguments */
+    PyObject *array = PyObject_CallFunctionObjArgs(maker, shape, wg_dtypes[dtype], zeroed, NULL);
+    if (zeroed) Py_DecRef(zeroed);
     Py_DecRef(shape);
     if (array && PyObject_GetBuffer(array, view, PyBUF_WRITABLE)) {
         Py_DecRef(array);
@@ -211,8 +218,7 @@ static void wg_make_ready(wg_scratch *s) {
         int64_t count = 1;
         for (int d = 0; d < r->rank; d++) count = wg_times(count, result->extent[d]);
         if (count > ((int64_t)1 << 60) / wg_sizes[r->dtype]) continue;
-        PyObject *const maker = wg_hooks[r->zero ? WG_ZEROS : WG_EMPTY];
-        s->array[k] = wg_new_array(maker, r->dtype, r->rank, result->extent, &s->view[k]);
+        s->array[k] = wg_new_array(r->zero, r->dtype, r->rank, result->extent, &s->view[k]);
         if (!s->array[k]) {
             PyErr_Clear();
             continue;
@@ -280,7 +286,7 @@ static PyObject *wg_take_result(wg *context, int32_t k, PyObject *leaves) {
             PyBuffer_Release(&s->view[k]);
             Py_DecRef(s->array[k]);
         }
-        s->array[k] = wg_new_array(wg_hooks[WG_EMPTY], r->dtype, r->rank, result->extent, &s->view[k]);
+        s->array[k] = wg_new_array(false, r->dtype, r->rank, result->extent, &s->view[k]);
         if (!s->array[k]) return NULL;
         int64_t bytes = wg_sizes[r->dtype];
         for (int d = 0; d < r->rank; d++) bytes = wg_times(bytes, result->extent[d]);
