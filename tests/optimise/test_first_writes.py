@@ -80,6 +80,14 @@ DROPPED = {
         for i in 0:n any { t[i] = v[i] }
         for j in 0:n any { r[j] += x }""",
     ),
+    "an axis of one element, and extents that are asked for": (
+        """alloc t: f64[n, m] zero
+        reshape r: f64[n, 1, m] = t
+        for i in 0:extent(r, 0) any { for l in 0:extent(r, 2) any { r[i, 0, l] += a[i, l] } }""",
+        """alloc t: f64[n, m]
+        reshape r: f64[n, 1, m] = t
+        for i in 0:extent(r, 0) any { for l in 0:extent(r, 2) any { r[i, 0, l] = a[i, l] } }""",
+    ),
     "by the transpose": (
         """alloc t: f64[m, n] zero
         view r: f64[n, m] = t[0, 0] along (1: 1, 0: 1)

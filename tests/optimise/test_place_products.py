@@ -38,6 +38,9 @@ PLACED = {
     "into a part, upside down": """
         lib matmul(q; a, b)
         for i in 0:n any { for j in 0:p any { e[n - 1 - i, 0, j] += q[i, j] } }""",
+    "extents that are asked for": """
+        lib matmul(q; a, b)
+        for i in 0:extent(c, 0) any { for j in 0:extent(b, 1) any { c[i, j] += q[i, j] } }""",
     "from another start": """
         lib matmul(q; a, b)
         for i in 2:n + 2 any { for j in p:p + p any { c[i - 2, j - p] += q[i - 2, j - p] } }""",

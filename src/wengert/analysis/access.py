@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wengert.analysis.affine import canonical, constant, isub
 from wengert.analysis.alias import AliasAnalysis, Aliases
-from wengert.ir.nodes import Accumulate, Block, Expr, Extent, Load, Loop, Stmt, Store, Var, View
+from wengert.ir.nodes import Accumulate, Block, Buffer, Expr, Extent, Load, Loop, Stmt, Storage, Store, Var, View
 from wengert.ir.types import I64
 from wengert.ir.walk import (
     defined,
     definitions,
     expressions,
     loads,
+    map_expr,
     names_in,
     reads,
     statements,
@@ -57,6 +58,27 @@ def offset(e: Expr, var: str, local: set[str]) -> Expr | None:
 def looks(e: Expr) -> bool:
     """Whether an expression may change while its names do not: it loads, or asks for the length of a list."""
     return any(isinstance(x, (Load, Extent)) for x in subexpressions(e))
+
+
+class Extents:
+    """Extents of arrays, which stay what they were declared with."""
+
+    def __init__(self, storages: Mapping[str, Storage]) -> None:
+        self.storages = storages
+
+    def resolved(self, e: Expr) -> Expr:
+        """An expression without the extents of arrays whose declaration does not look at memory."""
+
+        def value(x: Expr) -> Expr:
+            if not isinstance(x, Extent):
+                return x
+            storage = self.storages.get(x.storage)
+            if not isinstance(storage, Buffer):
+                return x
+            found = self.resolved(storage.shape[x.axis])
+            return x if looks(found) else found
+
+        return map_expr(value, e)
 
 
 def common_axis(indices: Iterable[tuple[Expr, ...]], var: str, local: set[str]) -> int | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from wengert.analysis.access import Effects, effects, folded, looks
+from wengert.analysis.access import Effects, Extents, effects, folded, looks
 from wengert.analysis.affine import constant, iadd, isub, same
 from wengert.analysis.alias import AliasAnalysis, analyse
 from wengert.ir.nodes import (
@@ -83,6 +83,7 @@ class _Placer:
         self.names = function_names(f)
         self.storages: dict[str, Storage] = storages(f)
         self.folded = folded(f.body, self.aliases)
+        self.extents = Extents(self.storages)
         self.views: dict[int, View] = {}
         """By the identity of a product, the part of an array that it is formed in."""
         self.own: set[str] | None = None
@@ -201,12 +202,10 @@ class _Placer:
             loop = next((x for x in loops if x.var in names_in(i)), None)
             if loop is None or loop.cond is not None or loop.stop is None or loop.step != 1 or loop in found:
                 return None
-            if names_in(loop.start) & {x.var for x in loops} or names_in(loop.stop) & {x.var for x in loops}:
+            start, stop, size = map(self.extents.resolved, (loop.start, loop.stop, extent))
+            if (names_in(start) | names_in(stop)) & {x.var for x in loops} or looks(start) or looks(stop):
                 return None
-            if looks(loop.start) or looks(loop.stop):
-                return None
-            first = isub(Var(loop.var, I64), loop.start)
-            if not same(i, first) or not same(isub(loop.stop, loop.start), extent):
+            if not same(i, isub(Var(loop.var, I64), start)) or not same(isub(stop, start), size):
                 return None
             found.append(loop)
         return found[0], found[1]
