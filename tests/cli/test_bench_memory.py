@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from wengert.cli.bench import memory_report as report
+from wengert.cli.bench.memory_jax import Policy, best
 from wengert.cli.bench.memory_runs import Measured, Strategy, Within
 from wengert.cli.bench.pages import tables
 from wengert.cli.main import app
@@ -49,7 +52,12 @@ def test_what_tables_say() -> None:
     assert set(found[20]) == {"chosen", "binomial"}
     assert set(found[50]) == {"chosen", "minimum cut"}
     assert (report.best_other(found[20]), report.best_other(found[50])) == (3.0, 1.0)
+    one.jax = [Policy(4, True, 70, 3.0), Policy(1, False, 90, 2.5)]
+    one.strategies.append(Strategy("beside", 70, 60, 1.5))
+    assert [p.bytes for p in best([Policy(2, True, 80, 4.0), *one.jax])] == [70, 90]
     text = "\n".join(report.table([one], page=False))
+    assert "4 segments, states of steps" in text
+    assert "2.00" in text
     assert "larger limit took longer (by more than 15 %) for: one." in text
     assert "than all others (by more than 15 %): one." in text
     assert "slower than another: one." in text
@@ -97,3 +105,23 @@ def test_our_programs_are_differentiated(name: str) -> None:
     assert abs(g(*small) - expected).max() < 1e-12
     assert g.memory is not None
     assert g.memory.peak <= 40_000
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
+@pytest.mark.parametrize("name", ["burgers", "lstm"])
+def test_the_counterparts_of_jax_have_the_same_gradient(name: str) -> None:
+    import jax
+
+    from wengert import grad
+    from wengert.cli.bench.programs import load_module
+    from wengert.cli.bench.suite import BENCHMARKS
+
+    function, make = load_module(BENCHMARKS / "memory_programs.py").PROGRAMS[name]
+    counterparts = load_module(BENCHMARKS / "jax_memory.py").PROGRAMS
+    args = make()
+    args = (*args[:3], 11) if name == "burgers" else (args[0], args[1][:11], *args[2:])
+    expected = grad(function)(*args)
+    for segments, steps in ((1, False), (3, True), (4, False)):
+        with jax.enable_x64(True):
+            gradient, given = counterparts[name](args, segments, steps)
+            np.testing.assert_allclose(jax.jit(gradient)(*given), expected, rtol=1e-10, atol=1e-12)

@@ -190,6 +190,7 @@ def memory(
     only: OnlyOption = "",
     seconds: Annotated[float, typer.Option(help="Of timing, per program.")] = 30.0,
     timeout: Annotated[float, typer.Option(help="Seconds per program, compiling included.")] = 75.0,
+    jax: Annotated[bool, typer.Option("--jax", help="Also jax.checkpoint in as many bytes (needs JAX).")] = False,
     page: PageOption = False,
     save: SaveOption = None,
     as_json: JsonOption = False,
@@ -198,8 +199,9 @@ def memory(
 
     For every program 20 limits from the least to what storing all takes: the measured peak (which must stay below),
     predicted and measured time. At three of them the chosen plan beside a binomial schedule, minimum cut alone, storing
-    all, and recomputing all. Every gradient is compared with the one without a limit. Exit code 1 if a peak exceeds its
-    limit or a program fails.
+    all, and recomputing all. Every gradient is compared with the one without a limit. With --jax, the best policies of
+    jax.checkpoint for the programs of benchmarks/jax_memory.py, and ours in as many bytes. Exit code 1 if a peak
+    exceeds its limit or a program fails.
     """
     from wengert.cli.bench import memory_report as work
     from wengert.cli.bench.programs import load_module
@@ -210,7 +212,7 @@ def memory(
     names = [name for name in only.split(",") if name] or list(load_module(path).PROGRAMS)
     found: list[work.Measured] = []
     for name in names:
-        found.append(work.measured(path, name, seconds, timeout))
+        found.append(work.measured(path, name, seconds, timeout, BENCHMARKS / "jax_memory.py" if jax else None))
         if save is not None:
             save.write_text(work.as_json(found, machine(())))
         if sys.stderr.isatty():

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from wengert.cli.bench.memory_jax import Policy
 from wengert.cli.bench.memory_runs import STRATEGIES, Measured, Strategy, Within
 from wengert.cli.bench.report import milliseconds, ratio
 from wengert.memory import size_text
@@ -18,22 +19,43 @@ NOISE = 1.15
 """A time that is not longer by more than this factor is no longer."""
 
 
-def measured(path: Path, name: str, seconds: float, timeout: float) -> Measured:
-    """One program, measured in a process that is ended when its time is over."""
-    command = [sys.executable, "-m", "wengert.cli.bench.memory_runs", str(path), name, str(seconds), str(timeout)]
+def measured(path: Path, name: str, seconds: float, timeout: float, jax: Path | None = None) -> Measured:
+    """One program, measured in a process that is ended when its time is over; `jax`: a file of counterparts."""
+    policies: list[Policy] = []
+    try:
+        if jax is not None:
+            command = ["memory_jax", str(jax), str(path), name, str(seconds / 2)]
+            policies = [Policy(**raw) for raw in _result(command, timeout)]
+        beside = [str(p.bytes) for p in policies]
+        found = read_one(_result(["memory_runs", str(path), name, str(seconds), str(timeout), *beside], timeout))
+    except _Failed as failed:
+        return Measured(name, reason=str(failed))
+    found.jax = policies
+    return found
+
+
+class _Failed(Exception):
+    """A process says nothing, or not in time."""
+
+
+def _result(command: Sequence[str], timeout: float) -> Any:
+    """The JSON that a module of ours prints; raises _Failed."""
+    command = [sys.executable, "-m", f"wengert.cli.bench.{command[0]}", *command[1:]]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return Measured(name, reason=f"not done in {timeout:.0f} s")
+        raise _Failed(f"not done in {timeout:.0f} s") from None
     if done.returncode:
-        return Measured(name, reason=(done.stderr.strip().splitlines() or ["no message"])[-1])
-    return read_one(json.loads(done.stdout.strip().splitlines()[-1]))
+        raise _Failed((done.stderr.strip().splitlines() or ["no message"])[-1])
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def read_one(raw: dict[str, Any]) -> Measured:
     """From JSON."""
     limits = [Within(**w) for w in raw["limits"]]
-    return Measured(raw["name"], raw["primal"], limits, [Strategy(**s) for s in raw["strategies"]], raw["reason"])
+    strategies = [Strategy(**s) for s in raw["strategies"]]
+    policies = [Policy(**p) for p in raw.get("jax", ())]
+    return Measured(raw["name"], raw["primal"], limits, strategies, policies, raw["reason"])
 
 
 def as_json(found: Sequence[Measured], machine: dict[str, Any]) -> str:
@@ -76,6 +98,9 @@ def table(found: Sequence[Measured], page: bool) -> Iterator[str]:
     yield ""
     yield from _aligned(_side_by_side(found), page)
     yield ""
+    if any(one.jax for one in found):
+        yield from _aligned(_beside_jax(found), page)
+        yield ""
     yield from _summary(found)
 
 
@@ -102,8 +127,9 @@ def _over_limits(found: Sequence[Measured]) -> Iterator[list[str]]:
 
 def at_limits(one: Measured) -> Iterator[tuple[int, dict[str, Strategy]]]:
     """By limit, the strategies that stay within it."""
-    for limit in dict.fromkeys(s.limit for s in one.strategies if s.limit is not None):
-        fits = [s for s in one.strategies if s.limit == limit or (s.limit is None and s.peak <= limit)]
+    strategies = [s for s in one.strategies if s.name in STRATEGIES]
+    for limit in dict.fromkeys(s.limit for s in strategies if s.limit is not None):
+        fits = [s for s in strategies if s.limit == limit or (s.limit is None and s.peak <= limit)]
         yield limit, {s.name: s for s in fits}
 
 
@@ -121,6 +147,19 @@ def _side_by_side(found: Sequence[Measured]) -> Iterator[list[str]]:
             quotient = None if chosen is None or best is None else chosen / best
             cells = [milliseconds(strategies[s].measured if s in strategies else None) for s in STRATEGIES]
             yield [one.name, size_text(limit), *cells, ratio(quotient)]
+
+
+def _beside_jax(found: Sequence[Measured]) -> Iterator[list[str]]:
+    """JAX's best policies, and ours in as many bytes."""
+    yield ["program", "bytes", "JAX policy", "JAX", "wengert", "JAX / wengert"]
+    for one in found:
+        ours = {s.limit: s for s in one.strategies if s.name == "beside"}
+        for policy in one.jax:
+            mine = ours[policy.bytes].measured if policy.bytes in ours else None
+            how = f"{policy.segments} segments, {'states' if policy.steps else 'all'} of steps"
+            quotient = None if mine is None else policy.seconds / mine
+            cells = [milliseconds(policy.seconds), milliseconds(mine), ratio(quotient)]
+            yield [one.name, size_text(policy.bytes), how, *cells]
 
 
 def _summary(found: Sequence[Measured]) -> Iterator[str]:

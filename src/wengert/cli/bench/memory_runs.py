@@ -20,6 +20,7 @@ import numpy as np
 
 import wengert as wg
 from wengert import ad, pipeline
+from wengert.cli.bench.memory_jax import Policy
 from wengert.cli.bench.programs import load_module
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.memory import Limited, MemoryLimitError, Unbounded, bytes_of, sizes_of
@@ -70,20 +71,22 @@ class Measured:
     primal: float = 0.0
     limits: list[Within] = field(default_factory=list[Within])
     strategies: list[Strategy] = field(default_factory=list[Strategy])
+    jax: list[Policy] = field(default_factory=list[Policy])
+    """The best policies of its counterpart; at their bytes we are the strategies called "beside"."""
     reason: str = ""
 
 
-def measure(path: Path, name: str, seconds: float, timeout: float) -> Measured:
-    """Measure one program of a file: so many seconds of timing, and less than `timeout` with all else. Limits and
-    strategies for which there is no time are left out."""
+def measure(path: Path, name: str, seconds: float, timeout: float, beside: Sequence[int] = ()) -> Measured:
+    """Measure one program of a file: so many seconds of timing, and less than `timeout` with all else; also at the
+    limits `beside` (what others take). Limits and strategies for which there is no time are left out."""
     function, make = load_module(path).PROGRAMS[name]
-    return _Program(name, function, make(), seconds, timeout).measured()
+    return _Program(name, function, make(), seconds, timeout).measured(beside)
 
 
 class _Program:
     def __init__(self, name: str, function: Any, args: tuple[Any, ...], seconds: float, timeout: float) -> None:
         self.name, self.function, self.args, self.seconds = name, function, args, seconds
-        self.end = time.monotonic() + 0.9 * timeout
+        self.end = time.monotonic() + 0.85 * timeout
         self.reference = wg.grad(function)(*args)
         self.gradient = wg.grad(function, memory_limit=NO_LIMIT // 4)
         least = self._least()
@@ -119,10 +122,13 @@ class _Program:
             return refused.least
         raise AssertionError("a byte is enough")
 
-    def measured(self) -> Measured:
+    def measured(self, beside: Sequence[int]) -> Measured:
         found = Measured(self.name)
         plan = self.limited.plan(self.leaves, NO_LIMIT // 4, self.outside)
         most = max(self._stored_peak(), plan.peak) + self.outside
+        for limit in beside:
+            if limit >= self.least:
+                self._strategy(found, "beside", limit, self.limited.plan(self.leaves, limit, self.outside))
         limits = np.geomspace(self.least, most, LIMITS).astype(int)
         for k in sorted(range(LIMITS), key=lambda k: (k not in COMPARED, k * 7 % LIMITS)):
             if self._has_time():
@@ -158,7 +164,7 @@ class _Program:
         """Let a plan take part; its peak. The gradient must be right."""
         start = time.monotonic()
         results, peak = self._call(plan)
-        self.first[key] = time.monotonic() - start
+        self.first[key] = self.times[key] = time.monotonic() - start
         gradient = self.variant.plan.read(0, self.args, {}, results)
         np.testing.assert_allclose(gradient, self.reference, rtol=1e-9, atol=1e-12 * np.abs(self.reference).max())
         self.jobs[key] = lambda: self._call(plan)
@@ -246,17 +252,17 @@ class _Program:
         end = min(time.monotonic() + self.seconds, self.end)
         for n in range(ROUNDS):
             for key, job in self.jobs.items():
-                if n and time.monotonic() > end:
-                    return
+                if time.monotonic() > end and (n or key in self.times):
+                    continue
                 start = time.perf_counter()
                 job()
                 self.times[key] = min(self.times.get(key, float("inf")), time.perf_counter() - start)
 
 
 def main() -> None:
-    """A file, a program's name, seconds of timing and of all: the measurements as JSON."""
-    path, name, seconds, timeout = sys.argv[1:]
-    print(json.dumps(asdict(measure(Path(path), name, float(seconds), float(timeout)))))
+    """A file, a program's name, seconds of timing and of all, limits besides: the measurements as JSON."""
+    path, name, seconds, timeout, *beside = sys.argv[1:]
+    print(json.dumps(asdict(measure(Path(path), name, float(seconds), float(timeout), [int(n) for n in beside]))))
 
 
 if __name__ == "__main__":
