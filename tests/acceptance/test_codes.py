@@ -22,6 +22,7 @@ from wengert.runtime.compile import Compiler, wanted_threads
 SOURCE = Path(wg.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 X = np.array([1.0, 2.0, 3.0])
+CLASS = r"^class (\w+)\(WengertError\b.*:\n((?:    .*\n|\n)*)"
 SCOPE: dict[str, Any] = {}
 exec("def unseen(x):\n    return x * x\n", SCOPE)
 unseen = SCOPE["unseen"]
@@ -243,3 +244,10 @@ def test_a_report_of_several_has_the_code_of_each() -> None:
         wg.grad(several)(X)
     assert caught.value.code is caught.value.problems[0].code
     assert all(f"[{problem.code}]" in str(caught.value) for problem in caught.value.problems)
+
+
+def test_every_class_of_errors_has_a_code() -> None:
+    by_problem = {"Unsupported", "NotDifferentiable"}
+    for path in SOURCE.rglob("*.py"):
+        for name, body in re.findall(CLASS, path.read_text(), re.MULTILINE):
+            assert "code = Code." in body or name in by_problem, f"{path.name}: {name}"
