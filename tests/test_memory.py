@@ -297,3 +297,32 @@ def test_a_second_process_need_not_plan(tmp_path) -> None:
     for path in (tmp_path / "cache" / "plans").iterdir():
         path.write_bytes(b"broken")
     assert run(9_000) == first
+
+
+def test_extents_from_quotients_and_powers_are_bounded() -> None:
+    """As in transforms by stages: reshaped by powers of a radix, coordinates by `mgrid`."""
+
+    def stages(x, r, k):
+        c = np.mgrid[0:r, 0 : r ** (k - 1)]
+        for i in range(k):
+            v = np.reshape(x, (r, r ** (k - 1))) * np.cos(c[0] * c[1] / (i + 1))
+            x[:] = np.reshape(np.sin(v), (r**k,))
+        return np.sum(x * x)
+
+    x = RNG.random(81)
+    g = wg.grad(stages, memory_limit="200 kB")
+    np.testing.assert_allclose(g(x, 3, 4), wg.grad(stages)(x, 3, 4), rtol=1e-12)
+    assert g.memory.peak <= g.memory.predicted <= 200_000
+
+
+def test_floats_between_ends() -> None:
+    from wengert.backend.c.footprint.integers import Integers, Linear, real_operation
+
+    assert real_operation("ceil", [real_operation("div", [(5.0, 9.0), (2.0, 2.0)])]) == (3.0, 5.0)
+    assert real_operation("div", [(1.0, 1.0), (-1.0, 1.0)]) is None
+    assert real_operation("mul", [(-2.0, 3.0), (-5.0, 1.0)]) == (-15.0, 10.0)
+    assert real_operation("mul", [(0.0, 2.0**40), (0.0, 2.0**40)]) is None
+    made = Integers()
+    assert made.bounds(made.operation("ipow", [Linear(3), Linear(4)])) == (81, 81)
+    assert made.bounds(made.operation("ipow", [Linear(2), Linear(63)])) == (-float("inf"), float("inf"))
+    assert made.bounds(made.operation("ipow", [made.unknown(2, 3), made.unknown(1, 2)])) == (2, 9)

@@ -29,6 +29,8 @@ class Frame:
     of: FunctionFacts
     integers: dict[str, Linear] = field(default_factory=dict[str, Linear])
     shapes: dict[str, tuple[Linear, ...]] = field(default_factory=dict[str, tuple[Linear, ...]])
+    reals: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    """Floats that follow from integers: the least and the greatest value."""
     lists: dict[str, List] = field(default_factory=dict[str, List])
     cells: dict[str, tuple[Number, Number]] = field(default_factory=dict[str, tuple[Number, Number]])
     contents: dict[str, tuple[Number, Number]] = field(default_factory=dict[str, tuple[Number, Number]])

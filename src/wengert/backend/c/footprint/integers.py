@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
 Number: TypeAlias = int | float
 """An integer, inf or -inf."""
+EXACT = 2**53
+"""Integers below are floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Integers:
     def operation(self, name: str, args: list[Linear]) -> Linear:
         bounds = [self.bounds(a) for a in args]
         match name, args:
+            case "ipow", [a, b] if bounds[0][0] >= 1 and bounds[1][0] >= 0 and _is_small(bounds[0][1], bounds[1][1]):
+                return self.unknown(int(bounds[0][0]) ** int(bounds[1][0]), int(bounds[0][1]) ** int(bounds[1][1]))
             case "add" | "addc", [a, b]:
                 return self.sum(a, b)
             case "sub" | "subc", [a, b]:
@@ -122,3 +127,32 @@ def _floordiv(a: Number, b: Number) -> Number:
 
 def rounded(n: Number) -> Number:
     return n if n == inf else 64 if n <= 0 else (int(n) + 63) // 64 * 64
+
+
+def _is_small(a: Number, b: Number) -> bool:
+    """Whether a power does not wrap."""
+    return max(a, b) < EXACT and b * math.log2(max(a, 1)) < 62
+
+
+def real_operation(name: str, args: list[tuple[float, float]]) -> tuple[float, float] | None:
+    """The least and the greatest result of an operation on floats between these; None if it is not known."""
+    match name, args:
+        case "add" | "addc", [(a, b), (c, d)]:
+            found = a + c, b + d
+        case "sub" | "subc", [(a, b), (c, d)]:
+            found = a - d, b - c
+        case "mul" | "mulc", [(a, b), (c, d)]:
+            ends = a * c, a * d, b * c, b * d
+            found = min(ends), max(ends)
+        case "div", [(a, b), (c, d)] if c > 0 or d < 0:
+            ends = a / c, a / d, b / c, b / d
+            found = min(ends), max(ends)
+        case "neg", [(a, b)]:
+            found = -b, -a
+        case "ceil", [(a, b)]:
+            found = float(math.ceil(a)), float(math.ceil(b))
+        case "floor", [(a, b)]:
+            found = float(math.floor(a)), float(math.floor(b))
+        case _:
+            return None
+    return found if all(abs(x) < EXACT for x in found) else None

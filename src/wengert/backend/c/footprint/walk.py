@@ -40,13 +40,14 @@ from ....ir.nodes import (
     Var,
     View,
 )
+from ....ir.types import F64
 from ..entry import made_in_place
 from ..storages import LOCAL_ARRAY_BYTES
 from ..writer import FRAME_ON_STACK
 from .account import Account, Held
 from .facts import Facts, variables_of
 from .frames import Frame, List
-from .integers import Integers, Linear, Number, rounded, times
+from .integers import EXACT, Integers, Linear, Number, real_operation, rounded, times
 from .results import Footprint, Moment, Unbounded
 from .work_space import work_space
 
@@ -76,6 +77,8 @@ class Walk:
                 return self._extent(f, storage, axis)
             case Cast(value) if value.dtype.is_integer or value.dtype.value == "bool":
                 return self._integer(f, value)
+            case Cast(value) if e.dtype.is_integer and (real := self._real(f, value)) is not None:
+                return self.integers.unknown(int(real[0]), int(real[1]))
             case Load(storage, ()) if storage in f.cells:
                 return self.integers.unknown(*f.cells[storage])
             case Load(storage) if storage in f.contents:
@@ -94,6 +97,25 @@ class Walk:
                 return self.integers.unknown(min(low, low2), max(high, high2))
             case _:
                 return self.integers.any() if e.dtype.value != "bool" else self.integers.unknown(0, 1)
+
+    def _real(self, f: Frame, e: Expr) -> tuple[float, float] | None:
+        """The least and the greatest value of a float that is made from integers with finite ranges; None if it is not
+        known. Rounding is monotone, so the ends are what the program computes for the ends."""
+        if e.dtype != F64:
+            return None
+        match e:
+            case Const(value) if not isinstance(value, complex) and abs(value) < EXACT:
+                return float(value), float(value)
+            case Var(name) if name in f.reals:
+                return f.reals[name]
+            case Cast(value) if value.dtype.is_integer:
+                low, high = self.integers.bounds(self._integer(f, value))
+                return (float(low), float(high)) if -EXACT < low <= high < EXACT else None
+            case Op(name, args):
+                ends = [self._real(f, a) for a in args]
+                return None if None in ends else real_operation(name, [x for x in ends if x is not None])
+            case _:
+                return None
 
     def _most(self, f: Frame, e: Expr) -> Number:
         return self.integers.bounds(self._integer(f, e))[1]
@@ -228,6 +250,8 @@ class Walk:
             case Let(name, value):
                 if value.dtype.is_integer or value.dtype.value == "bool":
                     f.integers[name] = self._integer(f, value)
+                elif (real := self._real(f, value)) is not None:
+                    f.reals[name] = real
             case Store(storage, index, value) if index and storage in f.contents:
                 low, high = self.integers.bounds(self._integer(f, value))
                 before = f.contents[storage]
