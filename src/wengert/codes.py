@@ -40,9 +40,9 @@ class Code(Enum):
     SYNTAX = Entry(
         "WG102",
         "A form of statement or expression is not supported",
-        "A few forms of Python have no meaning in the compiled program: generators with `yield`, `async`, classes "
-        "that are defined inside the function, some targets of assignment and `del`, some patterns.",
-        "Write the same with loops, branches, functions and lists; define classes at module level.",
+        "A few forms of Python have no meaning in the compiled program: `async`, `yield` inside `try ... finally`, some "
+        "targets of assignment and `del`, some patterns.",
+        "Write the same with loops, branches, functions and lists.",
     )
     STATIC = Entry(
         "WG103",

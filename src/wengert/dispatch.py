@@ -45,6 +45,8 @@ class _Writer:
             kind, key = steps[-1]
             if kind == "attr" and key == "__self__":
                 expr = f"{owner}.__self__"
+            elif kind == "slot":
+                expr = f"{owner}.{key}"
             elif kind == "attr":
                 expr = f"{owner}.__dict__[{key!r}]"
             else:

@@ -17,8 +17,10 @@ from wengert.frontend.python.externals import Access
 from wengert.frontend.python.outputs import Kinds, Output, Same
 from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import (
+    attribute_step,
     attributes_of,
     class_of,
+    has_attributes,
     instance_like,
     is_dict,
     is_list,
@@ -85,7 +87,7 @@ def numbers(value: Any) -> list[Any]:
         return [n for v in value for n in numbers(v)]
     if is_dict(value):
         return [n for v in value.values() for n in numbers(v)]
-    if hasattr(value, "__dict__") and not isinstance(value, (type, np.generic)):
+    if has_attributes(value) and not isinstance(value, (type, np.generic)):
         return [n for v in attributes_of(value).values() for n in numbers(v)]
     return [value]
 
@@ -105,8 +107,8 @@ def like(value: Any, access: tuple[Any, ...], found: Mapping[tuple[Any, ...], An
             return np.zeros(value.shape, value.dtype.newbyteorder("=")) if inexact(value) else None
         case _ if isinstance(value, (np.generic, float, complex)):
             return np.asarray(value).dtype.type(0) if inexact(value) else None
-        case _ if hasattr(value, "__dict__") and not callable(value):
-            parts = {k: like(v, (*access, ("attr", k)), found) for k, v in attributes_of(value).items()}
+        case _ if has_attributes(value) and not callable(value):
+            parts = {k: like(v, (*access, attribute_step(value, k)), found) for k, v in attributes_of(value).items()}
             return instance_like(value, parts)
         case _:
             return None
@@ -232,7 +234,7 @@ class _Finals:
             case _ if change is not None:
                 new: dict[str, Any] = self._new(change.contents, access)
                 names = [k for k in dict.fromkeys([*attributes_of(value), *new]) if k not in change.dropped]
-                parts = {k: new[k] if k in new else self.tree((*access, ("attr", k))) for k in names}
+                parts = {k: new[k] if k in new else self.tree((*access, attribute_step(value, k))) for k in names}
                 return instance_like(value, parts)
             case _:
                 return value
@@ -263,7 +265,7 @@ class _Finals:
             )
         value = self.args[access[1]] if root == "arg" else self.kwargs[access[1]]
         for kind, key in steps:
-            value = attributes_of(value)[key] if kind == "attr" else value[key]
+            value = attributes_of(value)[key] if kind in ("attr", "slot") else value[key]
         return value
 
 
@@ -285,7 +287,7 @@ def flat_outputs(tree: Any) -> list[Output]:
             return [o for t in tree.values() for o in flat_outputs(t)]
         case Kinds(_, alternatives):
             return [o for t in alternatives for o in flat_outputs(t)]
-        case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
+        case _ if has_attributes(tree) and not isinstance(tree, type) and not callable(tree):
             return [o for t in attributes_of(tree).values() for o in flat_outputs(t)]
         case _:
             return []
@@ -318,7 +320,7 @@ def cotangents(tree: Any, given: Any, into: dict[int, Any], shapes: Mapping[int,
         case _ if is_dict(tree):
             for k, t in tree.items():
                 cotangents(t, None if given is None else given.get(k), into, shapes, f"{path}[{k!r}]")
-        case _ if hasattr(tree, "__dict__") and not isinstance(tree, type) and not callable(tree):
+        case _ if has_attributes(tree) and not isinstance(tree, type) and not callable(tree):
             for k, t in attributes_of(tree).items():
                 cotangents(t, None if given is None else getattr(given, k, None), into, shapes, f"{path}.{k}")
         case _:

@@ -551,7 +551,7 @@ def _float_only(tree: Any, values: Sequence[Any]) -> Any:
 def _tangent(access: tuple[Any, ...], tangents: Sequence[Any], leaf: Any) -> Any:
     value: Any = tangents[access[1]]
     for kind, key in access[2:]:
-        value = getattr(value, key) if kind == "attr" else value[key]
+        value = getattr(value, key) if kind in ("attr", "slot") else value[key]
     if value is None:
         value = np.zeros(np.shape(leaf))
     if is_ndarray(leaf):

@@ -50,7 +50,9 @@ def test_operations(dtype: DType) -> None:
         out = e.alloc(f"out_{row.name}", row.result_dtype((dtype,) * row.arity), [N])
         results.append(out.name)
         with e.loop(f"i_{row.name}", 0, N) as i:
-            args = (b.load(x, [i]), b.load(y, [i]))[: row.arity]
+            args = (b.load(x, [i]), b.load(y, [i]), b.const(0.25, dtype))[: row.arity]
+            if row.name == "zeta":  # SciPy's loses its way where s is huge
+                args = (b.min_(args[0], b.const(255.0, dtype)), args[1])
             if row.name == "ipow":
                 args = (args[0], b.op("bitand", args[1], b.const(7, dtype)))
             e.store(out, [i], Op(row.name, args, out.dtype))

@@ -22,7 +22,7 @@ from wengert.ir.types import BOOL, C64, C128, F32, F64, I8, I64, DType
 from wengert.ir.walk import subexpressions
 
 RNG = np.random.default_rng(0)
-LOUD = {"trigamma", "complex"}
+LOUD = {"complex"}
 DISCRETE = set(
     (
         "ipow shl shr bitand bitor bitxor bitnot addc subc mulc eq ne lt le gt ge and or xor not "
@@ -49,9 +49,17 @@ def partials(name: str, *values: Any) -> list[Any]:
     names = [f"x{k}" for k in range(row.arity)]
     assert row.partials is not None
     found = row.partials(tuple(Var(n, dtype) for n in names), Var("ans", row.result_dtype((dtype,) * row.arity)))
+    found = [None if isinstance(e, NotDifferentiable) else e for e in found]
     assert len(found) == row.arity
     point = dict(zip(names, values, strict=True))
     return [0.0 if e is None else evaluate(e, ans=row.numpy(*values), **point) for e in found]
+
+
+def refuses(name: str, k: int) -> bool:
+    """Whether a derivative by operand k is refused."""
+    row = OPS[name]
+    found = row.partials(tuple(Var(f"x{i}", F64) for i in range(row.arity)), Var("ans", F64)) if row.partials else ()
+    return isinstance(found[k], NotDifferentiable)
 
 
 def slope(row: OpRow, values: list[Any], k: int, step: complex) -> complex:
@@ -81,6 +89,8 @@ def test_partials_of_reals(name: str) -> None:
     for _ in range(5):
         values = point(OPS[name], F64)
         for k, found in enumerate(partials(name, *values)):
+            if refuses(name, k):
+                continue
             expected = slope(OPS[name], values, k, 1e-3)
             assert found == pytest.approx(expected, rel=1e-7, abs=1e-9), f"operand {k} at {values}"
 
@@ -213,7 +223,7 @@ CASES = [(row, dtype) for row in OPS.values() for dtype in DType if row.accepts(
 def test_helpers_are_exactly_those_described() -> None:
     used: set[str] = set()
     for row, dtype in CASES:
-        for helper, suffix in re.findall(r"wg_([a-z0-9]+)(?:_(\w+))?\(", row.c(dtype, ["a", "b"][: row.arity])):
+        for helper, suffix in re.findall(r"wg_([a-z0-9]+)(?:_(\w+))?\(", row.c(dtype, ["a", "b", "c"][: row.arity])):
             assert suffix == ("" if helper in ("addc", "subc", "mulc") else dtype.value)
             used.add(helper)
     assert used == set(C_HELPERS)

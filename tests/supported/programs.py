@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.integrate
+import scipy.linalg
+import scipy.special
 
 from frontend.numpy_api.expressions import arguments, mentions
 from wengert.supported import Entry
@@ -31,7 +34,7 @@ def program(entries: Sequence[Entry]) -> tuple[Callable[..., Any], list[str]]:
     text = f"def f({', '.join(names)}):\n{body}"
     file = f"<entries {next(_serial)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"np": np}
+    space: dict[str, Any] = {"np": np, "scipy": scipy}
     exec(compile(text, file, "exec"), space)
     return space["f"], names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import types
 from pathlib import Path
@@ -33,7 +34,10 @@ def test_there_are_enough_of_them_and_no_name_twice() -> None:
 def test_every_handler_is_in_the_table() -> None:
     known = {e.name for e in table()} | {name for name, _ in unsupported()} | SETTINGS
     missing = []
-    for prefix, module in (("", np), ("linalg.", np.linalg), ("fft.", np.fft)):
+    importlib.import_module("wengert.frontend.python.scipy_api")
+    of_numpy = [("", np), ("linalg.", np.linalg), ("fft.", np.fft)]
+    of_scipy = [(f"scipy.{m}.", importlib.import_module(f"scipy.{m}")) for m in ("special", "linalg", "integrate")]
+    for prefix, module in of_numpy + of_scipy:
         for name in dir(module):
             found: Any = getattr(module, name)
             if name.startswith("_") or isinstance(found, (type, types.ModuleType)) or not callable(found):

@@ -129,7 +129,8 @@ def _qr(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
 
 
 def _eig(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
-    w, v = np.linalg.eig(a)
+    w, v = np.linalg.eig(np.real(a) if attrs["real"] else a)
+    w, v = w.astype(a.dtype), v.astype(a.dtype)
     largest = np.argmax(np.abs(v), axis=0) if v.size else np.zeros(0)
     return w, v, largest.astype(np.int64)
 
@@ -209,8 +210,9 @@ LIBOPS: dict[str, LibRow] = {
             ("n", "nn", "n:i64"),
             _eig,
             kinds="c",
+            attrs=("real",),
             note="A V = V diag(w), columns of length 1; the third output: where the largest element of a "
-            "column is, which is real",
+            "column is, which is real. real: the imaginary parts of A are zero, and the order is that of real matrices",
         ),
     )
 }

@@ -29,7 +29,9 @@ from . import build as b  # mutually recursive with this module; both use the ot
 from .nodes import Const, Expr
 from .types import BOOL, DType
 
-Partials: TypeAlias = Callable[[tuple[Expr, ...], Expr], tuple[Expr | None, ...]]
+Partial: TypeAlias = Expr | NotDifferentiable | None
+"""None: zero almost everywhere. An error: what is raised if the operand is active."""
+Partials: TypeAlias = Callable[[tuple[Expr, ...], Expr], Sequence[Partial]]
 ToC: TypeAlias = Callable[[DType, Sequence[str]], str]
 Scalar: TypeAlias = Any  # a NumPy scalar
 Meaning: TypeAlias = Callable[[Scalar], Scalar] | Callable[[Scalar, Scalar], Scalar]
@@ -44,7 +46,8 @@ class OpRow:
       without the guard against warnings, for callers inside `np.errstate(all="ignore")`.
     - `c`: (operand dtype, operands) -> a C expression.
     - `partials`: (operands, answer) -> one derivative per operand, as IR (None: zero almost everywhere); the field
-      is None where the operation has no derivative on purpose (its result is discrete). May raise NotDifferentiable.
+      is None where the operation has no derivative on purpose (its result is discrete). May raise NotDifferentiable,
+      or give it for single operands.
     - `domain`: an interval per operand where tests sample, free of kinks.
     - `kinds`: the NumPy kind letters of the operand dtypes: b(ool) i(nt) u(nsigned) f(loat) c(omplex).
     - `holomorphic`: whether `partials` hold for complex operands; without it a complex operand is handled by name.
@@ -97,7 +100,7 @@ def quiet(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
     return wrapped
 
 
-def _row(
+def add_row(
     name: str,
     kinds: str,
     numpy: Meaning,
@@ -144,14 +147,14 @@ def _libm(name: str) -> ToC:
     return c
 
 
-def _helper(name: str) -> ToC:
+def helper(name: str) -> ToC:
     """A helper of the prelude, one per dtype: `wg_name_f64(a, b)`."""
     return lambda dtype, x: f"wg_{name}_{dtype.value}({', '.join(x)})"
 
 
 def _libm_or_helper(name: str) -> ToC:
     """<math.h> for real operands, a helper for complex ones (C99 has no cexp2, clog10 ...)."""
-    return lambda dtype, x: (_helper(name) if dtype.is_complex else _libm(name))(dtype, x)
+    return lambda dtype, x: (helper(name) if dtype.is_complex else _libm(name))(dtype, x)
 
 
 def _checked(name: str) -> ToC:
@@ -211,21 +214,12 @@ def _real_only(partials: Partials) -> Partials:
     return lambda args, ans: (_by_name if args[0].dtype.is_complex else partials)(args, ans)
 
 
-def _loud(what: str, reason: str, way_out: str) -> Partials:
-    """No derivative, and no silent zero either."""
-
-    def partials(args: tuple[Expr, ...], ans: Expr) -> tuple[Expr | None, ...]:
-        raise NotDifferentiable(what, None, reason, way_out)
-
-    return partials
-
-
 def _steps(args: tuple[Expr, ...], ans: Expr) -> tuple[Expr | None, ...]:
     """Zero almost everywhere, and zero at the steps by policy."""
     return (None,) * len(args)
 
 
-def _unary(partial: Callable[[Expr, Expr], Expr]) -> Partials:
+def unary(partial: Callable[[Expr, Expr], Expr]) -> Partials:
     """From (operand, answer) -> derivative."""
     return lambda args, ans: (partial(args[0], ans),)
 
@@ -284,7 +278,7 @@ def _one_minus_square(x: Expr) -> Expr:
 
 
 def _sign_c(dtype: DType, x: Sequence[str]) -> str:
-    return _helper("sign")(dtype, x) if dtype.is_float else _narrow(dtype, f"(({x[0]} > 0) - ({x[0]} < 0))")
+    return helper("sign")(dtype, x) if dtype.is_float else _narrow(dtype, f"(({x[0]} > 0) - ({x[0]} < 0))")
 
 
 def _abs_c(dtype: DType, x: Sequence[str]) -> str:
@@ -306,141 +300,143 @@ def _part_c(name: str, of_real: Callable[[str, DType], str]) -> ToC:
 TWO = (ANYWHERE, ANYWHERE)
 AWAY_FROM_0 = (0.3, 3.0)
 
-_row("add", "iufc", lambda x, y: x + y, _infix("+"),
+add_row("add", "iufc", lambda x, y: x + y, _infix("+"),
      lambda a, ans: (b.one(ans.dtype), b.one(ans.dtype)), TWO, holomorphic=True)
-_row("sub", "iufc", lambda x, y: x - y, _infix("-"),
+add_row("sub", "iufc", lambda x, y: x - y, _infix("-"),
      lambda a, ans: (b.one(ans.dtype), b.const(-1, ans.dtype)), TWO, holomorphic=True)
-_row("mul", "iufc", lambda x, y: x * y, _infix("*"),
+add_row("mul", "iufc", lambda x, y: x * y, _infix("*"),
      lambda a, ans: (a[1], a[0]), TWO, holomorphic=True)
-_row("div", "fc", lambda x, y: x / y, _infix("/"),
+add_row("div", "fc", lambda x, y: x / y, _infix("/"),
      lambda a, ans: (b.div(1, a[1]), b.neg(b.div(ans, a[1]))), (ANYWHERE, AWAY_FROM_0), holomorphic=True)
-_row("neg", "iufc", np.negative, lambda dtype, x: _narrow(dtype, f"(-{x[0]})"),
-     _unary(lambda x, ans: b.const(-1, x.dtype)), holomorphic=True)
-_row("pow", "fc", np.power, _libm("pow"), _pow_partials, (POSITIVE, ANYWHERE), holomorphic=True,
+add_row("neg", "iufc", np.negative, lambda dtype, x: _narrow(dtype, f"(-{x[0]})"),
+     unary(lambda x, ans: b.const(-1, x.dtype)), holomorphic=True)
+add_row("pow", "fc", np.power, _libm("pow"), _pow_partials, (POSITIVE, ANYWHERE), holomorphic=True,
      note="d/dx = y x^(y-1), 0 where y = 0; d/dy = log(x) x^y, 0 where x = 0 and y >= 0, NaN where x < 0")
-_row("abs", "iufc", np.absolute, _abs_c, _real_only(_unary(lambda x, ans: b.op("sign", x))), (AWAY_FROM_0,), "real",
+add_row("abs", "iufc", np.absolute, _abs_c, _real_only(unary(lambda x, ans: b.op("sign", x))), (AWAY_FROM_0,), "real",
      note="derivative 0 at 0")
-_row("sign", "iuf", np.sign, _sign_c, _steps, (AWAY_FROM_0,), note="NaN of NaN; a step, derivative 0")
+add_row("sign", "iuf", np.sign, _sign_c, _steps, (AWAY_FROM_0,), note="NaN of NaN; a step, derivative 0")
 
-_row("floordiv", "iuf", np.floor_divide, _helper("floordiv"), _steps, ((3.3, 3.5), (0.8, 0.82)),
+add_row("floordiv", "iuf", np.floor_divide, helper("floordiv"), _steps, ((3.3, 3.5), (0.8, 0.82)),
      note="rounds down; of integers by zero 0, smallest // -1 wraps; of floats as npy_divmod; a step, derivative 0")
-_row("mod", "iuf", np.remainder, _helper("mod"),
+add_row("mod", "iuf", np.remainder, helper("mod"),
      lambda a, ans: (b.one(ans.dtype), b.neg(b.op("floordiv", *a))), ((3.3, 3.5), (0.8, 0.82)),
      note="Python's sign rule (that of the divisor); of integers by zero 0")
-_row("fmod", "iuf", np.fmod, lambda dtype, x: _libm("fmod")(dtype, x) if dtype.is_float else _helper("fmod")(dtype, x),
+add_row("fmod", "iuf", np.fmod,
+     lambda dtype, x: _libm("fmod")(dtype, x) if dtype.is_float else helper("fmod")(dtype, x),
      lambda a, ans: (b.one(ans.dtype), b.neg(b.op("trunc", b.div(*a)))), ((3.3, 3.5), (0.8, 0.82)),
      note="C's sign rule (that of the dividend); of integers by zero 0")
-_row("remainder", "f", lambda x, y: x.dtype.type(math.nan if y == 0 or math.isinf(x) else math.remainder(x, y)),
+add_row("remainder", "f", lambda x, y: x.dtype.type(math.nan if y == 0 or math.isinf(x) else math.remainder(x, y)),
      _libm("remainder"), lambda a, ans: (b.one(ans.dtype), b.neg(b.op("rint", b.div(b.sub(a[0], ans), a[1])))),
      ((3.3, 3.5), (0.8, 0.82)), note="IEEE 754: x - n y, n the integer nearest to x/y, halves to even; NaN by zero")
-_row("ipow", "iu", np.power, _helper("ipow"), None, ((1, 5), (0, 4)), note="the exponent is >= 0; wraps")
-_row("shl", "iu", np.left_shift, _helper("shl"), None, ((0, 9), (0, 5)), note="0 if the shift is not within the width")
-_row("shr", "iu", np.right_shift, _helper("shr"), None, ((0, 9), (0, 5)),
+add_row("ipow", "iu", np.power, helper("ipow"), None, ((1, 5), (0, 4)), note="the exponent is >= 0; wraps")
+add_row("shl", "iu", np.left_shift, helper("shl"), None, ((0, 9), (0, 5)),
+     note="0 if the shift is not within the width")
+add_row("shr", "iu", np.right_shift, helper("shr"), None, ((0, 9), (0, 5)),
      note="arithmetic for signed; 0 or -1 if the shift is not within the width")
-_row("bitand", "iu", np.bitwise_and, _infix("&"), None, ((0, 9), (0, 9)))
-_row("bitor", "iu", np.bitwise_or, _infix("|"), None, ((0, 9), (0, 9)))
-_row("bitxor", "iu", np.bitwise_xor, _infix("^"), None, ((0, 9), (0, 9)))
-_row("bitnot", "iu", np.bitwise_not, lambda dtype, x: _narrow(dtype, f"(~{x[0]})"), None, ((0, 9),))
-_row("addc", "i", _exact(lambda x, y: x + y), _checked("addc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
-_row("subc", "i", _exact(lambda x, y: x - y), _checked("subc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
-_row("mulc", "i", _exact(lambda x, y: x * y), _checked("mulc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
+add_row("bitand", "iu", np.bitwise_and, _infix("&"), None, ((0, 9), (0, 9)))
+add_row("bitor", "iu", np.bitwise_or, _infix("|"), None, ((0, 9), (0, 9)))
+add_row("bitxor", "iu", np.bitwise_xor, _infix("^"), None, ((0, 9), (0, 9)))
+add_row("bitnot", "iu", np.bitwise_not, lambda dtype, x: _narrow(dtype, f"(~{x[0]})"), None, ((0, 9),))
+add_row("addc", "i", _exact(lambda x, y: x + y), _checked("addc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
+add_row("subc", "i", _exact(lambda x, y: x - y), _checked("subc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
+add_row("mulc", "i", _exact(lambda x, y: x * y), _checked("mulc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
 
-_row("eq", "biufc", lambda x, y: x == y, _compare("=="), None, TWO, "bool")
-_row("ne", "biufc", lambda x, y: x != y, _compare("!="), None, TWO, "bool")
-_row("lt", "biuf", lambda x, y: x < y, _compare("<"), None, TWO, "bool")
-_row("le", "biuf", lambda x, y: x <= y, _compare("<="), None, TWO, "bool")
-_row("gt", "biuf", lambda x, y: x > y, _compare(">"), None, TWO, "bool")
-_row("ge", "biuf", lambda x, y: x >= y, _compare(">="), None, TWO, "bool")
+add_row("eq", "biufc", lambda x, y: x == y, _compare("=="), None, TWO, "bool")
+add_row("ne", "biufc", lambda x, y: x != y, _compare("!="), None, TWO, "bool")
+add_row("lt", "biuf", lambda x, y: x < y, _compare("<"), None, TWO, "bool")
+add_row("le", "biuf", lambda x, y: x <= y, _compare("<="), None, TWO, "bool")
+add_row("gt", "biuf", lambda x, y: x > y, _compare(">"), None, TWO, "bool")
+add_row("ge", "biuf", lambda x, y: x >= y, _compare(">="), None, TWO, "bool")
 # `&` for `&&`: nothing has side effects, and compilers vectorise it.
-_row("and", "b", lambda x, y: x & y, _compare("&"), None, TWO)
-_row("or", "b", lambda x, y: x | y, _compare("|"), None, TWO)
-_row("xor", "b", lambda x, y: x ^ y, _compare("!="), None, TWO)
-_row("not", "b", np.logical_not, lambda dtype, x: f"(!{x[0]})", None)
-_row("isnan", "fc", np.isnan, _predicate("isnan"), None, result="bool")
-_row("isinf", "fc", np.isinf, _predicate("isinf"), None, result="bool")
-_row("isfinite", "fc", np.isfinite, _predicate("isfinite"), None, result="bool")
-_row("signbit", "f", np.signbit, _predicate("signbit"), None, result="bool")
+add_row("and", "b", lambda x, y: x & y, _compare("&"), None, TWO)
+add_row("or", "b", lambda x, y: x | y, _compare("|"), None, TWO)
+add_row("xor", "b", lambda x, y: x ^ y, _compare("!="), None, TWO)
+add_row("not", "b", np.logical_not, lambda dtype, x: f"(!{x[0]})", None)
+add_row("isnan", "fc", np.isnan, _predicate("isnan"), None, result="bool")
+add_row("isinf", "fc", np.isinf, _predicate("isinf"), None, result="bool")
+add_row("isfinite", "fc", np.isfinite, _predicate("isfinite"), None, result="bool")
+add_row("signbit", "f", np.signbit, _predicate("signbit"), None, result="bool")
 
 LN2, LN10 = math.log(2), math.log(10)
-_row("sqrt", "fc", np.sqrt, _libm("sqrt"), _unary(lambda x, ans: b.div(0.5, ans)), (POSITIVE,), holomorphic=True,
+add_row("sqrt", "fc", np.sqrt, _libm("sqrt"), unary(lambda x, ans: b.div(0.5, ans)), (POSITIVE,), holomorphic=True,
      note="derivative +inf at 0")
-_row("cbrt", "f", np.cbrt, _libm("cbrt"), _unary(lambda x, ans: b.div(b.div(1 / 3, ans), ans)), (POSITIVE,),
+add_row("cbrt", "f", np.cbrt, _libm("cbrt"), unary(lambda x, ans: b.div(b.div(1 / 3, ans), ans)), (POSITIVE,),
      note="derivative +inf at 0")
-_row("exp", "fc", np.exp, _libm("exp"), _unary(lambda x, ans: ans), holomorphic=True)
-_row("exp2", "fc", np.exp2, _libm_or_helper("exp2"), _unary(lambda x, ans: b.mul(LN2, ans)), holomorphic=True)
-_row("expm1", "fc", np.expm1, _libm_or_helper("expm1"), _unary(lambda x, ans: b.add(ans, 1)), holomorphic=True)
-_row("log", "fc", np.log, _libm("log"), _unary(lambda x, ans: b.div(1, x)), (POSITIVE,), holomorphic=True)
-_row("log2", "fc", np.log2, _libm_or_helper("log2"), _unary(lambda x, ans: b.div(1 / LN2, x)), (POSITIVE,),
+add_row("exp", "fc", np.exp, _libm("exp"), unary(lambda x, ans: ans), holomorphic=True)
+add_row("exp2", "fc", np.exp2, _libm_or_helper("exp2"), unary(lambda x, ans: b.mul(LN2, ans)), holomorphic=True)
+add_row("expm1", "fc", np.expm1, _libm_or_helper("expm1"), unary(lambda x, ans: b.add(ans, 1)), holomorphic=True)
+add_row("log", "fc", np.log, _libm("log"), unary(lambda x, ans: b.div(1, x)), (POSITIVE,), holomorphic=True)
+add_row("log2", "fc", np.log2, _libm_or_helper("log2"), unary(lambda x, ans: b.div(1 / LN2, x)), (POSITIVE,),
      holomorphic=True)
-_row("log10", "fc", np.log10, _libm_or_helper("log10"), _unary(lambda x, ans: b.div(1 / LN10, x)), (POSITIVE,),
+add_row("log10", "fc", np.log10, _libm_or_helper("log10"), unary(lambda x, ans: b.div(1 / LN10, x)), (POSITIVE,),
      holomorphic=True)
-_row("log1p", "fc", np.log1p, _libm_or_helper("log1p"), _unary(lambda x, ans: b.div(1, b.add(1, x))), (POSITIVE,),
+add_row("log1p", "fc", np.log1p, _libm_or_helper("log1p"), unary(lambda x, ans: b.div(1, b.add(1, x))), (POSITIVE,),
      holomorphic=True)
-_row("sin", "fc", np.sin, _libm("sin"), _unary(lambda x, ans: b.op("cos", x)), holomorphic=True)
-_row("cos", "fc", np.cos, _libm("cos"), _unary(lambda x, ans: b.neg(b.op("sin", x))), holomorphic=True)
-_row("tan", "fc", np.tan, _libm("tan"), _unary(lambda x, ans: b.add(1, b.mul(ans, ans))), (SMALL,), holomorphic=True)
-_row("asin", "fc", np.arcsin, _libm("asin"), _unary(lambda x, ans: b.div(1, b.op("sqrt", _one_minus_square(x)))),
+add_row("sin", "fc", np.sin, _libm("sin"), unary(lambda x, ans: b.op("cos", x)), holomorphic=True)
+add_row("cos", "fc", np.cos, _libm("cos"), unary(lambda x, ans: b.neg(b.op("sin", x))), holomorphic=True)
+add_row("tan", "fc", np.tan, _libm("tan"), unary(lambda x, ans: b.add(1, b.mul(ans, ans))), (SMALL,), holomorphic=True)
+add_row("asin", "fc", np.arcsin, _libm("asin"), unary(lambda x, ans: b.div(1, b.op("sqrt", _one_minus_square(x)))),
      (UNIT,), holomorphic=True)
-_row("acos", "fc", np.arccos, _libm("acos"),
-     _unary(lambda x, ans: b.neg(b.div(1, b.op("sqrt", _one_minus_square(x))))), (UNIT,), holomorphic=True)
-_row("atan", "fc", np.arctan, _libm("atan"), _unary(lambda x, ans: b.div(1, b.add(1, b.mul(x, x)))), holomorphic=True)
-_row("sinh", "fc", np.sinh, _libm("sinh"), _unary(lambda x, ans: b.op("cosh", x)), holomorphic=True)
-_row("cosh", "fc", np.cosh, _libm("cosh"), _unary(lambda x, ans: b.op("sinh", x)), holomorphic=True)
-_row("tanh", "fc", np.tanh, _libm("tanh"), _unary(lambda x, ans: b.sub(1, b.mul(ans, ans))), holomorphic=True)
-_row("asinh", "fc", np.arcsinh, _libm("asinh"), _unary(_asinh_partial), holomorphic=True)
-_row("acosh", "fc", np.arccosh, _libm("acosh"),
-     _unary(lambda x, ans: b.div(1, b.mul(b.op("sqrt", b.sub(x, 1)), b.op("sqrt", b.add(x, 1))))), ((1.2, 3.0),),
+add_row("acos", "fc", np.arccos, _libm("acos"),
+     unary(lambda x, ans: b.neg(b.div(1, b.op("sqrt", _one_minus_square(x))))), (UNIT,), holomorphic=True)
+add_row("atan", "fc", np.arctan, _libm("atan"), unary(lambda x, ans: b.div(1, b.add(1, b.mul(x, x)))), holomorphic=True)
+add_row("sinh", "fc", np.sinh, _libm("sinh"), unary(lambda x, ans: b.op("cosh", x)), holomorphic=True)
+add_row("cosh", "fc", np.cosh, _libm("cosh"), unary(lambda x, ans: b.op("sinh", x)), holomorphic=True)
+add_row("tanh", "fc", np.tanh, _libm("tanh"), unary(lambda x, ans: b.sub(1, b.mul(ans, ans))), holomorphic=True)
+add_row("asinh", "fc", np.arcsinh, _libm("asinh"), unary(_asinh_partial), holomorphic=True)
+add_row("acosh", "fc", np.arccosh, _libm("acosh"),
+     unary(lambda x, ans: b.div(1, b.mul(b.op("sqrt", b.sub(x, 1)), b.op("sqrt", b.add(x, 1))))), ((1.2, 3.0),),
      holomorphic=True)
-_row("atanh", "fc", np.arctanh, _libm("atanh"), _unary(lambda x, ans: b.div(1, _one_minus_square(x))), (UNIT,),
+add_row("atanh", "fc", np.arctanh, _libm("atanh"), unary(lambda x, ans: b.div(1, _one_minus_square(x))), (UNIT,),
      holomorphic=True)
-_row("atan2", "f", np.arctan2, _libm("atan2"), _atan2_partials, (AWAY_FROM_0, ANYWHERE),
+add_row("atan2", "f", np.arctan2, _libm("atan2"), _atan2_partials, (AWAY_FROM_0, ANYWHERE),
      note="atan2(y, x); derivative 0 at the origin")
-_row("hypot", "f", np.hypot, _libm("hypot"), _hypot_partials, (AWAY_FROM_0, ANYWHERE),
+add_row("hypot", "f", np.hypot, _libm("hypot"), _hypot_partials, (AWAY_FROM_0, ANYWHERE),
      note="derivative 0 at the origin")
-_row("copysign", "f", np.copysign, _libm("copysign"),
+add_row("copysign", "f", np.copysign, _libm("copysign"),
      lambda a, ans: (b.mul(b.op("sign", a[0]), b.op("copysign", b.one(ans.dtype), a[1])), None),
      (AWAY_FROM_0, AWAY_FROM_0), note="the sign is a step, derivative 0; so is the derivative at a zero magnitude")
 
-_row("floor", "f", np.floor, _libm("floor"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
-_row("ceil", "f", np.ceil, _libm("ceil"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
-_row("trunc", "f", np.trunc, _libm("trunc"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
-_row("rint", "f", np.rint, _libm("rint"), _steps, ((0.1, 0.4),), note="halves to even; a step, derivative 0")
+add_row("floor", "f", np.floor, _libm("floor"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
+add_row("ceil", "f", np.ceil, _libm("ceil"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
+add_row("trunc", "f", np.trunc, _libm("trunc"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
+add_row("rint", "f", np.rint, _libm("rint"), _steps, ((0.1, 0.4),), note="halves to even; a step, derivative 0")
 
-_row("max", "biuf", _larger, _helper("max"), _first_if(_is_first_max), ((0.1, 1.0), (1.1, 2.0)),
+add_row("max", "biuf", _larger, helper("max"), _first_if(_is_first_max), ((0.1, 1.0), (1.1, 2.0)),
      note="NaN if either is; on a tie the first operand, and it takes the whole derivative")
-_row("min", "biuf", _smaller, _helper("min"), _first_if(_is_first_min), ((0.1, 1.0), (1.1, 2.0)),
+add_row("min", "biuf", _smaller, helper("min"), _first_if(_is_first_min), ((0.1, 1.0), (1.1, 2.0)),
      note="NaN if either is; on a tie the first operand, and it takes the whole derivative")
-_row("fmax", "f", lambda x, y: x if x >= y or y != y else y, _helper("fmax"),
+add_row("fmax", "f", lambda x, y: x if x >= y or y != y else y, helper("fmax"),
      _first_if(lambda x, y: b.or_(b.ge(x, y), b.op("isnan", y))), ((0.1, 1.0), (1.1, 2.0)),
      note="the other operand if one is NaN; on a tie the first operand, and it takes the whole derivative")
-_row("fmin", "f", lambda x, y: x if x <= y or y != y else y, _helper("fmin"),
+add_row("fmin", "f", lambda x, y: x if x <= y or y != y else y, helper("fmin"),
      _first_if(lambda x, y: b.or_(b.le(x, y), b.op("isnan", y))), ((0.1, 1.0), (1.1, 2.0)),
      note="the other operand if one is NaN; on a tie the first operand, and it takes the whole derivative")
 
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
-_row("erf", "f", _special("erf"), _libm("erf"),
-     _unary(lambda x, ans: b.mul(TWO_OVER_SQRT_PI, b.op("exp", b.neg(b.mul(x, x))))))
-_row("erfc", "f", _special("erfc"), _libm("erfc"),
-     _unary(lambda x, ans: b.mul(-TWO_OVER_SQRT_PI, b.op("exp", b.neg(b.mul(x, x))))))
-_row("gamma", "f", _special("gamma"), _libm("tgamma"),
-     _unary(lambda x, ans: b.mul(ans, b.op("digamma", x))), (POSITIVE,))
-_row("lgamma", "f", _special("gammaln"), _libm("lgamma"), _unary(lambda x, ans: b.op("digamma", x)), (POSITIVE,),
+add_row("erf", "f", _special("erf"), _libm("erf"),
+     unary(lambda x, ans: b.mul(TWO_OVER_SQRT_PI, b.op("exp", b.neg(b.mul(x, x))))))
+add_row("erfc", "f", _special("erfc"), _libm("erfc"),
+     unary(lambda x, ans: b.mul(-TWO_OVER_SQRT_PI, b.op("exp", b.neg(b.mul(x, x))))))
+add_row("gamma", "f", _special("gamma"), _libm("tgamma"),
+     unary(lambda x, ans: b.mul(ans, b.op("digamma", x))), (POSITIVE,))
+add_row("lgamma", "f", _special("gammaln"), _libm("lgamma"), unary(lambda x, ans: b.op("digamma", x)), (POSITIVE,),
      note="log |gamma(x)|")
-_row("digamma", "f", _special("psi"), _helper("digamma"), _unary(lambda x, ans: b.op("trigamma", x)), (POSITIVE,),
+add_row("digamma", "f", _special("psi"), helper("digamma"), unary(lambda x, ans: b.op("trigamma", x)), (POSITIVE,),
      note="the derivative of lgamma")
-_row("trigamma", "f", _special("polygamma", 1), _helper("trigamma"),
-     _loud("trigamma", "its derivative is not implemented", "differentiate gamma and lgamma at most twice"),
-     (POSITIVE,), note="the derivative of digamma; not differentiable further")
+add_row("trigamma", "f", _special("polygamma", 1), helper("trigamma"),
+     unary(lambda x, ans: b.mul(-2, b.op("zeta", b.const(3, x.dtype), x))), (POSITIVE,),
+     note="the derivative of digamma")
 
-_row("real", "fc", lambda x: x.real, _part_c("real", lambda x, dtype: x),
+add_row("real", "fc", lambda x: x.real, _part_c("real", lambda x, dtype: x),
      _real_only(lambda a, ans: (b.one(ans.dtype),)), result="real")
-_row("imag", "fc", lambda x: x.imag, _part_c("imag", lambda x, dtype: "0.0f" if dtype is DType.F32 else "0.0"),
+add_row("imag", "fc", lambda x: x.imag, _part_c("imag", lambda x, dtype: "0.0f" if dtype is DType.F32 else "0.0"),
      _real_only(_steps), result="real")
-_row("conj", "fc", np.conjugate, _part_c("onj", lambda x, dtype: x), _real_only(lambda a, ans: (b.one(ans.dtype),)))
-_row("angle", "fc", lambda x: np.arctan2(x.imag, x.real),
+add_row("conj", "fc", np.conjugate, _part_c("onj", lambda x, dtype: x), _real_only(lambda a, ans: (b.one(ans.dtype),)))
+add_row("angle", "fc", lambda x: np.arctan2(x.imag, x.real),
      lambda dtype, x: _libm("arg")(dtype, x) if dtype.is_complex else _libm("atan2")(dtype, ["0", x[0]]),
      _real_only(_steps), (AWAY_FROM_0,), "real", note="0 or pi of a real operand, derivative 0")
-_row("complex", "f", lambda x, y: DType.of(x.dtype).complex.numpy.type(complex(x, y)), _helper("complex"),
+add_row("complex", "f", lambda x, y: DType.of(x.dtype).complex.numpy.type(complex(x, y)), helper("complex"),
      _by_name, TWO, "complex", note="of real and imaginary part")
 # fmt: on
 
@@ -479,3 +475,5 @@ C_HELPERS: dict[str, str] = {
 }
 """The helpers the C prelude defines, by name without prefix: `name` stands for `wg_name_DTYPE` (wg_max_f64, wg_max_i8,
 wg_log1p_c64 ...), one function per operand dtype named, with operands a (and b) and the meaning given."""
+
+from . import special as special  # noqa: E402  adds the rows of what SciPy computes

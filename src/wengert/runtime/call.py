@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import importlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -138,10 +139,15 @@ def _load_new(path: Path) -> _Library:
     handle.wg_wanted_routines.restype = ctypes.c_char_p
     handle.wg_set_routine.argtypes = [ctypes.c_int, ctypes.c_void_p]
     handle.wg_set_routine.restype = None
+    handle.wg_wanted_specials.argtypes = []
+    handle.wg_wanted_specials.restype = ctypes.c_char_p
+    handle.wg_set_special.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    handle.wg_set_special.restype = None
     handle.wg_install(_HOOKS)
-    wanted = cast("bytes | None", handle.wg_wanted_routines())
-    for index, name in enumerate(wanted.decode().split() if wanted else ()):
+    for index, name in enumerate((handle.wg_wanted_routines() or b"").decode().split()):
         handle.wg_set_routine(index, _routine(name))
+    for index, name in enumerate((handle.wg_wanted_specials() or b"").decode().split()):
+        handle.wg_set_special(index, _special(*name.split(":")))
     library = _Library(path, handle, handle.wg_function())
     library.configure()
     return library
@@ -210,20 +216,38 @@ _DTYPES = tuple(dtype.numpy for dtype in DType)
 _MAKERS = (np.empty, np.zeros, recycling.array)
 _HOOKS = (_raise, *_MAKERS, _fft, complex, _DTYPES, tuple(dtype.type for dtype in _DTYPES))
 
-# -- BLAS and LAPACK -----------------------------------------------------------------------------------------------
+# -- functions of SciPy --------------------------------------------------------------------------------------------
 
 
 def _routine(name: str) -> int:
     """The address of a BLAS or LAPACK routine of SciPy; raises WengertError if its integers are not of 32 bits."""
     modules: list[Any] = [importlib.import_module(f"scipy.linalg.cython_{m}") for m in ("blas", "lapack")]
     capsules: dict[str, object] = {**modules[0].__pyx_capi__, **modules[1].__pyx_capi__}
-    capsule = ctypes.py_object(capsules[name])
-    api = ctypes.pythonapi
+    signature, address = _unpacked(capsules[name])
+    if "int *" not in signature:
+        raise WengertError(f"SciPy's {name} takes other integers than of 32 bits: {signature}", Code.SETTING)
+    return address
+
+
+def _special(name: str, operands: str) -> int:
+    """The address of a function of scipy.special over doubles; raises WengertError if there is none."""
+    module: Any = importlib.import_module("scipy.special.cython_special")
+    capsules: dict[str, object] = module.__pyx_capi__
+    wanted = f"double ({'double, ' * int(operands)}int __pyx_skip_dispatch)"
+    for key, capsule in capsules.items():
+        if re.fullmatch(rf"(__pyx_fuse_\d+)?{name}", key):
+            signature, address = _unpacked(capsule)
+            if signature == wanted:
+                return address
+    raise WengertError(f"this version of SciPy has no scipy.special.cython_special.{name} over doubles", Code.SETTING)
+
+
+def _unpacked(capsule: object) -> tuple[str, int]:
+    """What a capsule of Cython says it holds, and the address of it."""
+    held, api = ctypes.py_object(capsule), ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p
     api.PyCapsule_GetName.argtypes = [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    signature = cast(bytes, api.PyCapsule_GetName(capsule))
-    if b"int *" not in signature:
-        raise WengertError(f"SciPy's {name} takes other integers than of 32 bits: {signature.decode()}", Code.SETTING)
-    return cast(int, api.PyCapsule_GetPointer(capsule, signature))
+    name = cast(bytes, api.PyCapsule_GetName(held))
+    return name.decode(), cast(int, api.PyCapsule_GetPointer(held, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +12,19 @@ import numpy as np
 from wengert.frontend.python import numeric, numpy_api
 from wengert.frontend.python.registry import ATTRIBUTES, HANDLERS, METHODS
 
-from . import entries
+from . import entries, entries_scipy
 
 assert numpy_api.__path__, "imported for the handlers that it registers"
 
 AREAS = (
     "CREATE", "UFUNCS", "REDUCE", "PRODUCTS", "LINALG", "SHAPE", "SELECT", "POLYNOMIALS", "FOURIER", "METHODS",
-    "IN_PLACE",
+    "IN_PLACE", "SPECIAL", "SCIPY",
 )  # fmt: skip
 TITLES = {
     "CREATE": "Creation", "UFUNCS": "Elementwise functions", "REDUCE": "Reductions, scans, statistics",
     "PRODUCTS": "Products", "LINALG": "Linear algebra", "SHAPE": "Shape", "SELECT": "Choice, order, sets, types",
     "POLYNOMIALS": "Polynomials", "FOURIER": "Fourier transforms", "METHODS": "Methods and attributes of arrays",
-    "IN_PLACE": "Changes in place",
+    "IN_PLACE": "Changes in place", "SPECIAL": "scipy.special", "SCIPY": "scipy.linalg and scipy.integrate",
 }  # fmt: skip
 
 
@@ -49,7 +50,11 @@ class Entry:
         if owner == "ufunc":
             return "native"
         found: Any = np
-        for part in self.name.split("."):
+        if owner.startswith("scipy."):
+            found = importlib.import_module(owner)
+            for module in ("scipy_api", "scipy_special"):
+                importlib.import_module(f"wengert.frontend.python.{module}")
+        for part in (last if owner.startswith("scipy.") else self.name).split("."):
             found = getattr(found, part, None)
         if isinstance(found, np.ufunc):
             return "native" if found in numeric.UFUNCS or found in HANDLERS else "source"
@@ -62,7 +67,8 @@ class Entry:
 def table() -> Iterator[Entry]:
     """All entries, by area."""
     for area in AREAS:
-        for line in getattr(entries, area).strip().splitlines():
+        lines: str = getattr(entries, area, "") or getattr(entries_scipy, area)
+        for line in lines.strip().splitlines():
             name, sample, *reason = (part.strip() for part in line.split(" | "))
             yield Entry(area, name, sample, reason[0] if reason else "")
 

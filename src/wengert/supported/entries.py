@@ -144,6 +144,8 @@ isnan | np.isnan(q) | truth values
 isinf | np.isinf(v / 0) | truth values
 isfinite | np.isfinite(q) | truth values
 signbit | np.signbit(v) | truth values
+gcd | np.gcd(i, 12) | integers
+lcm | np.lcm(i, 4) | integers
 bitwise_and | np.bitwise_and(i, 3) | integers
 bitwise_or | np.bitwise_or(i, 3) | integers
 bitwise_xor | np.bitwise_xor(i, 3) | integers
@@ -168,6 +170,7 @@ fix | np.fix(v) * v
 unwrap | np.unwrap(np.cumsum(v) * 2) ** 2
 ufunc.outer | np.multiply.outer(v, w)
 ufunc.reduce | np.multiply.reduce(u)
+ufunc.reduceat | np.multiply.reduceat(u, [0, 4, 3, 8])
 ufunc.accumulate | np.multiply.accumulate(u)
 """
 
@@ -220,6 +223,8 @@ correlate | np.correlate(v, w[:4], "same")
 interp | np.interp(u * 5, np.cumsum(u), w)
 bincount | np.bincount(l, weights=v * v)
 histogram | np.histogram(v, 4, range=(-1, 1), weights=w * w)[0]
+histogram2d | np.histogram2d(v, w, [3, 4], range=[[-1, 1], [-1, 1]], weights=w * w)[0]
+histogramdd | np.histogramdd(m[:, :3], 2, weights=v[:9] ** 2)[0]
 histogram_bin_edges | np.histogram_bin_edges(v, 4) ** 2
 digitize | np.digitize(v, np.array([-1.0, 0.0, 1.0])) | integers
 searchsorted | np.searchsorted(np.sort(v), w) | integers
@@ -261,8 +266,8 @@ linalg.cholesky | np.linalg.cholesky(s)
 linalg.qr | np.linalg.qr(m[:, :4])
 linalg.svd | np.linalg.svd(m[:, :3], full_matrices=False)[1]
 linalg.svdvals | np.linalg.svdvals(m[:, :3])
-linalg.eig | np.abs(np.linalg.eig(z + 0j)[1])
-linalg.eigvals | np.abs(np.linalg.eigvals(z + 0j))
+linalg.eig | np.abs(np.linalg.eig(z)[1])
+linalg.eigvals | np.abs(np.linalg.eigvals(z))
 linalg.eigh | np.linalg.eigh(s)[0]
 linalg.eigvalsh | np.linalg.eigvalsh(s)
 linalg.lstsq | np.linalg.lstsq(m[:, :4], v[:9])[0]
@@ -379,6 +384,9 @@ isdtype | np.isdtype(v.dtype, "real floating") | truth values
 min_scalar_type | np.min_scalar_type(7) | a dtype
 finfo | np.finfo(v.dtype).eps | constant
 iinfo | np.iinfo(l.dtype).max | constant
+unravel_index | np.unravel_index(l, (3, 4)) | integers
+ravel_multi_index | np.ravel_multi_index((l % 3, l % 4), (3, 4)) | integers
+lib.stride_tricks.sliding_window_view | np.lib.stride_tricks.sliding_window_view(m, (2, 3)) ** 2
 ndindex | sum(m[k] for k in np.ndindex(2, 3)) ** 2
 ndenumerate | sum(y * y for _, y in np.ndenumerate(z))
 """
@@ -388,16 +396,38 @@ poly | np.poly(v[:3])
 polyval | np.polyval([1.0, a, 2.0], v)
 polyfit | np.polyfit(np.cumsum(u), w, 2)
 polyder | np.polyder(v[:4]) * a
+polyint | np.polyint(v[:4], 2, [a, 1.0]) * a
+polymul | np.polymul(v[:4], w[:3])
 polyadd | np.polyadd(v[:3], w[:4]) ** 2
 polysub | np.polysub(v[:3], w[:4]) ** 2
 polydiv | np.polydiv(v[:4], u[:2])[0]
-roots | np.abs(np.roots(c[:4]))
+roots | np.abs(np.roots(v[:4]))
 poly1d | np.poly1d(v[:4])(a)
 polynomial.polynomial.polyval | np.polynomial.polynomial.polyval(v, w[:4])
 polynomial.polynomial.polyder | np.polynomial.polynomial.polyder(v[:4]) ** 2
 polynomial.polynomial.polyint | np.polynomial.polynomial.polyint(v[:4]) ** 2
 polynomial.polynomial.polyadd | np.polynomial.polynomial.polyadd(v[:4], w[:3]) ** 2
 polynomial.polynomial.polymul | np.polynomial.polynomial.polymul(v[:4], w[:3])
+polynomial.chebyshev.chebval | np.polynomial.chebyshev.chebval(v, w[:4])
+polynomial.chebyshev.chebder | np.polynomial.chebyshev.chebder(v[:4]) ** 2
+polynomial.chebyshev.chebint | np.polynomial.chebyshev.chebint(v[:4]) ** 2
+polynomial.chebyshev.chebvander | np.polynomial.chebyshev.chebvander(v, 3)
+polynomial.legendre.legval | np.polynomial.legendre.legval(v, w[:4])
+polynomial.legendre.legder | np.polynomial.legendre.legder(v[:4]) ** 2
+polynomial.legendre.legint | np.polynomial.legendre.legint(v[:4]) ** 2
+polynomial.legendre.legvander | np.polynomial.legendre.legvander(v, 3)
+polynomial.hermite.hermval | np.polynomial.hermite.hermval(v, w[:4])
+polynomial.hermite.hermder | np.polynomial.hermite.hermder(v[:4]) ** 2
+polynomial.hermite.hermint | np.polynomial.hermite.hermint(v[:4]) ** 2
+polynomial.hermite.hermvander | np.polynomial.hermite.hermvander(v, 3)
+polynomial.hermite_e.hermeval | np.polynomial.hermite_e.hermeval(v, w[:4])
+polynomial.hermite_e.hermeder | np.polynomial.hermite_e.hermeder(v[:4]) ** 2
+polynomial.hermite_e.hermeint | np.polynomial.hermite_e.hermeint(v[:4]) ** 2
+polynomial.hermite_e.hermevander | np.polynomial.hermite_e.hermevander(v, 3)
+polynomial.laguerre.lagval | np.polynomial.laguerre.lagval(v, w[:4])
+polynomial.laguerre.lagder | np.polynomial.laguerre.lagder(v[:4]) ** 2
+polynomial.laguerre.lagint | np.polynomial.laguerre.lagint(v[:4]) ** 2
+polynomial.laguerre.lagvander | np.polynomial.laguerre.lagvander(v, 3)
 polynomial.polynomial.polyfit | np.polynomial.polynomial.polyfit(np.cumsum(u), w, 2)
 """
 
@@ -489,15 +519,12 @@ ndarray.sort | y.sort()
 """
 
 UNSUPPORTED = """
+lib.stride_tricks.as_strided | it looks at memory by its bytes: use sliding_window_view or broadcast_to
 frexp ldexp nextafter spacing | they look into the bits of floats
-bitwise_count gcd lcm packbits unpackbits | bits and divisors of integers
-ravel_multi_index unravel_index | indices written out as arithmetic do the same
-histogram2d histogramdd | count with np.add.at
+bitwise_count packbits unpackbits | bits of integers
 sort_complex | the order of complex numbers
 unique_values | its order is left open
-polymul polyint | staged from NumPy's source, which calls what is not supported
 fromiter frompyfunc nditer nested_iters flatiter | iteration over Python objects
-ufunc.reduceat | write it as a loop
 may_share_memory shares_memory | memory is not part of what a program means
 isfortran ndarray.flags ndarray.strides | neither is its order
 ndarray.partition | sort the array, or call np.partition

@@ -134,22 +134,6 @@ def test_text_of_run_time_data_is_refused() -> None:
         wg.compile(text_of_data)(1.5)
 
 
-class Slotted:
-    __slots__ = ("value",)
-
-    def __init__(self, value):
-        self.value = value
-
-
-def slotted(x):
-    return Slotted(x).value * x
-
-
-def test_slots_are_refused() -> None:
-    with pytest.raises(Unsupported, match="__slots__"):
-        wg.compile(slotted)(1.5)
-
-
 def bounded(x, low):
     limit = None
     if x > 1.0:

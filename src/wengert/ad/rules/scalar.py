@@ -21,7 +21,7 @@ cost too much; roots of sums of squares are taken care of in `ad/roots.py`.)
 from __future__ import annotations
 
 import cmath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from wengert.analysis.cost.nominal import COSTS, cost
@@ -70,7 +70,7 @@ def tangent(
                 return special
             total: Expr | None = None
             names: dict[str, Expr] = {}
-            for partial, d in zip(_partials(e, value, ans), dots, strict=True):
+            for partial, d in zip(_partials(e, value, ans, [d is not None for d in dots]), dots, strict=True):
                 if partial is not None and d is not None:
                     partial = _named(e, partial, names)
                     if guard_all or steep or _is_guarded(name, d):
@@ -108,7 +108,7 @@ def adjoints(
                 return [(k, c) for k, c in enumerate(special) if active[k]]
             found: list[tuple[int, Expr]] = []
             names: dict[str, Expr] = {}
-            for k, partial in enumerate(_partials(e, value, ans)):
+            for k, partial in enumerate(_partials(e, value, ans, active)):
                 if active[k] and partial is not None:
                     partial = _named(e, partial, names)
                     if partial.dtype.is_complex:
@@ -186,14 +186,22 @@ def _sum(total: Expr | None, term: Expr) -> Expr:
     return term if total is None else b.add(total, term)
 
 
-def _partials(e: Emitter, value: Op, ans: Var) -> tuple[Expr | None, ...]:
-    """The partials of the row; raises NotDifferentiable, with the place, where there are none."""
+def _partials(e: Emitter, value: Op, ans: Var, active: Sequence[bool]) -> list[Expr | None]:
+    """The partials of the row; raises NotDifferentiable, with the place, where active operands have none."""
     row = OPS[value.name]
     if row.partials is None or not (row.holomorphic or not value.args[0].dtype.is_complex):
         reason, way_out = f"no derivative for {value.args[0].dtype.value}", "keep it out of the differentiated part"
         raise NotDifferentiable(value.name, e.span, reason, way_out)
     try:
-        return row.partials(value.args, ans)
+        found: list[Expr | None] = []
+        for partial, matters in zip(row.partials(value.args, ans), active, strict=True):
+            if not isinstance(partial, NotDifferentiable):
+                found.append(partial)
+            elif matters:
+                raise partial
+            else:
+                found.append(None)
+        return found
     except NotDifferentiable as error:
         raise NotDifferentiable(value.name, e.span, error.problem.reason, error.problem.way_out) from None
 

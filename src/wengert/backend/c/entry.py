@@ -9,7 +9,7 @@ from ...ir import walk
 from ...ir.nodes import Alloc, Buffer, Expr, Extent, Function, Growable, Let, Load, Op, Param, Scalar, Var
 from ...ir.ops import CHECKED
 from ...runtime.abi import Bind
-from .expressions import top
+from .expressions import SPECIAL, top
 from .functions import number_field
 from .library import LINEAR_ALGEBRA
 from .names import C_TYPE, text_literal
@@ -179,6 +179,7 @@ class EntryWriter:
             "wg_mismatch", "wg_foresee" if self.in_place else "NULL", "wg_run",
             "true" if any(of.recurses for of in self.w.shared.facts.functions.values()) else "false",
             *(("WG_ROUTINE_NAMES", "wg_routine") if LINEAR_ALGEBRA in self.w.shared.headers else ("NULL", "NULL")),
+            *(("WG_SPECIAL_NAMES", "wg_special") if SPECIAL in self.w.shared.headers else ("NULL", "NULL")),
         ]  # fmt: skip
         return f"const wg_program wg_the_program = {{{', '.join(cells)}}};"
 

@@ -6,9 +6,12 @@ from typing import assert_never
 
 from ...ir.nodes import Cast, Const, Expr, Extent, Load, Op, Select, Var
 from ...ir.ops import CHECKED, OPS
+from ...ir.special import OF_SCIPY
 from ...ir.types import BOOL, DType
 from .names import C_TYPE, literal
 from .writer import Place, Writer, unparenthesised
+
+SPECIAL = "scipy_special.h"
 
 
 def expr(w: Writer, e: Expr, plain: bool = False) -> str:
@@ -50,6 +53,8 @@ def _operation(w: Writer, name: str, args: tuple[Expr, ...]) -> str:
         return f"wg_{name}_{dtype.value}({', '.join(texts)})"
     if name == "pow" and isinstance(args[1], Const) and (short := _short_power(dtype, texts[0], args[1])):
         return short
+    if name in OF_SCIPY:
+        w.shared.headers.add(SPECIAL)
     return OPS[name].c(dtype, texts)
 
 

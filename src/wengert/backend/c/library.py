@@ -41,7 +41,8 @@ def call(w: Writer, stmt: LibCall) -> None:
         case "pinv":
             args = ["wg", site, matrix(w, outs[0]), matrix(w, ins[0]), f"*(const double *){w.address(ins[1])}"]
         case "eig":
-            args = ["wg", site, vector(w, outs[0]), matrix(w, outs[1]), vector(w, outs[2]), matrix(w, ins[0])]
+            real = "true" if dict(stmt.attrs)["real"] else "false"
+            args = ["wg", site, vector(w, outs[0]), matrix(w, outs[1]), vector(w, outs[2]), matrix(w, ins[0]), real]
         case "sort":
             args = ["wg", vector(w, outs[0]), vector(w, outs[1]), vector(w, ins[0])]
         case "fft":

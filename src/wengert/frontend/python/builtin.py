@@ -19,7 +19,7 @@ from wengert.ir.types import BOOL, C128, F64, I64, DType
 
 from . import arrays, numeric
 from .frame import PyRaise
-from .python_values import class_of, is_tuple, python_method
+from .python_values import class_of, is_tuple, python_method, real_class
 from .registry import HANDLERS, METHODS, Handler, handles
 from .subclasses import SubArray, check_sure
 from .subclasses import call_method as call_instance_method
@@ -183,7 +183,7 @@ def type_of(value: Any) -> type:
         case RRange():
             return range
         case _:
-            return class_of(value)
+            return real_class(class_of(value))
 
 
 @handles(type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import datetime
 import functools
@@ -22,15 +23,17 @@ from . import builtin
 from .control import ExitNow
 from .externals import Held
 from .frame import Frame, PyRaise
+from .generators import is_generator
 from .interp import Interp
 from .objects import LIBRARIES
-from .python_values import cell_contents, class_of, is_dict, is_list, is_ndarray, is_tuple
+from .python_values import cell_contents, class_of, is_dict, is_function, is_iterator, is_list, is_ndarray, is_tuple
 from .registry import CALLABLES, HANDLERS
-from .source import FunctionNode, find, scope_of
+from .source import find, scope_of
 from .subclasses import SubArray, array_of, call_numpy, like, source_of
 from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RScalar, contains_runtime
 
 MAX_DEPTH = 200
+_OF_KINDS = (isinstance, type, hasattr, getattr, callable, print)  # functions that take any kind of value
 _NO_INSTANCES = (type, types.ModuleType, types.FunctionType)
 _OF_INTEGERS = (math.factorial, math.comb, math.perm, math.gcd, math.lcm, math.isqrt)  # computed while staging
 
@@ -106,6 +109,15 @@ class Calls(Interp):
         if special is not None:
             return special(self, fn, args, kwargs)
         handler = _lookup(fn)
+        if handler is not None or isinstance(fn, np.ufunc):
+            for k, a in enumerate(args):
+                if not isinstance(a, Choice) or fn in _OF_KINDS:
+                    continue
+                if fn in (np.iscomplexobj, np.isrealobj):
+                    matches = [j for j in self.possible(a) if self.call(fn, [a.alternatives[j]], {})]
+                    return self.tag_test(a, matches) if 0 < len(matches) < len(self.possible(a)) else bool(matches)
+                if all(isinstance(v, RArray) for v in a.alternatives):
+                    return self.over_choice(lambda v, k=k: self.call(fn, [*args[:k], v, *args[k + 1 :]], kwargs), a)
         if handler is not None:
             return self.handled(handler, args, kwargs)
         if isinstance(fn, np.ufunc):
@@ -127,11 +139,13 @@ class Calls(Interp):
             return self.call(inner, args, kwargs)
         if fn is None or isinstance(fn, (int, float, complex, str, list, tuple, dict, RScalar, RArray)):
             raise PyRaise(TypeError(f"'{builtin.type_of(fn).__name__}' object is not callable"))
-        if not contains_runtime(args) and not contains_runtime(kwargs):
-            return self.adopt(self.native(lambda: fn(*args, **kwargs)))
         method = inspect.getattr_static(class_of(fn), "__call__", None)
-        if isinstance(method, types.FunctionType):
+        if is_function(method):
             return self.call(method, [fn, *args], kwargs)
+        if isinstance(getattr(fn, "__self__", None), property):  # setter, deleter
+            return self.native(lambda: fn(*args))
+        if not contains_runtime(args) and not contains_runtime(kwargs):
+            return self.adopt(self.native(lambda: self.unchanging(fn, args, kwargs)))
         if fn in _OF_INTEGERS and all(isinstance(a, int) or (isinstance(a, RScalar) and a.dtype is I64) for a in args):
             known = [self.known_int(a, f"the argument of {fn.__name__}") for a in args]
             return self.native(lambda: fn(*known))
@@ -141,6 +155,19 @@ class Calls(Interp):
             f"{module + '.' if module else ''}{name} has no counterpart for run-time data",
             "use the NumPy functions listed in the documentation, or write it out in Python",
         )
+
+    def unchanging(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Python's own call of a method of an object that is not staged: it must not change the object where the change
+        would have to be undone or repeated."""
+        owner = getattr(fn, "__self__", None)
+        if owner is None or self.stage.may_change(owner) or not _is_changeable(owner):
+            return fn(*args, **kwargs)
+        before = copy.copy(owner)
+        result = fn(*args, **kwargs)
+        if not _same(before, owner):
+            reason = f"a {class_of(owner).__name__} is changed under run-time control"
+            raise self.stage.refuse(reason, "use a list, a dict or an array")
+        return result
 
     def known_int(self, value: Any, reason: str) -> Any:
         """A value, known while staging if it is a run-time integer."""
@@ -160,7 +187,7 @@ class Calls(Interp):
         """A value that Python itself computed from static ones."""
         if is_ndarray(value):
             return self.as_array(value) if value.dtype.kind in "biufc" else value
-        if is_list(value) or is_dict(value):
+        if is_list(value) or is_dict(value) or is_iterator(value) or isinstance(value, bytearray):
             self.stage.note_created(value)
         elif hasattr(value, "__dict__") and not issubclass(class_of(value), _NO_INSTANCES):
             self.stage.note_created(value.__dict__)
@@ -177,7 +204,7 @@ class Calls(Interp):
 
     def call_closure(self, fn: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
         parent: Frame = fn.frame
-        frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, parent.cls)
+        frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, fn.cls or parent.cls)
         self.bind(frame, fn.defaults, fn.kw_defaults, args, kwargs)
         return self.run_bound(fn, frame)
 
@@ -195,8 +222,8 @@ class Calls(Interp):
         if _of_numpy(fn) and all(map(_is_plain, (*args, *kwargs.values()))):
             return self.adopt(self.native(lambda: fn(*args, **kwargs)))
         source, node = found
-        if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in _own_nodes(node)):
-            raise self.stage.refuse(f"{fn.__qualname__} is a generator", "return a list instead", Code.SYNTAX)
+        if isinstance(node, ast.AsyncFunctionDef):
+            raise self.stage.refuse(f"{fn.__qualname__} is a coroutine", "write an ordinary function", Code.SYNTAX)
         frame = Frame(fn.__qualname__, node, source, fn.__globals__, len(self.frames), fn, None, _class_of(fn, args))
         self.bind(frame, fn.__defaults__ or (), fn.__kwdefaults__ or {}, args, kwargs)
         self.record_source(fn)
@@ -204,6 +231,8 @@ class Calls(Interp):
 
     def run_bound(self, identity: Any, frame: Frame) -> Any:
         """Run a frame whose arguments are bound: in place, or as a call of an IR function."""
+        if is_generator(frame.node):
+            return self.make_generator(frame)
         names = list(frame.locals)
 
         def inline(values: list[Any]) -> Any:
@@ -305,6 +334,18 @@ class Calls(Interp):
         self.sources[fn.__code__] = fn
 
 
+def _is_changeable(owner: Any) -> bool:
+    unchanging = (type, types.ModuleType, str, bytes, tuple, frozenset, int, float, complex, range, slice, np.generic)
+    return not isinstance(owner, (*unchanging, np.dtype, np.ufunc, np.ndarray, property)) and hasattr(owner, "__len__")
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether a container holds what it held, object by object."""
+    if is_dict(before):
+        return list(before) == list(after) and all(a is b for a, b in zip(before.values(), after.values(), strict=True))
+    return len(before) == len(after) and all(a is b or a == b for a, b in zip(before, after, strict=True))
+
+
 def _impure(fn: Any) -> bool:
     """Whether a call of library code would not give the same every time."""
     owner = getattr(fn, "__self__", None)
@@ -348,18 +389,6 @@ def _lookup(fn: Any) -> Any:
         importlib.import_module("wengert.frontend.python.scipy_api")
         handler = HANDLERS.get(fn)
     return handler
-
-
-def _own_nodes(node: FunctionNode) -> list[ast.AST]:
-    """The nodes of a function's body without those of inner functions."""
-    out: list[ast.AST] = []
-    todo: list[ast.AST] = list(node.body) if isinstance(node.body, list) else [node.body]
-    while todo:
-        n = todo.pop()
-        out.append(n)
-        if not isinstance(n, (ast.FunctionDef, ast.Lambda, ast.GeneratorExp, ast.ClassDef)):
-            todo.extend(ast.iter_child_nodes(n))
-    return out
 
 
 def _class_of(fn: types.FunctionType, args: list[Any]) -> type | None:

@@ -16,7 +16,7 @@ from wengert.errors import Problem, Unsupported
 from .externals import Access, Externals
 from .interp import Interp
 from .outputs import Output, Same, flatten, rebuild
-from .python_values import is_dict, is_list, is_set
+from .python_values import class_of, is_dict, is_list, is_set, is_slot
 from .values import MISSING, MaybeUnbound, RScalar
 
 
@@ -148,7 +148,12 @@ def apply(changes: Sequence[Change], results: Sequence[Any], outside: Sequence[A
                 old[:] = new
             case "attributes":
                 for name in (*change.contents, *change.dropped):
-                    if name in new:
+                    if is_slot(class_of(old), name):
+                        if name in new:
+                            object.__setattr__(old, name, new[name])
+                        else:
+                            object.__delattr__(old, name)
+                    elif name in new:
                         old.__dict__[name] = new[name]
                     else:
                         old.__dict__.pop(name, None)

@@ -93,6 +93,12 @@ class Expressions(Interp):
                 return result
             case ast.Starred(value=value):
                 return self.eval(value)
+            case ast.Yield(value=value):
+                self.yielded(None if value is None else self.eval(value))
+                return None
+            case ast.YieldFrom():
+                self.yield_from(node)
+                return None
             case _:
                 reason = f"{type(node).__name__} expressions are not supported"
                 raise self.stage.refuse(reason, "write it with ordinary expressions and loops", Code.SYNTAX)

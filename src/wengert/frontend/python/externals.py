@@ -19,7 +19,20 @@ from wengert.codes import Code
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
-from .python_values import class_of, is_dict, is_list, is_ndarray, is_numpy_scalar, is_set, is_tuple, tuple_like
+from .python_values import (
+    attribute_step,
+    attributes_of,
+    class_of,
+    has_attributes,
+    is_dict,
+    is_list,
+    is_ndarray,
+    is_numpy_scalar,
+    is_set,
+    is_tuple,
+    staged_class,
+    tuple_like,
+)
 from .registry import CALLABLES
 from .stage import Stage
 from .values import Poison, RArray, Root, RScalar
@@ -159,14 +172,14 @@ class Externals:
             return types.MethodType(value.__func__, owner) if not isinstance(owner, (RScalar, RArray)) else value
         kind = class_of(value)
         if (
-            hasattr(value, "__dict__")
+            has_attributes(value)
             and value is not os.environ
             and kind.__module__ != "builtins"
             and not callable_static(value)
         ):
             self.guard(access, "type", (kind, -1))
             try:
-                made = object.__new__(kind)
+                made = object.__new__(staged_class(kind))
             except TypeError:
                 self.guard(access, "is", value)
                 return value
@@ -227,8 +240,8 @@ class Externals:
     def attribute(self, proxy: Any, name: str) -> Any:
         """An attribute of an outside instance, read on first use; raises AttributeError."""
         source = self.outside[id(proxy)]
-        value = source.original.__dict__[name]
-        wrapped = self.wrap(value, (*source.access, ("attr", name)), name)
+        step = attribute_step(source.original, name)
+        wrapped = self.wrap(attributes_of(source.original)[name], (*source.access, step), name)
         proxy.__dict__[name] = wrapped
         return wrapped
 

@@ -376,7 +376,7 @@ def require_writable(stage: Stage, array: RArray) -> None:
         reason = "an array taken from a growing list is changed in place"
         raise stage.refuse(reason, "collect the arrays in one array instead", Code.MEMORY)
     repeats = any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True))
-    if array.root.readonly or repeats:
+    if array.root.readonly or array.readonly or repeats:
         raise ValueError("assignment destination is read-only")
 
 

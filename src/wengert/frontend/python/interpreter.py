@@ -8,11 +8,13 @@ from typing import final
 from . import builtin, iterables, itertools_api, mathlib, numpy_api
 from .assignment import Assignment
 from .calls import Calls
+from .classes import Classes
 from .comprehensions import Comprehensions
 from .exceptions import Exceptions
 from .expressions import Expressions
 from .externals import Externals
 from .functions import Functions
+from .generators import Generators
 from .items import Items
 from .iteration import Iteration
 from .lists import Lists
@@ -40,6 +42,8 @@ class Interpreter(
     Calls,
     Objects,
     Functions,
+    Generators,
+    Classes,
     Comprehensions,
     Lists,
 ):
@@ -57,6 +61,7 @@ class Interpreter(
         self.caught = []
         self.iterated = []
         self.boxes = []
+        self.consumers = []
         self.short = None
         self.loop_left = None
         self.assumed = {}

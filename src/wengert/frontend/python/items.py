@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import collections
 import operator
 from typing import Any, TypeGuard
 
@@ -10,6 +12,7 @@ import numpy as np
 from wengert.codes import Code
 from wengert.errors import Unsupported
 from wengert.ir import build
+from wengert.ir.nodes import Span
 from wengert.ir.types import BOOL, I64
 
 from . import builtin, index, numeric, subclasses
@@ -19,6 +22,8 @@ from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, pytho
 from .slots import MAX_KINDS
 from .subclasses import SubArray
 from .values import Choice, RArray, RList, RRange, RScalar
+
+_places: dict[Span | None, ast.Call] = {}  # what lists made for missing keys are known by
 
 
 class Items(Interp):
@@ -65,6 +70,14 @@ class Items(Interp):
 
     def static_item(self, owner: Any, key: Any) -> Any:
         """An item of a static object, by Python itself."""
+        if is_dict(owner) and key not in owner:
+            if isinstance(owner, collections.defaultdict) and owner.default_factory is not None:
+                self.call_node = _places.setdefault(self.stage.span, ast.Call(ast.Name("list", ast.Load()), [], []))
+                value = self.settle(self.call(owner.default_factory, [], {}))
+                self.stage.write(owner, key, value)
+                return value
+            if (missing := python_method(owner, "__missing__")) is not None:
+                return self.call(missing, [owner, key], {})
         result = self.native(lambda: owner[key])
         if is_list(result) and is_slice(key):
             self.stage.note_created(result)

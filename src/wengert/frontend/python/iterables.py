@@ -13,13 +13,14 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr
 from wengert.ir.types import I64
 
+from . import generator_programs as programs
 from . import index
 from .frame import PyRaise
 from .lists import sure_keys
 from .numeric import as_scalar, is_number
-from .python_values import is_dict, python_method
+from .python_values import is_dict, is_iterator, python_method
 from .registry import handles
-from .values import RArray, RIter, RList, RRange, RScalar, contains_runtime
+from .values import RArray, RGenerator, RIter, RList, RRange, RScalar, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -36,6 +37,12 @@ def len_(interp: Interp, value: Any) -> Any:
     if is_dict(value):
         sure_keys(interp.stage, value)
     return interp.native(lambda: len(value))
+
+
+def lazy(interp: Interp, values: Any) -> RGenerator | None:
+    """The generator that the values come from, if they do."""
+    source = interp.opened(values)
+    return source if isinstance(source, RGenerator) else None
 
 
 def number(expr: Expr) -> Any:
@@ -61,6 +68,8 @@ def sum_(interp: Interp, values: Any, start: Any = 0) -> Any:
     if (isinstance(values, RList) and not values.parts) or (isinstance(values, RArray) and values.rank == 1):
         total = interp.call(np.sum, [interp.as_array(values)], {})
         return total if isinstance(start, int) and start == 0 else interp.binary("+", start, total)
+    if (source := lazy(interp, values)) is not None:
+        return interp.call(programs.sum_of, [source, start], {})
     result = start
     for v in interp.static_iterable(values):
         result = interp.binary("+", result, v)
@@ -78,6 +87,8 @@ def all_(interp: Interp, values: Any) -> Any:
 
 
 def _quantify(interp: Interp, values: Any, some: bool) -> Any:
+    if (source := lazy(interp, values)) is not None:
+        return interp.call(programs.any_of if some else programs.all_of, [source], {})
     if isinstance(values, RList) and not values.parts:
         values = interp.as_array(values)
     if isinstance(values, RArray):
@@ -97,6 +108,8 @@ def _quantify(interp: Interp, values: Any, some: bool) -> Any:
 def list_(interp: Interp, values: Any = ()) -> Any:
     if isinstance(values, RList):
         return interp.list_copy(values)
+    if (source := lazy(interp, values)) is not None:
+        return interp.listed(source)
     return interp.new_list(interp.call_node, [interp.settle(v) for v in interp.static_iterable(values)])
 
 
@@ -131,6 +144,8 @@ def slice_(interp: Interp, *args: Any) -> Any:
 
 @handles(enumerate)
 def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
+    if (source := lazy(interp, values)) is not None:
+        return interp.call(programs.enumerated, [source, start], {})
     it = interp.iterable(values)
     if isinstance(it, list):
         if not contains_runtime(start):
@@ -143,6 +158,9 @@ def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
 
 @handles(zip)
 def zip_(interp: Interp, *iterables: Any, strict: bool = False) -> Any:
+    found = [lazy(interp, v) for v in iterables]
+    if any(g is not None for g in found):
+        return _zip_generator(interp, iterables, found)
     its = [interp.iterable(v) for v in iterables]
     lists = [it for it in its if isinstance(it, list)]
     if len(lists) == len(its):
@@ -169,6 +187,15 @@ def zip_(interp: Interp, *iterables: Any, strict: bool = False) -> Any:
     return RIter(shortest, lambda i: tuple(get(i) for _, get in pairs))
 
 
+def _zip_generator(interp: Interp, iterables: tuple[Any, ...], found: list[RGenerator | None]) -> Any:
+    """zip of a generator and sequences."""
+    if found[0] is not None and not any(found[1:]) and len(found) > 1:
+        return interp.call(programs.zipped_first, [found[0], tuple(map(interp.opened, iterables[1:]))], {})
+    if len(found) == 2 and found[0] is None:
+        return interp.call(programs.zipped_last, [found[1], interp.opened(iterables[0])], {})
+    raise interp.stage.refuse("zip of several generators", "make lists of them first")
+
+
 @handles(reversed)
 def reversed_(interp: Interp, values: Any) -> Any:
     it = interp.iterable(values)
@@ -183,6 +210,8 @@ def reversed_(interp: Interp, values: Any) -> Any:
 
 @handles(map)
 def map_(interp: Interp, fn: Any, *iterables: Any) -> Any:
+    if len(iterables) == 1 and (source := lazy(interp, iterables[0])) is not None:
+        return interp.call(programs.mapped, [fn, source], {})
     columns = [interp.iterable(v) for v in iterables]
     lists = [c for c in columns if isinstance(c, list)]
     if len(lists) == len(columns):
@@ -196,6 +225,8 @@ def map_(interp: Interp, fn: Any, *iterables: Any) -> Any:
 
 @handles(filter)
 def filter_(interp: Interp, fn: Any, values: Any) -> Any:
+    if (source := lazy(interp, values)) is not None:
+        return interp.call(programs.filtered, [fn, source], {})
     out: list[Any] = []
     for v in interp.static_iterable(values):
         keep = interp.truth(interp.call(fn, [v], {}) if fn is not None else v)
@@ -237,11 +268,28 @@ def in_order(interp: Interp, items: list[Any], key: Any, reverse: bool) -> list[
 
 @handles(iter)
 def iter_(interp: Interp, values: Any) -> Any:
-    return values if isinstance(values, (RArray, RList, RRange)) else iter(interp.static_iterable(values))
+    if (source := lazy(interp, values)) is not None:
+        return source
+    if isinstance(values, (RArray, RList, RRange)):
+        return values
+    return interp.stage.note_created(iter(interp.static_iterable(values)))
+
+
+@handles(next)
+def next_(interp: Interp, values: Any, *default: Any) -> Any:
+    if isinstance(values, RGenerator):
+        return interp.call(programs.first_or if default else programs.first, [values, *default], {})
+    if isinstance(values, (RArray, RList, RRange)):
+        raise interp.stage.refuse("next of an iterator over run-time data", "use a loop")
+    if is_iterator(values) and not interp.stage.may_change(values):
+        raise interp.stage.refuse("an iterator made earlier advances under run-time control", "index a list")
+    return interp.native(lambda: next(values, *default))
 
 
 @handles(functools.reduce)
 def reduce_(interp: Interp, fn: Any, values: Any, *initial: Any) -> Any:
+    if (source := lazy(interp, values)) is not None:
+        return interp.call(programs.reduced, [fn, source, *initial], {})
     items = [*initial, *interp.static_iterable(values)]
     if not items:
         raise PyRaise(TypeError("reduce() of empty iterable with no initial value"))

@@ -20,12 +20,12 @@ from .control import ExitNow, Path, PreferUnroll, Target, Turns
 from .frame import PyRaise
 from .interp import Interp
 from .lists import sure_keys
-from .python_values import is_dict, is_list, python_method
+from .python_values import class_of, is_dict, is_iterator, is_list, python_method
 from .slots import CannotJoin
 from .source import assigned, liveness_of, scope_of
 from .stage import NeedLeafStatic, NeedStatic, Restage
 from .subclasses import SubArray, array_of, defined, like
-from .values import Choice, RArray, RIter, RList, RRange, RScalar
+from .values import Choice, RArray, RGenerator, RIter, RList, RRange, RScalar
 
 MAX_UNROLL = 4096
 FEW = 16  # a list of floats longer than this is looped over at run time
@@ -47,7 +47,9 @@ class Iteration(Interp):
         return live.head.get(node, everything), live.after.get(node, everything), assigned(node)
 
     def exec_for(self, node: ast.For) -> bool:
-        source = self.resolve(self.eval(node.iter))
+        source = self.opened(self.eval(node.iter))
+        if isinstance(source, RGenerator):
+            return self.generator_for(node, source)
         iterable = source if is_list(source) else self.iterable(source)
         if isinstance(iterable, RRange) and self._tiny(iterable):
             count = constant(self.range_length(iterable)) or 0
@@ -353,6 +355,8 @@ class Iteration(Interp):
                 raise self.stage.refuse(
                     "a value of several possible kinds is iterated over", "test its kind first", Code.KIND
                 )
+            case RGenerator():
+                return self.iterable(self.listed(value))
             case _:
                 return self.static_iterable(value)
 
@@ -378,10 +382,15 @@ class Iteration(Interp):
                         self.make_static(value)
                     raise
                 return [it.get(Const(k, I64)) for k in range(n)]
+            case RGenerator():
+                return self.static_iterable(self.listed(value))
             case _:
                 method = python_method(value, "__iter__")
                 if method is not None and not hasattr(value, "_fields"):
                     return self.static_iterable(self.call(method, [value], {}))
+                if is_iterator(value) and not self.stage.may_change(value):
+                    reason = f"a {class_of(value).__name__} made earlier is used up under run-time control"
+                    raise self.stage.refuse(reason, "make it here, or make a list of it")
                 return self.native(lambda: list(value))
 
 

@@ -12,6 +12,8 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr
 from wengert.ir.types import I64
 
+from . import generator_programs as programs
+from .iterables import lazy
 from .registry import handles
 from .values import RIter
 
@@ -26,6 +28,8 @@ def product(interp: Interp, *iterables: Any, repeat: int = 1) -> Any:
 
 @handles(itertools.chain)
 def chain(interp: Interp, *iterables: Any) -> Any:
+    if any(lazy(interp, it) is not None for it in iterables):
+        return interp.call(programs.chained, list(iterables), {})
     return [v for it in iterables for v in interp.static_iterable(it)]
 
 
@@ -59,12 +63,16 @@ def zip_longest(interp: Interp, *iterables: Any, fillvalue: Any = None) -> Any:
 
 @handles(itertools.starmap)
 def starmap(interp: Interp, function: Any, iterable: Any) -> Any:
+    if (source := lazy(interp, iterable)) is not None:
+        return interp.call(programs.star_mapped, [function, source], {})
     rows = [interp.static_iterable(row) for row in interp.static_iterable(iterable)]
     return [interp.settle(interp.call(function, list(row), {})) for row in rows]
 
 
 @handles(itertools.accumulate)
 def accumulate(interp: Interp, iterable: Any, func: Any = None, *, initial: Any = None) -> Any:
+    if (source := lazy(interp, iterable)) is not None:
+        return interp.call(programs.accumulated, [source, func or operator.add, initial], {})
     items = list(interp.static_iterable(iterable))
     if initial is not None:
         items.insert(0, initial)
@@ -88,6 +96,10 @@ def pairwise(interp: Interp, iterable: Any) -> Any:
 def islice(interp: Interp, iterable: Any, *bounds: Any) -> Any:
     if isinstance(iterable, Iterator):
         raise interp.stage.refuse("islice of an iterator that may be read further", "slice a list, or call next")
+    if (source := lazy(interp, iterable)) is not None:
+        cut = [None if b is None else interp.known_int(b, "a bound of itertools.islice") for b in bounds]
+        start, stop, step = (0, cut[0], 1) if len(cut) == 1 else (cut[0] or 0, cut[1], (*cut, None)[2] or 1)
+        return interp.call(programs.sliced, [source, start, stop, step], {})
     it = interp.iterable(iterable)
     known = [None if b is None else interp.known_int(b, "a bound of itertools.islice") for b in bounds]
     if isinstance(it, list):
@@ -101,3 +113,35 @@ def islice(interp: Interp, iterable: Any, *bounds: Any) -> Any:
     count = interp.counted(build.max_(whole, ZERO))
     first, stride = Const(start, I64), Const(step, I64)
     return RIter(count, lambda i: get(iadd(first, imul(stride, i))))
+
+
+@handles(itertools.takewhile)
+def takewhile(interp: Interp, predicate: Any, iterable: Any) -> Any:
+    return interp.call(programs.taken_while, [predicate, iterable], {})
+
+
+@handles(itertools.dropwhile)
+def dropwhile(interp: Interp, predicate: Any, iterable: Any) -> Any:
+    return interp.call(programs.dropped_while, [predicate, iterable], {})
+
+
+@handles(itertools.filterfalse)
+def filterfalse(interp: Interp, function: Any, iterable: Any) -> Any:
+    return interp.call(programs.rejected, [function, iterable], {})
+
+
+@handles(itertools.count)
+def count(interp: Interp, start: Any = 0, step: Any = 1) -> Any:
+    return interp.call(programs.counted_from, [start, step], {})
+
+
+@handles(itertools.cycle)
+def cycle(interp: Interp, iterable: Any) -> Any:
+    return interp.call(programs.cycled, [iterable], {})
+
+
+@handles(itertools.repeat)
+def repeat(interp: Interp, value: Any, times: Any = None) -> Any:
+    if times is None:
+        return interp.call(programs.repeated, [value], {})
+    return [value] * interp.known_int(times, "a number of repetitions")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import collections
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,7 @@ from .frame import PyRaise
 from .interp import Interp
 from .numeric import as_scalar, is_number, join_dtype
 from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, tuple_like
+from .registry import handles
 from .stage import Restage, Stage
 from .values import MaybeUnbound, RArray, RList, RScalar, contains_runtime
 
@@ -43,6 +46,24 @@ _CHANGE_SETS = (
     "add", "discard", "remove", "update", "pop", "clear", "difference_update", "intersection_update",
     "symmetric_difference_update",
 )  # fmt: skip
+
+
+JOURNALED = frozenset({"get", "setdefault", "pop", "popitem", "update", "clear", "items", "keys", "values", "copy"})
+"""Methods of dicts of the standard library that are those of a dict."""
+
+
+class Deque(list[Any]):
+    """A collections.deque made by the program."""
+
+    maxlen: int | None = None
+
+
+@handles(collections.deque)
+def deque(interp: Interp, iterable: Any = (), maxlen: Any = None) -> Any:
+    most = None if maxlen is None else interp.known_int(maxlen, "the length of a deque")
+    made = Deque(collections.deque((interp.settle(v) for v in interp.static_iterable(iterable)), most))
+    made.maxlen = most
+    return interp.stage.note_created(made)
 
 
 class Lists(Interp):
@@ -338,6 +359,8 @@ class Lists(Interp):
     def static_list_method(self, items: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a static list, dict or set, journaled."""
         args = [self.settle(a) for a in args]
+        if isinstance(items, Deque):
+            return self.deque_method(items, name, args, kwargs)
         if is_list(items):
             if name in ("append", "extend", "insert", "pop", "remove", "clear", "reverse", "sort"):
                 if name == "extend":
@@ -367,6 +390,23 @@ class Lists(Interp):
                 raise self.stage.refuse("a set is changed under run-time control", "use a dict or list", Code.CONTAINER)
             self.stage.touch(items)
         return self.native(lambda: getattr(items, name)(*args, **kwargs))
+
+    def deque_method(self, items: Deque, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if name == "maxlen":
+            return items.maxlen
+        changed = collections.deque(items, items.maxlen)
+        if name in ("extend", "extendleft"):
+            args = [self.static_iterable(args[0])]
+        if name in ("rotate", "insert") and args:
+            args[0] = self.known_int(args[0], "a position in a deque")
+        if name in ("index", "count", "remove") and contains_runtime(items):
+            raise self.stage.refuse(f"deque.{name} compares run-time numbers", "use NumPy arrays")
+        result = self.native(lambda: getattr(changed, name)(*args, **kwargs))
+        if name == "copy":
+            return deque(self, list(items), items.maxlen)
+        if list(changed) != list(items) or len(changed) != len(items):
+            self.stage.mutate(items)[:] = list(changed)
+        return result
 
     def dict_method(self, items: dict[Any, Any], name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         match name:
@@ -406,7 +446,15 @@ class Lists(Interp):
                 return list(getattr(items, name)())
             case "copy":
                 sure_keys(self.stage, items)
-                return self.stage.note_created(dict(items))
+                return self.stage.note_created(copy.copy(items))
+            case "popitem":
+                sure_keys(self.stage, items)
+                if not items:
+                    raise PyRaise(KeyError("popitem(): dictionary is empty"))
+                key = next(iter(items)) if kwargs.get("last", True) is False or args == [False] else list(items)[-1]
+                value = items[key]
+                self.stage.delete(items, key)
+                return key, value
             case _:
                 return self.native(lambda: getattr(items, name)(*args, **kwargs))
 

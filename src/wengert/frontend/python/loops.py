@@ -18,6 +18,7 @@ from wengert.ir.types import BOOL, I64
 
 from . import arrays, structs
 from .control import Control, Path, PreferUnroll, Target, Turns, hint_of, same_value, total
+from .lists import Deque
 from .python_values import is_sequence
 from .slots import (
     ArraySlot,
@@ -164,6 +165,10 @@ class Loops(Control):
                 better = self._carry_spec(spec, now, slot, stored, before, bound, sure)
                 if better != spec and better is not None:
                     retry.append((container, key, better))
+            elif key is WHOLE and len(old) != len(new) and isinstance(container, Deque):
+                if short:
+                    raise PreferUnroll(node)
+                raise stage.refuse("a deque changes its length in a loop", "fill it before, or keep an array")
             elif key is WHOLE and len(old) != len(new):
                 self.needs_growing(container, [*old, *new], "a list changes its length in a loop")
             elif not (new is old or same_value(new, old)):
@@ -197,9 +202,10 @@ class Loops(Control):
             value = slot.read(stage)
             stage.put(container, key, list(value) if key is WHOLE else value)
         for loc, (container, key, old, new) in body.writes.items():
-            if container is locals_ and loc not in slots and new is not MISSING and not same_value(new, old):
+            own = container is locals_ or self.consumed(container, key)
+            if own and loc not in slots and new is not MISSING and not same_value(new, old):
                 reason = f"{key!r} is assigned in this loop and its last value is not kept"
-                stage.put(locals_, key, Poison(reason, "assign it before the loop too", stage.span))
+                stage.put(container, key, Poison(reason, "assign it before the loop too", stage.span))
         self.loop_left = leaving if leaving in exits else None
         return Path(True, outer)
 
@@ -363,8 +369,10 @@ class Loops(Control):
         return root.fresh and not root.is_ref and root not in self.stage.lent and self.holders(root) <= 1
 
     def _dead_local(self, container: Any, live_head: set[str], live_after: set[str], key: Any, carried: bool) -> bool:
-        if container is not self.frame.locals or carried:
+        if carried:
             return False
+        if container is not self.frame.locals:
+            return self.consumed(container, key)
         return key not in live_head and key not in live_after and key != "$ret"
 
     def _back_edge(self, body: Trial, slots: dict[tuple[int, Any], tuple[Any, Any, Slot, Spec]]) -> list[Stmt]:

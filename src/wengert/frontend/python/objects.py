@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import functools
@@ -15,16 +16,36 @@ import numpy as np
 
 from wengert.codes import Code
 
-from . import structs
+from . import arrays, structs
 from .externals import Held, Outside
 from .frame import PyRaise
 from .interp import Interp
-from .python_values import class_of
+from .lists import JOURNALED, Deque
+from .python_values import (
+    attributes_of,
+    class_function,
+    class_of,
+    has_attributes,
+    is_function,
+    real_class,
+    staged_class,
+)
 from .registry import ATTRIBUTES, METHODS
 from .source import find
 from .subclasses import SubArray, check_sure
 from .subclasses import attribute as instance_attribute
-from .values import MISSING, BoundMethod, Choice, Closure, RArray, RList, RScalar, RuntimeString, contains_runtime
+from .values import (
+    MISSING,
+    BoundMethod,
+    Choice,
+    Closure,
+    RArray,
+    RList,
+    RScalar,
+    RuntimeString,
+    contains_runtime,
+    is_runtime,
+)
 
 LIBRARIES = {
     "numpy", "scipy", "math", "cmath", "builtins", "operator", "itertools", "functools", "collections", "dataclasses",
@@ -53,12 +74,12 @@ class Objects(Interp):
         init: Any = cls.__init__
         new: Any = cls.__new__
         static = not contains_runtime(args) and not contains_runtime(kwargs)
-        if static and of_library(cls) and not isinstance(init, types.FunctionType):
+        if static and of_library(cls) and not is_function(init):
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
-        if isinstance(new, types.FunctionType):
+        if is_function(new):
             obj = self.call(new, [cls, *args], kwargs)
         elif new is object.__new__:
-            obj = self.native(lambda: object.__new__(cls))
+            obj = self.native(lambda: object.__new__(staged_class(cls)))
         else:
             reason = f"a {cls.__module__}.{cls.__qualname__} is made of run-time data"
             raise self.stage.refuse(reason, "use arrays, numbers, lists and tuples", Code.OBJECT)
@@ -67,9 +88,9 @@ class Objects(Interp):
         self.stage.keep_alive.append(obj)
         if dataclasses.is_dataclass(cls) and isinstance(init, types.FunctionType) and find(init) is None:
             self.dataclass_init(cls, obj, args, kwargs)
-        elif isinstance(init, types.FunctionType):
+        elif is_function(init):
             self.call(init, [obj, *args], kwargs)
-        elif (args or kwargs) and not isinstance(new, types.FunctionType):
+        elif (args or kwargs) and not is_function(new):
             raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
         return obj
 
@@ -105,7 +126,7 @@ class Objects(Interp):
         owner = self.resolve(owner)
         match owner:
             case Choice():
-                return self.over_choice(lambda o: self.get_attribute(o, name), owner)
+                return self.over_choice(lambda o: self.whole_attribute(o, name), owner)
             case SubArray() if name not in owner.__dict__ and name not in type(owner).__dict__:
                 return instance_attribute(self, owner, name)
             case SubArray():
@@ -123,7 +144,9 @@ class Objects(Interp):
                 return getattr(owner, name)
             case np.ufunc() | RList():
                 return BoundMethod(owner, name)
-            case _ if class_of(owner) in (list, dict, set):
+            case _ if class_of(owner) in (list, dict, set, Deque):
+                return BoundMethod(owner, name)
+            case _ if class_of(owner) in (collections.defaultdict, collections.OrderedDict) and name in JOURNALED:
                 return BoundMethod(owner, name)
             case np.ndarray():
                 return self.get_attribute(self.as_array(owner), name)
@@ -143,17 +166,32 @@ class Objects(Interp):
                 pass
         return self.object_attribute(owner, name)
 
+    def whole_attribute(self, owner: Any, name: str) -> Any:
+        """An attribute of one of several kinds of arrays; a part of a complex one is copied, to meet others."""
+        value = self.get_attribute(owner, name)
+        if isinstance(value, RArray) and value.part:
+            value = arrays.copy(self.stage, value)
+            assert value.root is not None
+            value.root.detached = True
+        return value
+
     def object_attribute(self, owner: Any, name: str) -> Any:
         if isinstance(owner, super):
-            return self.native(lambda: getattr(owner, name))
+            found = self.native(lambda: getattr(owner, name))
+            bound: Any = owner
+            return method_of(found, bound.__self__) if isinstance(found, Closure) else found
         cls = owner if isinstance(owner, type) else type(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
         if isinstance(owner, type):
             value = self.native(lambda: getattr(owner, name))
+            if (function := class_function(raw)) is not None:
+                return method_of(function, owner)
+            if "$local" in vars(cls):
+                return value
             if _is_data(value) and not isinstance(value, enum.Enum) and not of_library(cls):
                 return self.externals.wrap(value, ("static", Held(owner), name), name)
             return value
-        if isinstance(raw, property) and isinstance(raw.fget, types.FunctionType):
+        if isinstance(raw, property) and is_function(raw.fget):
             return self.call(raw.fget, [owner], {})
         if isinstance(raw, functools.cached_property):
             if name not in owner.__dict__:
@@ -163,16 +201,24 @@ class Objects(Interp):
         if attributes is not None and name in attributes:
             return self.use(attributes[name], name, _no_attribute(owner, name))
         source: Outside | None = self.externals.outside.get(id(owner))
-        if source is not None and name in getattr(source.original, "__dict__", {}):
+        if name == "__class__":
+            return real_class(cls)
+        if source is not None and has_attributes(source.original) and name in attributes_of(source.original):
             return self.use(self.externals.attribute(owner, name), name)
-        if raw is MISSING:
+        if raw is MISSING or isinstance(raw, types.MemberDescriptorType):
             method = getattr(cls, "__getattr__", None)
             if isinstance(method, types.FunctionType):
                 return self.call(method, [owner, name], {})
             return self.native(lambda: getattr(owner, name))
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, owner)
-        if _is_data(raw):
+        if isinstance(raw, Closure):
+            return method_of(raw, owner)
+        if (function := class_function(raw)) is not None:
+            return method_of(function, real_class(cls))
+        if is_runtime(raw):
+            return self.use(raw, name)
+        if _is_data(raw) and not any(name in vars(c) and "$local" in vars(c) for c in cls.__mro__):
             return self.externals.wrap(raw, ("static", Held(cls), name), name)
         return self.native(lambda: getattr(owner, name))
 
@@ -214,13 +260,10 @@ class Objects(Interp):
         parameters = getattr(cls, "__dataclass_params__", None)
         if not plain and parameters is not None and parameters.frozen:
             raise PyRaise(dataclasses.FrozenInstanceError(f"cannot assign to field '{name}'"))
-        if isinstance(raw, types.MemberDescriptorType):
-            reason = f"the class {cls.__name__} keeps its attributes in __slots__"
-            raise self.stage.refuse(reason, "leave __slots__ out", Code.OBJECT)
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
         source = self.externals.outside.get(id(owner))
-        if source is not None and name not in owner.__dict__ and name in source.original.__dict__:
+        if source is not None and name not in owner.__dict__ and name in attributes_of(source.original):
             self.externals.attribute(owner, name)
         self.stage.write(owner.__dict__, name, self.settle(value, name))
 
@@ -242,6 +285,11 @@ class Objects(Interp):
     def holders(self, root: Any, more: Iterable[Any] = ()) -> int:
         """How many static locations (and values about to be bound) hold an array in this memory."""
         return sum(isinstance(item, RArray) and item.root is root for item in structs.held(self, more))
+
+
+def method_of(fn: Closure, owner: Any) -> BoundMethod:
+    """A function that the program defines in a class, bound to an instance or the class."""
+    return BoundMethod((fn, [owner], {}), "partial")
 
 
 def of_library(cls: type[Any]) -> bool:

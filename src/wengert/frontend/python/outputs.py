@@ -14,7 +14,17 @@ from wengert.ir.nodes import Alloc, Buffer, Store
 
 from . import arrays
 from .interp import Interp
-from .python_values import class_of, instance_like, is_dict, is_list, is_set, is_tuple, tuple_like
+from .python_values import (
+    attributes_of,
+    class_of,
+    has_attributes,
+    instance_like,
+    is_dict,
+    is_list,
+    is_set,
+    is_tuple,
+    tuple_like,
+)
 from .subclasses import ARRAY, SubArray, check_sure
 from .values import Choice, Closure, MaybeUnbound, Poison, RArray, RList, RScalar, contains_runtime
 
@@ -145,16 +155,16 @@ def decided(output: Any, results: tuple[Any, ...]) -> Any:
         case _ if is_dict(output):
             return {k: decided(o, results) for k, o in output.items()}
         case _ if is_tree(output):
-            return instance_like(output, {k: decided(v, results) for k, v in output.__dict__.items()})
+            return instance_like(output, {k: decided(v, results) for k, v in attributes_of(output).items()})
         case _:
             return output
 
 
 def is_tree(output: object) -> bool:
     """Whether an object that the program made holds run-time parts."""
-    if not hasattr(output, "__dict__") or isinstance(output, type):
+    if not has_attributes(output) or isinstance(output, type):
         return False
-    return any(isinstance(v, (Output, Kinds, tuple, list, dict)) for v in vars(output).values())
+    return any(isinstance(v, (Output, Kinds, tuple, list, dict)) for v in attributes_of(output).values())
 
 
 def rebuild(output: Any, results: Sequence[Any], outside: Sequence[Any] = ()) -> Any:
@@ -182,7 +192,7 @@ def rebuild(output: Any, results: Sequence[Any], outside: Sequence[Any] = ()) ->
         case _ if is_dict(output):
             return {k: rebuild(o, results, outside) for k, o in output.items()}
         case _ if is_tree(output):
-            return instance_like(output, {k: rebuild(v, results, outside) for k, v in output.__dict__.items()})
+            return instance_like(output, {k: rebuild(v, results, outside) for k, v in attributes_of(output).items()})
         case _ if is_set(output):
             return set(output)
         case _:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
+
+from .closures import Closure
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
@@ -59,10 +62,26 @@ def tuple_like(kind: type[Any], parts: Sequence[Any]) -> Any:
     return kind._make(parts) if hasattr(kind, "_make") else kind(parts)
 
 
-def python_method(value: object, name: str) -> types.FunctionType | None:
+def python_method(value: object, name: str) -> Any:
     """The method of a value's class, if it is written in Python (and can be staged)."""
     method = getattr(class_of(value), name, None)
-    return method if isinstance(method, types.FunctionType) else None
+    return method if is_function(method) else None
+
+
+def is_iterator(value: object) -> bool:
+    return isinstance(value, Iterator)
+
+
+def class_function(value: object) -> Closure | None:
+    """The function behind a classmethod that the program defines."""
+    held: Any = value
+    inner: Any = held.__func__ if isinstance(value, classmethod) else None
+    return inner if isinstance(inner, Closure) else None
+
+
+def is_function(value: object) -> bool:
+    """Whether a value is a function that can be staged: one of Python, or one that the program defines."""
+    return isinstance(value, (types.FunctionType, Closure))
 
 
 def number_like(value: Any, number: Any) -> Any:
@@ -70,12 +89,63 @@ def number_like(value: Any, number: Any) -> Any:
     return value.dtype.type(number) if is_numpy_scalar(value) else class_of(value)(number)
 
 
+# -- attributes --------------------------------------------------------------------------------------------------
+
+_with_dict: dict[type[Any], type[Any]] = {}
+_real: dict[type[Any], type[Any]] = {}
+
+
+def is_slot(cls: type[Any], name: str) -> bool:
+    """Whether a class keeps this attribute of its instances in __slots__."""
+    return isinstance(inspect.getattr_static(cls, name, None), types.MemberDescriptorType)
+
+
+def slots_of(cls: type[Any]) -> list[str]:
+    """The names in the __slots__ of a class and its bases that are written in Python."""
+    names = [n for c in reversed(cls.__mro__) if "__slots__" in vars(c) for n in vars(c) if is_slot(cls, n)]
+    return list(dict.fromkeys(names))
+
+
+def staged_class(cls: type[Any]) -> type[Any]:
+    """The class whose instances stand for those of `cls` while a program is staged: their attributes are in a dict."""
+    if cls.__dictoffset__ != 0 or cls.__basicsize__ == object.__basicsize__ or not slots_of(cls):
+        return cls
+    if cls not in _with_dict:
+        names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        metaclass: Any = type(cls)
+        made: type[Any] = metaclass(cls.__name__, (cls,), names)
+        _with_dict[cls], _real[made] = made, cls
+    return _with_dict[cls]
+
+
+def real_class(cls: type[Any]) -> type[Any]:
+    """The class that `staged_class` was given."""
+    return _real.get(cls, cls)
+
+
 def instance_like(value: object, attributes: Mapping[str, Any]) -> Any:
     """An instance of the same class with these attributes; its constructor is not called."""
-    made = object.__new__(class_of(value))
-    made.__dict__.update(attributes)
+    kind = real_class(class_of(value))
+    made = object.__new__(kind)
+    for name, held in attributes.items():
+        if is_slot(kind, name):
+            object.__setattr__(made, name, held)
+        else:
+            made.__dict__[name] = held
     return made
 
 
+def has_attributes(value: object) -> bool:
+    """Whether a value is an instance with attributes of its own."""
+    return hasattr(value, "__dict__") or bool(slots_of(class_of(value)))
+
+
+def attribute_step(value: object, name: str) -> tuple[str, str]:
+    """The step of an access path to an attribute."""
+    return ("slot" if is_slot(class_of(value), name) else "attr"), name
+
+
 def attributes_of(value: object) -> dict[str, Any]:
-    return vars(value)
+    """The attributes of an instance, in its dict or in slots."""
+    slots = {n: object.__getattribute__(value, n) for n in slots_of(class_of(value)) if hasattr(value, n)}
+    return {**slots, **getattr(value, "__dict__", {})} if slots else vars(value)

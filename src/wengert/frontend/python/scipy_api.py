@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import scipy.integrate
 import scipy.linalg
+import scipy.special
 
 from wengert.analysis.affine import isub
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Expr
 
-from . import arrays
+from . import arrays, scipy_programs, scipy_special
 from .numpy_api import decompositions, linalg, scans
 from .numpy_api.common import (
     add_to_cell,
@@ -26,6 +29,7 @@ from .numpy_api.common import (
     require_equal,
     store,
 )
+from .numpy_api.extra import programmed
 from .numpy_api.join import hstack
 from .registry import handles
 from .values import RArray
@@ -208,6 +212,239 @@ def block_diag(interp: Interp, *arrs: Any) -> RArray:
         ]
         rows.append(hstack(interp, row))
     return vstack(interp, rows)
+
+
+_special: Any = scipy.special
+
+
+def _inexact(interp: Interp, *values: Any) -> list[RArray]:
+    """The arguments as arrays of one floating or complex dtype."""
+    found = [array(interp, v) for v in values]
+    kind = linalg.inexact(*found)
+    return [arrays.stored(interp.stage, cast(interp.stage, v, kind)) for v in found]
+
+
+@handles(scipy.linalg.lu_factor)
+def lu_factor(interp: Interp, a: Any, overwrite_a: Any = False, check_finite: Any = True) -> Any:
+    return programmed(interp, scipy_programs.lu_factor, *_inexact(interp, a))
+
+
+@handles(scipy.linalg.lu_solve)
+def lu_solve(interp: Interp, lu_and_piv: Any, b: Any, trans: Any = 0, overwrite_b: Any = False,
+             check_finite: Any = True) -> Any:  # fmt: skip
+    packed, pivots = interp.static_iterable(lu_and_piv)
+    return programmed(interp, scipy_programs.lu_solve, *_inexact(interp, packed), pivots, *_inexact(interp, b), trans)
+
+
+@handles(scipy.linalg.lu)
+def lu(interp: Interp, a: Any, permute_l: Any = False, overwrite_a: Any = False, check_finite: Any = True,
+       p_indices: Any = False) -> Any:  # fmt: skip
+    only_default(interp, "lu", p_indices=(p_indices, False))
+    return programmed(interp, scipy_programs.lu, *_inexact(interp, a), bool(permute_l))
+
+
+@handles(scipy.linalg.expm)
+def expm(interp: Interp, A: Any) -> Any:
+    (matrix,) = _inexact(interp, A)
+    if matrix.rank != 2:
+        raise interp.stage.refuse("expm of a stack of matrices", "loop over the matrices")
+    linalg.require_square(interp, matrix)
+    return programmed(interp, scipy_programs.expm, matrix)
+
+
+@handles(scipy.linalg.solve_banded)
+def solve_banded(interp: Interp, l_and_u: Any, ab: Any, b: Any, overwrite_ab: Any = False, overwrite_b: Any = False,
+                 check_finite: Any = True) -> Any:  # fmt: skip
+    below, above = (interp.known_int(k, "the width of a band") for k in interp.static_iterable(l_and_u))
+    band, right = _inexact(interp, ab, b)
+    message = "invalid values for the number of lower and upper diagonals: l+u+1 does not equal ab.shape[0]"
+    require_equal(interp.stage, band.shape[0], build.i64(below + above + 1), message)
+    require_equal(interp.stage, band.shape[1], right.shape[0], "shapes of ab and b are not compatible.")
+    return _columns(interp, right, lambda b: programmed(interp, scipy_programs.solve_banded, below, above, band, b))
+
+
+@handles(scipy.linalg.solveh_banded)
+def solveh_banded(interp: Interp, ab: Any, b: Any, overwrite_ab: Any = False, overwrite_b: Any = False,
+                  lower: Any = False, check_finite: Any = True) -> Any:  # fmt: skip
+    """Solved as a general band matrix: one that is not positive definite is not noticed."""
+    band, right = _inexact(interp, ab, b)
+    width = interp.stage.static_int(band.shape[0], "the width of a band") - 1
+    full = programmed(interp, scipy_programs.banded_of_triangle, band, bool(lower))
+    return _columns(interp, right, lambda b: programmed(interp, scipy_programs.solve_banded, width, width, full, b))
+
+
+def _columns(interp: Interp, b: RArray, solve: Callable[[RArray], RArray]) -> RArray:
+    """The solution for a matrix of right sides, or for one that is a vector."""
+    if b.rank == 1:
+        return arrays.drop_axis(solve(insert_axis(interp.stage, b, 1)), 1)
+    return solve(b)
+
+
+@handles(scipy.linalg.toeplitz)
+def toeplitz(interp: Interp, c: Any, r: Any = None) -> Any:
+    return programmed(interp, scipy_programs.toeplitz, array(interp, c), None if r is None else array(interp, r))
+
+
+@handles(scipy.linalg.hankel)
+def hankel(interp: Interp, c: Any, r: Any = None) -> Any:
+    return programmed(interp, scipy_programs.hankel, array(interp, c), None if r is None else array(interp, r))
+
+
+@handles(scipy.linalg.circulant)
+def circulant(interp: Interp, c: Any) -> Any:
+    return programmed(interp, scipy_programs.circulant, array(interp, c))
+
+
+@handles(scipy.linalg.solve_toeplitz)
+def solve_toeplitz(interp: Interp, c_or_cr: Any, b: Any, check_finite: Any = True) -> Any:
+    pair = isinstance(c_or_cr, tuple)
+    c, r = interp.static_iterable(c_or_cr) if pair else (c_or_cr, None)
+    matrix = toeplitz(interp, *_inexact(interp, c), None if r is None else _inexact(interp, r)[0])
+    return linalg.solve(interp, matrix, b)
+
+
+@handles(scipy.linalg.solve_sylvester)
+def solve_sylvester(interp: Interp, a: Any, b: Any, q: Any) -> Any:
+    return programmed(interp, scipy_programs.sylvester, *_inexact(interp, a, b, q))
+
+
+@handles(scipy.linalg.solve_continuous_lyapunov)
+def solve_continuous_lyapunov(interp: Interp, a: Any, q: Any) -> Any:
+    a, q = _inexact(interp, a, q)
+    return programmed(
+        interp, scipy_programs.sylvester, a, interp.call(np.conj, [permute(interp.stage, a, (1, 0))], {}), q
+    )
+
+
+@handles(scipy.linalg.solve_discrete_lyapunov)
+def solve_discrete_lyapunov(interp: Interp, a: Any, q: Any, method: Any = None) -> Any:
+    return programmed(interp, scipy_programs.discrete_lyapunov, *_inexact(interp, a, q))
+
+
+@handles(scipy.linalg.khatri_rao)
+def khatri_rao(interp: Interp, a: Any, b: Any) -> Any:
+    return programmed(interp, scipy_programs.khatri_rao, array(interp, a), array(interp, b))
+
+
+@handles(scipy.linalg.svd)
+def svd(interp: Interp, a: Any, full_matrices: Any = True, compute_uv: Any = True, overwrite_a: Any = False,
+        check_finite: Any = True, lapack_driver: Any = "gesdd") -> Any:  # fmt: skip
+    found = interp.call(np.linalg.svd, [a], {"full_matrices": full_matrices, "compute_uv": compute_uv})
+    return tuple(found) if compute_uv else found
+
+
+@handles(scipy.linalg.svdvals)
+def svdvals(interp: Interp, a: Any, overwrite_a: Any = False, check_finite: Any = True) -> Any:
+    return interp.call(np.linalg.svd, [a], {"compute_uv": False})
+
+
+@handles(scipy.linalg.qr)
+def qr(interp: Interp, a: Any, overwrite_a: Any = False, lwork: Any = None, mode: Any = "full", pivoting: Any = False,
+       check_finite: Any = True) -> Any:  # fmt: skip
+    only_default(interp, "qr", pivoting=(pivoting, False))
+    modes = {"full": "complete", "economic": "reduced", "r": "r"}
+    if mode not in modes:
+        raise interp.stage.refuse(f"qr(mode={mode!r}) is not supported", 'use "full" or "economic"')
+    return tuple(interp.call(np.linalg.qr, [a], {"mode": modes[mode]}))
+
+
+@handles(scipy.linalg.lstsq)
+def lstsq(interp: Interp, a: Any, b: Any, cond: Any = None, overwrite_a: Any = False, overwrite_b: Any = False,
+          check_finite: Any = True, lapack_driver: Any = None) -> Any:  # fmt: skip
+    return tuple(interp.call(np.linalg.lstsq, [a, b, cond], {}))
+
+
+@handles(scipy.linalg.eigvals)
+def eigvals(interp: Interp, a: Any, b: Any = None, overwrite_a: Any = False, check_finite: Any = True,
+            homogeneous_eigvals: Any = False) -> Any:  # fmt: skip
+    """Complex ones always, as SciPy gives them."""
+    only_default(interp, "eigvals", b=(b, None), homogeneous_eigvals=(homogeneous_eigvals, False))
+    return decompositions.complex_eig(interp, a)[0]
+
+
+@handles(scipy.linalg.eig)
+def eig(interp: Interp, a: Any, b: Any = None, left: Any = False, right: Any = True, overwrite_a: Any = False,
+        overwrite_b: Any = False, check_finite: Any = True, homogeneous_eigvals: Any = False) -> Any:  # fmt: skip
+    """Complex eigenvalues always, as SciPy gives them; eigenvectors as those of NumPy."""
+    only_default(interp, "eig", b=(b, None), left=(left, False), right=(right, True),
+                 homogeneous_eigvals=(homogeneous_eigvals, False))  # fmt: skip
+    return decompositions.complex_eig(interp, a)[0], interp.call(np.linalg.eig, [a], {}).eigenvectors
+
+
+# -- scipy.special -----------------------------------------------------------------------------------------------
+
+
+@handles(scipy.special.logsumexp)
+def logsumexp(interp: Interp, a: Any, axis: Any = None, b: Any = None, keepdims: Any = False,
+              return_sign: Any = False) -> Any:  # fmt: skip
+    b = None if b is None else array(interp, b)
+    return programmed(interp, scipy_programs.logsumexp, array(interp, a), axis, b, bool(keepdims), bool(return_sign))
+
+
+@handles(scipy.special.softmax)
+def softmax(interp: Interp, x: Any, axis: Any = None) -> Any:
+    return programmed(interp, scipy_programs.softmax, array(interp, x), axis)
+
+
+@handles(scipy.special.log_softmax)
+def log_softmax(interp: Interp, x: Any, axis: Any = None) -> Any:
+    return programmed(interp, scipy_programs.log_softmax, array(interp, x), axis)
+
+
+@handles(_special.multigammaln)
+def multigammaln(interp: Interp, a: Any, d: Any) -> Any:
+    return programmed(interp, scipy_programs.multigammaln, a, interp.known_int(d, "the dimension of multigammaln"))
+
+
+@handles(scipy.special.polygamma)
+def polygamma(interp: Interp, n: Any, x: Any) -> Any:
+    order = interp.known_int(n, "the order of polygamma")
+    value = interp.call(np.add, [x, 0.0], {})
+    if not isinstance(order, int):
+        raise interp.stage.refuse("polygamma of several orders", "call it once for each order")
+    return scipy_special.elementwise(interp.stage, lambda stage, a: scipy_special.polygamma(stage, order, a[0]), value)
+
+
+@handles(scipy.special.zeta)
+def zeta(interp: Interp, x: Any, q: Any = None, out: Any = None) -> Any:
+    only_default(interp, "zeta", out=(out, None))
+    if q is None:
+        raise interp.stage.refuse("the Riemann zeta function of run-time data", "pass both arguments: zeta(x, 1)")
+    operands = [interp.call(np.add, [v, 0.0], {}) for v in (x, q)]
+    return scipy_special.elementwise(interp.stage, lambda stage, a: build.op("zeta", *a), *operands)
+
+
+@handles(scipy.special.spherical_jn)
+def spherical_jn(interp: Interp, n: Any, z: Any, derivative: Any = False) -> Any:
+    return programmed(interp, scipy_programs.spherical, scipy.special.jv, n, z, bool(derivative))
+
+
+@handles(scipy.special.spherical_yn)
+def spherical_yn(interp: Interp, n: Any, z: Any, derivative: Any = False) -> Any:
+    return programmed(interp, scipy_programs.spherical, scipy.special.yv, n, z, bool(derivative))
+
+
+@handles(scipy.special.factorial)
+def factorial(interp: Interp, n: Any, exact: Any = False, extend: Any = "zero") -> Any:
+    if exact:
+        whole: Any = interp.known_int(n, "the argument of factorial")
+        return interp.native(lambda: _special.factorial(whole, True))
+    return interp.call(scipy.special.gamma, [interp.call(np.add, [n, 1.0], {})], {})
+
+
+# -- scipy.integrate ---------------------------------------------------------------------------------------------
+
+
+@handles(scipy.integrate.simpson)
+def simpson(interp: Interp, y: Any, x: Any = None, *, dx: Any = 1.0, axis: Any = -1) -> Any:
+    return programmed(interp, scipy_programs.simpson, y, x, dx, axis)
+
+
+@handles(scipy.integrate.cumulative_trapezoid)
+def cumulative_trapezoid(
+    interp: Interp, y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1, initial: Any = None
+) -> Any:
+    return programmed(interp, scipy_programs.cumulative_trapezoid, y, x, dx, axis, initial)
 
 
 @handles(scipy.integrate.trapezoid)

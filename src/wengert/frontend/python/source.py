@@ -127,6 +127,7 @@ def _collect(node: ast.AST, scope: Scope) -> None:
             scope.captured |= names_used(node)
         case ast.ClassDef(name=name):
             scope.local.add(name)
+            scope.captured |= names_used(node)
         case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
             for child in ast.walk(node):
                 if isinstance(child, ast.NamedExpr):

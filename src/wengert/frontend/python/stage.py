@@ -26,6 +26,7 @@ from wengert.ir.nodes import (
     Pop,
     Ref,
     Reshape,
+    Select,
     Span,
     Stmt,
     Store,
@@ -282,6 +283,10 @@ class Stage:
             self.made[-1].add(id(obj))
         self.keep_alive.append(obj)
         return obj
+
+    def may_change(self, obj: Any) -> bool:
+        """Whether an object that no journal knows may change: nothing here is staged again or undone without it."""
+        return not self.journal or id(obj) in self.made[-1]
 
     def is_created(self, obj: Any) -> bool:
         """Whether an instance was made by the program."""
@@ -542,6 +547,8 @@ class Stage:
                 return self.expand(self.definitions[name])
             case Op(name, args, dtype):
                 return Op(name, tuple(self.expand(a) for a in args), dtype)
+            case Select(cond, then, orelse):
+                return Select(self.expand(cond), self.expand(then), self.expand(orelse))
             case _:
                 return expr
 
@@ -647,5 +654,7 @@ def _variables(expr: Expr) -> list[Var]:
             return [expr]
         case Op(_, args):
             return [v for a in args for v in _variables(a)]
+        case Select(cond, then, orelse):
+            return [v for a in (cond, then, orelse) for v in _variables(a)]
         case _:
             return []

@@ -123,9 +123,8 @@ class Statements(Interp):
                 self.store_name(node.name, value)
                 return True
             case ast.ClassDef():
-                raise self.stage.refuse(
-                    "a class is defined inside the program", "define it at module level", Code.SYNTAX
-                )
+                self.define_class(node)
+                return True
             case ast.Delete(targets=targets):
                 for target in targets:
                     self.delete(target)

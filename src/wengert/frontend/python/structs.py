@@ -12,9 +12,9 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .python_values import class_of, is_dict, is_list, is_tuple, tuple_like
+from .python_values import attributes_of, class_of, has_attributes, is_dict, is_list, is_tuple, staged_class, tuple_like
 from .stage import WHOLE, Stage
-from .values import Choice, Closure, MaybeUnbound, RArray
+from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RGenerator
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -66,7 +66,7 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
     interp = stage.interp
     source = interp.externals.outside.get(id(value))
     if source is not None and not is_list(value) and not is_dict(value):
-        for name in getattr(source.original, "__dict__", {}):
+        for name in attributes_of(source.original) if has_attributes(source.original) else ():
             if name not in value.__dict__:
                 interp.externals.attribute(value, name)
     container = container_of(value)
@@ -95,7 +95,7 @@ def build(stage: Stage, kind: type[Any], keys: tuple[Any, ...], values: list[Any
     elif kind is dict:
         made = dict(zip(keys, values, strict=True))
     else:
-        made = object.__new__(kind)
+        made = object.__new__(staged_class(kind))
         made.__dict__.update(zip(keys, values, strict=True))
         stage.keep_alive.append(made)
     container = container_of(made)
@@ -171,6 +171,10 @@ def _inside(interp: Interp, item: Any) -> tuple[Iterable[Any], list[Any]]:
                 frames.append(frame.locals)
                 frame = frame.parent
             return (*item.defaults, *item.kw_defaults.values()), frames
+        case BoundMethod(owner=owner):
+            return (owner,), []
+        case RGenerator():
+            return (), [item.frame.locals]
         case types.MethodType():
             return (item.__self__,), []
         case functools.partial():

@@ -7,7 +7,7 @@ containers and instances may hold runtime values.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from wengert.codes import Code
@@ -15,6 +15,7 @@ from wengert.ir import build
 from wengert.ir.nodes import Const, Expr, Span
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
+from .closures import Closure as Closure
 from .python_values import is_dict, is_list, is_slice, is_tuple
 
 Element = Callable[[Sequence[Expr]], Expr]
@@ -71,6 +72,7 @@ class RArray:
     reads: tuple[RArray, ...] = ()
     cost: int = 0
     part: str = ""
+    readonly: bool = False  # a view that NumPy does not let programs write through
 
     @property
     def rank(self) -> int:
@@ -133,19 +135,6 @@ class BoundMethod:
     name: str
 
 
-@dataclass(slots=True, eq=False)
-class Closure:
-    """A function defined inside staged code."""
-
-    node: Any
-    frame: Any
-    name: str
-    defaults: tuple[Any, ...] = ()
-    kw_defaults: dict[str, Any] = field(default_factory=dict[str, Any])
-    source: Any = None
-    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class RRange:
     """range() with runtime bounds."""
@@ -164,6 +153,14 @@ class RIter:
     length: Expr
     get: Callable[[Expr], Any]
     source: RList | None = None  # a growing list: it must not change its length meanwhile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RGenerator:
+    """A generator: the activation that its call has bound, and in `state` whether it has been run."""
+
+    frame: Any
+    state: dict[str, Any]
 
 
 class Missing:
@@ -190,7 +187,7 @@ def is_runtime(value: object) -> bool:
 
 def contains_runtime(value: object, depth: int = 4) -> bool:
     """Whether the value or, to some depth, a part of a container is known only at run time."""
-    if isinstance(value, (*RUNTIME, RuntimeString, RRange, BoundMethod, Closure)):
+    if isinstance(value, (*RUNTIME, RuntimeString, RRange, BoundMethod, Closure, RGenerator)):
         return True
     if depth and (is_list(value) or is_tuple(value)):
         return any(contains_runtime(v, depth - 1) for v in value)

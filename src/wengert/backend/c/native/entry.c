@@ -435,6 +435,8 @@ WG_EXPORT int wg_install(PyObject *hooks) {
 /* The names of the routines that the program needs, or NULL; and a place in its table of addresses. */
 WG_EXPORT const char *wg_wanted_routines(void) { return wg_the_program.routines; }
 WG_EXPORT void wg_set_routine(int index, void *address) { wg_the_program.routine[index] = address; }
+WG_EXPORT const char *wg_wanted_specials(void) { return wg_the_program.specials; }
+WG_EXPORT void wg_set_special(int index, void *address) { wg_the_program.special[index] = address; }
 
 WG_EXPORT void wg_configure(int64_t memory_limit, int64_t depth_limit, unsigned long main_thread, int alone) {
     wg_limit = memory_limit;

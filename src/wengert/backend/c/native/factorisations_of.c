@@ -126,8 +126,60 @@ int WG_NAME(qr)(wg *wg, const wg_site *site, wg_matrix q, wg_matrix r, wg_matrix
 }
 
 #ifdef COMPLEX
+#undef WG_OF_PARTS
+#define WG_OF_PARTS WG_JOIN(WG_JOIN(wg_complex_, REAL), _)
+
+/* Where the largest element of each column is. */
+static void WG_NAME(find_largest)(wg_vector largest, wg_matrix v) {
+    for (int64_t j = 0; j < v.n[1]; j++) {
+        int64_t first = 0;
+        double most = -1;
+        for (int64_t i = 0; i < v.n[0]; i++) {
+            const double re = creal((double _Complex)AT(v, i, j)), im = cimag((double _Complex)AT(v, i, j));
+            if (re * re + im * im > most) most = re * re + im * im, first = i;
+        }
+        ((int64_t *)largest.data)[j * largest.s] = first;
+    }
+}
+
+/* As `eig`, of a matrix whose imaginary parts are zero: eigenvalues in the order that LAPACK gives them for reals. */
+static int WG_NAME(eig_of_reals)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a) {
+    const int32_t n = (int32_t)a.n[0];
+    const int64_t area = (int64_t)n * n;
+    REAL *const own = wg_alloc(wg, wg_times(2 * area + 2 * (int64_t)n, sizeof(REAL)), false);
+    if (!own) return 1;
+    REAL *const vectors = own + area, *const re = vectors + area, *const im = re + n;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) own[j * n + i] = (REAL)creal((double _Complex)AT(a, i, j));
+    const char none = 'N', all = 'V';
+    int32_t info = 0, asked = -1;
+    REAL size = 0;
+    void (*const geev)(const char *, const char *, wg_size, REAL *, wg_size, REAL *, REAL *, REAL *, wg_size, REAL *,
+                       wg_size, REAL *, wg_size, int32_t *) = wg_routine[(TYPE - 2) * WG_ROUTINE_COUNT + WG_GEEV];
+    geev(&none, &all, &n, own, &n, re, im, NULL, &n, vectors, &n, &size, &asked, &info);
+    const int32_t count = WG_NAME(wanted)(size);
+    REAL *const work = wg_alloc(wg, wg_times(count, sizeof(REAL)), false);
+    if (!work) return 1;
+    geev(&none, &all, &n, own, &n, re, im, NULL, &n, vectors, &n, work, &count, &info);
+    if (info) return WG_NAME(not_converged)(wg, site, "Eigenvalues did not converge");
+    for (int64_t j = 0; j < n; j++) {
+        ((T *)w.data)[j * w.s] = WG_OF_PARTS(re[j], im[j]);
+        for (int64_t i = 0; i < n; i++) { /* of a conjugate pair the columns are the real and the imaginary part */
+            const REAL *const x = vectors + j * n + i;
+            AT(v, i, j) = im[j] == 0  ? (T)x[0]
+                          : im[j] > 0 ? WG_OF_PARTS(x[0], x[n])
+                                      : WG_OF_PARTS(x[-n], -x[0]);
+        }
+    }
+    WG_NAME(find_largest)(largest, v);
+    wg_free(wg, wg_block_of(work));
+    wg_free(wg, wg_block_of(own));
+    return 0;
+}
+
 /* a v = v diag(w), columns of length one; the element of column j that is largest, largest[j], is real. */
-int WG_NAME(eig)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a) {
+int WG_NAME(eig)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a,
+                 bool real) {
     if (!wg_fits(a.n[0])) return wg_too_large(wg, site, a.n[0]);
     const int32_t n = (int32_t)a.n[0];
     if (n == 0) return 0;
@@ -135,6 +187,7 @@ int WG_NAME(eig)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vecto
         for (int64_t j = 0; j < n; j++)
             if (!isfinite(creal((double _Complex)AT(a, i, j))) || !isfinite(cimag((double _Complex)AT(a, i, j))))
                 return WG_NAME(not_converged)(wg, site, "Array must not contain infs or NaNs");
+    if (real) return WG_NAME(eig_of_reals)(wg, site, w, v, largest, a);
     const wg_matrix own = WG_NAME(copied)(wg, a, true), vectors = WG_NAME(new)(wg, a, true);
     T *const values = wg_alloc(wg, wg_times(n, sizeof(T)), false);
     REAL *const reals = wg_alloc(wg, wg_times(2 * (int64_t)n, sizeof(REAL)), false);
@@ -151,16 +204,8 @@ int WG_NAME(eig)(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vecto
     geev(&none, &all, &n, own.data, &n, values, NULL, &n, vectors.data, &n, work, &count, reals, &info);
     if (info) return WG_NAME(not_converged)(wg, site, "Eigenvalues did not converge");
     WG_NAME(copy)(v, vectors);
-    for (int64_t j = 0; j < n; j++) {
-        int64_t first = 0;
-        double most = -1;
-        for (int64_t i = 0; i < n; i++) {
-            const double re = creal((double _Complex)AT(vectors, i, j)), im = cimag((double _Complex)AT(vectors, i, j));
-            if (re * re + im * im > most) most = re * re + im * im, first = i;
-        }
-        ((int64_t *)largest.data)[j * largest.s] = first;
-        ((T *)w.data)[j * w.s] = values[j];
-    }
+    for (int64_t j = 0; j < n; j++) ((T *)w.data)[j * w.s] = values[j];
+    WG_NAME(find_largest)(largest, v);
     wg_free(wg, wg_block_of(work));
     wg_free(wg, wg_block_of(reals));
     wg_free(wg, wg_block_of(values));

@@ -36,7 +36,7 @@ WG_LINEAR_ALGEBRA(c64)
 WG_LINEAR_ALGEBRA(c128)
 int wg_cholesky_adjoint_f32(wg *wg, wg_matrix a_adj, wg_matrix l, wg_matrix l_adj);
 int wg_cholesky_adjoint_f64(wg *wg, wg_matrix a_adj, wg_matrix l, wg_matrix l_adj);
-int wg_eig_c64(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a);
-int wg_eig_c128(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a);
+int wg_eig_c64(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a, bool real);
+int wg_eig_c128(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_vector largest, wg_matrix a, bool real);
 
 #endif

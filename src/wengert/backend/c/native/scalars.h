@@ -186,5 +186,7 @@ WG_POWERS(f64, double, )
 
 double wg_digamma_f64(double x);
 double wg_trigamma_f64(double x);
+double wg_zeta_f64(double s, double q);
 static inline float wg_digamma_f32(float x) { return (float)wg_digamma_f64(x); }
 static inline float wg_trigamma_f32(float x) { return (float)wg_trigamma_f64(x); }
+static inline float wg_zeta_f32(float s, float q) { return (float)wg_zeta_f64(s, q); }

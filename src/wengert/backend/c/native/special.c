@@ -33,3 +33,33 @@ double wg_trigamma_f64(double x) {
         (1.0 / 6 - y * (1.0 / 30 - y * (1.0 / 42 - y * (1.0 / 30 - y * (5.0 / 66 - y * (691.0 / 2730 - y * 7 / 6))))));
     return r + 0.5 * y + series + below;
 }
+
+/* The sum of (q + k)^-s over k >= 0 by the formula of Euler and Maclaurin from q + k >= 10 on. */
+double wg_zeta_f64(double s, double q) {
+    static const double bernoulli[] = { /* B_2j / (2j)! */
+        1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000, 1.0 / 74724249600,
+        -3617.0 / 10670622842880000,
+    };
+    if (s == 1) return INFINITY;
+    if (s < 1) return NAN;
+    if (q <= 0) {
+        if (q == floor(q)) return INFINITY;
+        if (s != floor(s)) return NAN; /* q^-s is not defined */
+    }
+    if (isnan(s) || isnan(q)) return NAN;
+    if (q > 1e8) return (1 / (s - 1) + 1 / (2 * q)) * pow(q, 1 - s);
+    double sum = 0;
+    for (; q < 10; q += 1) {
+        const double term = pow(q, -s);
+        sum += term;
+        if (fabs(term) < 1e-17 * fabs(sum)) return sum;
+    }
+    const double last = pow(q, -s);
+    sum += last * q / (s - 1) + 0.5 * last;
+    double factor = s * last / q;
+    for (int j = 0; j < 8; j++) {
+        sum += bernoulli[j] * factor;
+        factor *= (s + 2 * j + 1) * (s + 2 * j + 2) / (q * q);
+    }
+    return sum;
+}

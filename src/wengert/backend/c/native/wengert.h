@@ -302,6 +302,8 @@ typedef struct {
     bool recurses;        /* whether functions may call themselves */
     const char *routines; /* names of the BLAS and LAPACK routines that it may call, or NULL */
     void **routine;       /* where their addresses go, in the same order */
+    const char *specials; /* names of the special functions of SciPy that it may call, or NULL */
+    void **special;       /* where their addresses go, in the same order */
 } wg_program;
 
 extern const wg_program wg_the_program;

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wengert.analysis.affine import constant
-from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import Expr
 from wengert.ir.types import F64, I64
 
 from .. import arrays, numeric
 from ..registry import handles
-from ..values import RArray, RScalar
+from ..values import Choice, RArray, RScalar
 from . import programs
 from .common import NO_VALUE, array, cast, insert_axis, only_default, permute, stored
 from .linalg import at, inexact, library, over_stack
@@ -239,14 +238,24 @@ handles(tall_qr_of)(tall_qr)
 
 @handles(np.linalg.eig)
 def eig(interp: Interp, a: Any) -> EigResult:
+    """Of a real matrix, real numbers if all imaginary parts are zero, else complex ones: a choice at run time."""
+    stage = interp.stage
+    values, vectors = complex_eig(interp, a)
+    if array(interp, a).dtype.is_complex:
+        return EigResult(values, vectors)
+    some = interp.call(np.any, [interp.call(np.not_equal, [interp.get_attribute(values, "imag"), 0], {})], {})
+    tag = stage.let(build.cast(some.expr, I64), "kind")
+    kinds = [(arrays.copy(stage, interp.get_attribute(x, "real")), x) for x in (values, vectors)]
+    return EigResult(*(Choice(tag, pair) for pair in kinds))
+
+
+def complex_eig(interp: Interp, a: Any) -> tuple[RArray, RArray]:
+    """Eigenvalues and eigenvectors as complex numbers, in LAPACK's order for matrices of this kind."""
     stage = interp.stage
     value = matrices(interp, a)
-    if not value.dtype.is_complex:
-        raise stage.refuse(
-            "whether eigenvalues of a real matrix are real or complex numbers depends on the data",
-            "use np.linalg.eigh of a symmetric matrix, or make the matrix complex: a.astype(complex)",
-            Code.KIND,
-        )
+    real = not value.dtype.is_complex
+    if real:
+        value = arrays.stored(stage, cast(stage, value, value.dtype.complex))
     if not stage.same(*value.shape[-2:]):
         from .linalg import require_square
 
@@ -256,13 +265,15 @@ def eig(interp: Interp, a: Any) -> EigResult:
     largest = stage.alloc(I64, value.shape[:-1], "largest")
     outs = (values, vectors, largest)
     over_stack(
-        interp, value, lambda i: library(interp, "eig", [at(interp, x, i) for x in outs], [at(interp, value, i)])
+        interp,
+        value,
+        lambda i: library(interp, "eig", [at(interp, x, i) for x in outs], [at(interp, value, i)], real=real),
     )
-    return EigResult(values, vectors)
+    return values, vectors
 
 
 @handles(np.linalg.eigvals)
-def eigvals(interp: Interp, a: Any) -> RArray:
+def eigvals(interp: Interp, a: Any) -> Any:
     return eig(interp, a).eigenvalues
 
 
@@ -274,12 +285,6 @@ def roots(interp: Interp, p: Any) -> Any:
     value = stored(interp, p)
     if value.rank != 1:
         raise ValueError("Input must be a rank-1 array.")
-    if not value.dtype.is_complex:
-        raise interp.stage.refuse(
-            "whether the roots of a real polynomial are real or complex numbers depends on the data",
-            "make the coefficients complex: np.roots(p.astype(complex))",
-            Code.KIND,
-        )
     return interp.call(programs.roots, [value], {})
 
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from wengert.ir import build
 from wengert.ir.nodes import Expr, Var
-from wengert.ir.types import BOOL
 
-from .. import arrays, index, numeric
+from .. import arrays, numeric
 from ..registry import CALLABLES, handles, method
 from ..stage import Stage
 from ..values import RArray, RIter, RScalar
@@ -20,8 +19,6 @@ from . import programs
 from .common import (
     array,
     axis_of,
-    flat,
-    integer_expr,
     numbers,
     only_default,
     python_int,
@@ -142,39 +139,7 @@ def argpartition(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = "
     return argsort(interp, a, axis)
 
 
-# -- elements put in and taken out -----------------------------------------------------------------------------
-
-
-def _one_place(interp: Interp, obj: Any, function: str) -> RScalar | int:
-    place = interp.resolve(obj)
-    if isinstance(place, (list, tuple, slice)) or (isinstance(place, RArray) and place.rank):
-        raise interp.stage.refuse(f"{function} at several positions", "concatenate the pieces, or use a mask")
-    return python_int(integer_expr(interp, place))
-
-
-@handles(np.insert)
-def insert(interp: Interp, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
-    value = stored(interp, arr)
-    if axis is None:
-        value, axis = flat(interp.stage, value), 0
-    place = _one_place(interp, obj, "insert")
-    return programmed(interp, programs.insert, value, place, values, axis_of(interp, axis, value.rank))
-
-
-@handles(np.delete)
-def delete(interp: Interp, arr: Any, obj: Any, axis: Any = None) -> Any:
-    value = stored(interp, arr)
-    if axis is None:
-        value, axis = flat(interp.stage, value), 0
-    mask = interp.resolve(obj)
-    if isinstance(mask, RArray) and mask.dtype is BOOL and value.rank == mask.rank == 1:
-        message = "boolean array argument `obj` to delete must be one dimensional and match the axis length of {}"
-        n = value.shape[0]
-        if not interp.stage.same(mask.shape[0], n):
-            interp.stage.fail_if(build.ne(mask.shape[0], n), "ValueError", message, (n,))
-        return index.getitem(interp.stage, value, numeric.ufunc(interp.stage, np.logical_not, mask))
-    place = _one_place(interp, obj, "delete")
-    return programmed(interp, programs.delete, value, place, axis_of(interp, axis, value.rank))
+# -- choice ----------------------------------------------------------------------------------------------------
 
 
 @handles(np.choose)

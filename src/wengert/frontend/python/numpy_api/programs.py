@@ -246,7 +246,7 @@ def roots(p: Array) -> Array:
     for k in range(1, n):
         companion[k, k - 1] = 1
     found = np.linalg.eigvals(companion)
-    return np.concatenate((found, np.zeros(p.shape[0] - 1 - places[-1], dtype=p.dtype)))
+    return np.append(found, np.zeros(p.shape[0] - 1 - places[-1], dtype=p.dtype))
 
 
 def polyfit(x: Array, y: Array, deg: int, rcond: Any, w: Any) -> Array:
@@ -287,3 +287,200 @@ def place(target: Array, mask: Array, values: Array) -> None:
                 raise ValueError("Cannot insert from an empty array!")
             target[i] = values[k % values.shape[0]]
             k += 1
+
+
+def insert_several(arr: Array, positions: Array, values: Array, axis: int) -> Array:
+    """values[k] before what was at positions[k]."""
+    moved = np.moveaxis(arr, axis, 0)
+    n = moved.shape[0]
+    count = positions.shape[0]
+    if np.any((positions < -n) | (positions > n)):
+        raise IndexError("index is out of bounds for the axis")
+    at = np.where(positions < 0, positions + n, positions)
+    order = np.argsort(at, kind="stable")
+    target = np.empty(count, dtype=np.int64)
+    target[order] = at[order] + np.arange(count)
+    out = np.empty((n + count, *moved.shape[1:]), dtype=arr.dtype)
+    old = np.ones(n + count, dtype=bool)
+    old[target] = False
+    piece = np.asarray(values)
+    if np.ndim(arr) > 1 and np.ndim(piece) == np.ndim(arr):
+        piece = np.moveaxis(piece, axis, 0)
+    elif np.ndim(arr) > 1 and np.ndim(piece) > 0:
+        piece = np.moveaxis(np.broadcast_to(piece, (*arr.shape[:axis], count, *arr.shape[axis + 1 :])), axis, 0)
+    out[target] = piece
+    out[old] = moved
+    return np.moveaxis(out, 0, axis)
+
+
+def delete_several(arr: Array, positions: Array, axis: int) -> Array:
+    moved = np.moveaxis(arr, axis, 0)
+    n = moved.shape[0]
+    if np.any((positions < -n) | (positions >= n)):
+        raise IndexError("index is out of bounds for the axis")
+    keep = np.ones(n, dtype=bool)
+    keep[positions] = False
+    return np.moveaxis(moved[keep], 0, axis)
+
+
+def unravel_index(indices: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    rest = np.int64(indices) if np.ndim(indices) == 0 else np.asarray(indices, dtype=np.int64)
+    size = 1
+    for extent in shape:
+        size = size * extent
+    if np.any(rest < 0) or np.any(rest >= size):
+        raise ValueError("index is out of bounds for the array")
+    found = []
+    for extent in shape[::-1]:
+        found.insert(0, rest % extent)
+        rest = rest // extent
+    return tuple(found)
+
+
+def ravel_multi_index(multi_index: Any, dims: tuple[int, ...], mode: str) -> Any:
+    place = np.int64(0)
+    for index, extent in zip(multi_index, dims, strict=True):
+        i = np.int64(index) if np.ndim(index) == 0 else np.asarray(index, dtype=np.int64)
+        if mode == "wrap":
+            i = i % extent
+        elif mode == "clip":
+            i = np.clip(i, 0, extent - 1)
+        elif np.any(i < 0) or np.any(i >= extent):
+            raise ValueError("invalid entry in coordinates array")
+        place = place * extent + i
+    return place
+
+
+def greatest_divisor(a: int, b: int) -> int:
+    a, b = abs(a), abs(b)
+    while b != 0:
+        a, b = b, a % b
+    return a
+
+
+def least_multiple(a: int, b: int) -> int:
+    d = greatest_divisor(a, b)
+    return 0 if d == 0 else abs(a // d * b)
+
+
+def of_integers(function: Any, x: Array, y: Array) -> Any:
+    """An elementwise function of two integers."""
+    wide, other = np.broadcast_arrays(x, y)
+    out = np.empty(wide.shape, dtype=np.result_type(wide.dtype, other.dtype))
+    flat, first, second = out.reshape(-1), np.ravel(wide), np.ravel(other)
+    for k in range(flat.shape[0]):
+        flat[k] = function(first[k], second[k])
+    return out[()] if np.ndim(out) == 0 else out
+
+
+def reduceat(ufunc: Any, a: Array, indices: Array, axis: int) -> Array:
+    moved = np.moveaxis(a, axis, 0)
+    n = moved.shape[0]
+    count = indices.shape[0]
+    if np.any((indices < 0) | (indices >= n)):
+        raise IndexError("index is out of bounds for reduceat")
+    first = ufunc.reduce(moved[:1], axis=0)
+    out = np.empty((count, *np.shape(first)), dtype=first.dtype)
+    for k in range(count):
+        start = indices[k]
+        stop = n
+        if k + 1 < count:
+            stop = indices[k + 1]
+        out[k] = moved[start]
+        for i in range(start + 1, stop):
+            out[k] = ufunc(out[k], moved[i])
+    return np.moveaxis(out, 0, axis)
+
+
+def bin_edges(x: Array, bins: Any, limits: Any) -> Array:
+    """The edges of bins along one dimension."""
+    if np.ndim(bins) == 1:
+        return np.asarray(bins) + 0.0
+    if limits is not None:
+        low, high = limits[0] + 0.0, limits[1] + 0.0
+    elif x.shape[0] == 0:
+        low, high = 0.0, 1.0
+    else:
+        low, high = np.min(x) + 0.0, np.max(x) + 0.0
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, bins + 1)
+
+
+def histogramdd(columns: Any, bins: Any, limits: Any, density: bool, weights: Any) -> Any:
+    """Counts of points in boxes: each coordinate is looked up among the edges, the last of which is within."""
+    edges = [bin_edges(x, b, r) for x, b, r in zip(columns, bins, limits, strict=True)]
+    places = [np.searchsorted(e, x, side="right") - (x == e[-1]) for x, e in zip(columns, edges, strict=True)]
+    hist = np.zeros([len(e) + 1 for e in edges])
+    if weights is None:
+        np.add.at(hist, tuple(places), 1.0)
+    else:
+        np.add.at(hist, tuple(places), np.asarray(weights) + 0.0)
+    hist = hist[(slice(1, -1),) * len(edges)]
+    if density:
+        total = np.sum(hist)
+        for k, e in enumerate(edges):
+            widths = [1] * len(edges)
+            widths[k] = len(e) - 1
+            hist = hist / np.diff(e).reshape(widths)
+        hist = hist / total
+    return hist, edges
+
+
+def trimmed(p: Array) -> Array:
+    """A polynomial without zeros at its beginning."""
+    places = np.nonzero(p)[0]
+    first = places[0] if places.shape[0] > 0 else p.shape[0] - 1
+    return p[first:]
+
+
+def polyint(p: Array, m: int, k: Array) -> Array:
+    """Highest power first; the constants of integration k are of the first integral first."""
+    for j in range(m):
+        n = p.shape[0]
+        p = np.concatenate((p / np.arange(n, 0, -1), k[j : j + 1]))
+    return p
+
+
+def chebval(x: Array, c: Array) -> Array:
+    """Clenshaw's recurrence, here and below."""
+    c0, c1 = c[-2] + 0 * x, c[-1] + 0 * x
+    for i in range(3, c.shape[0] + 1):
+        c0, c1 = c[-i] - c1, c0 + c1 * (2 * x)
+    return c0 + c1 * x
+
+
+def legval(x: Array, c: Array) -> Array:
+    n = c.shape[0]
+    c0, c1 = c[-2] + 0 * x, c[-1] + 0 * x
+    for i in range(3, c.shape[0] + 1):
+        n = n - 1
+        c0, c1 = c[-i] - c1 * ((n - 1) / n), c0 + c1 * x * ((2 * n - 1) / n)
+    return c0 + c1 * x
+
+
+def hermval(x: Array, c: Array) -> Array:
+    n = c.shape[0]
+    c0, c1 = c[-2] + 0 * x, c[-1] + 0 * x
+    for i in range(3, c.shape[0] + 1):
+        n = n - 1
+        c0, c1 = c[-i] - c1 * (2 * (n - 1)), c0 + c1 * (2 * x)
+    return c0 + c1 * (2 * x)
+
+
+def hermeval(x: Array, c: Array) -> Array:
+    n = c.shape[0]
+    c0, c1 = c[-2] + 0 * x, c[-1] + 0 * x
+    for i in range(3, c.shape[0] + 1):
+        n = n - 1
+        c0, c1 = c[-i] - c1 * (n - 1), c0 + c1 * x
+    return c0 + c1 * x
+
+
+def lagval(x: Array, c: Array) -> Array:
+    n = c.shape[0]
+    c0, c1 = c[-2] + 0 * x, c[-1] + 0 * x
+    for i in range(3, c.shape[0] + 1):
+        n = n - 1
+        c0, c1 = c[-i] - c1 * (n - 1) / n, c0 + c1 * ((2 * n - 1) - x) / n
+    return c0 + c1 * (1 - x)

@@ -21,7 +21,6 @@ from .common import (
     array,
     axis_of,
     cast,
-    cast_any,
     dtype_of,
     fix,
     generated,
@@ -32,10 +31,8 @@ from .common import (
     numbers,
     only_default,
     permute,
-    python_int,
     require_nonnegative,
     scalar,
-    several,
     shape_of,
     store,
     type_error,
@@ -237,63 +234,6 @@ def geomspace(
 
 # -- grids -----------------------------------------------------------------------------------------------------
 
-INDEXED = (np.mgrid, np.ogrid, np.r_, np.c_)
-
-
-def is_grid(owner: Any) -> bool:
-    """Whether an object is one of NumPy's that make arrays when indexed."""
-    return any(owner is g for g in INDEXED)
-
-
-def grid(interp: Interp, owner: Any, key: Any) -> Any:
-    """np.mgrid[key], np.ogrid[key], np.r_[key] and np.c_[key]."""
-    if owner is np.r_ or owner is np.c_:
-        return _joined(interp, key, columns=owner is np.c_)
-    if isinstance(key, slice):
-        return _axis(interp, cast_any(key), None)
-    dtype = numeric_type(interp, [b for s in key for b in _bounds(s)])
-    axes = [arrays.stored(interp.stage, _axis(interp, s, dtype), "axis") for s in key]
-    if owner is np.ogrid:
-        return tuple(_open(interp, a, k, len(axes)) for k, a in enumerate(axes))
-    return _dense(interp, axes, dtype)
-
-
-def numeric_type(interp: Interp, values: Sequence[Any]) -> DType:
-    """The common dtype of Python and NumPy numbers, at least int64."""
-    return numeric.result_type([0, *(numbers(interp, v) for v in values)])
-
-
-def _bounds(s: slice) -> list[Any]:
-    step = 1 if s.step is None else abs(s.step) if isinstance(s.step, complex) else s.step
-    return [0 if s.start is None else s.start, s.stop, step]
-
-
-def _axis(interp: Interp, s: slice, dtype: DType | None) -> RArray:
-    """One axis of a grid: a step, or with an imaginary step a number of points including the stop."""
-    start, stop, step = _bounds(s)
-    if isinstance(s.step, complex):
-        count = int(step)
-        kind = dtype or numeric.result_type([numbers(interp, start), numbers(interp, stop), step])
-        width: Any = step if count == 1 else None
-        if width is None:
-            width = interp.binary("/", interp.binary("-", stop, start), float(count - 1))
-    else:
-        if dtype is None:
-            return arange(interp, start, stop, step)
-        count = _count(interp, start, stop, step)
-        kind, width = dtype, step
-    points = create.from_range(interp, RRange(ZERO, integer_expr(interp, count), 1, ONE), kind)
-    return interp.binary("+", interp.binary("*", points, width), start)
-
-
-def _count(interp: Interp, start: Any, stop: Any, step: Any) -> Any:
-    exprs = [numeric.as_scalar(numbers(interp, v)).expr for v in (start, stop, step)]
-    if all(e.dtype.is_integer for e in exprs):
-        first, last, stride = (build.cast(e, I64) for e in exprs)
-        return python_int(interp.range_length(RRange(first, last, constant(stride), stride)))
-    first, last, stride = (build.cast(e, F64) for e in exprs)
-    return python_int(_ceil(interp, interp.stage.let(build.div(build.sub(last, first), stride))))
-
 
 def _open(interp: Interp, axis: RArray, place: int, rank: int) -> RArray:
     for k in range(rank):
@@ -311,23 +251,6 @@ def _dense(interp: Interp, axes: Sequence[RArray], dtype: DType) -> RArray:
             stage, fix(stage, target, 0, Const(k, I64)), lambda i, k=k, axis=axis: arrays.element(axis, (i[k],))
         )
     return target
-
-
-def _joined(interp: Interp, key: Any, columns: bool) -> RArray:
-    """np.r_ of slices, numbers and vectors; np.c_ puts vectors side by side."""
-    from .join import concatenate
-
-    parts: list[RArray] = []
-    for p in several(key):
-        if isinstance(p, str):
-            raise interp.stage.refuse(
-                "np.r_ with a string directive is not supported", "use np.concatenate or np.stack"
-            )
-        a = _axis(interp, cast_any(p), None) if isinstance(p, slice) else array(interp, p)
-        while a.rank < (2 if columns else 1):
-            a = insert_axis(interp.stage, a, a.rank)
-        parts.append(a)
-    return concatenate(interp, parts, axis=-1)
 
 
 @handles(np.indices)

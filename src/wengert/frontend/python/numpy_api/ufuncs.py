@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ def call_ufunc(
     kind = None if dtype is None else dtype_of(interp, dtype)
     if ufunc.nout == 2:
         return _pair(interp, ufunc, operands, out)
-    register_special(ufunc)
+    known(ufunc)
     try:
         result = numeric.ufunc(stage, ufunc, *operands, dtype=kind)
     except WengertError:
@@ -81,6 +81,13 @@ def call_ufunc(
     except TypeError as error:
         type_error(str(error))
     return write_out(interp, ufunc, result, out, where, casting)
+
+
+def known(ufunc: np.ufunc) -> bool:
+    """Whether an elementwise function has a meaning here; SciPy's are registered when the first one is met."""
+    if ufunc not in numeric.UFUNCS and not hasattr(np, ufunc.__name__):
+        importlib.import_module("wengert.frontend.python.scipy_special")
+    return ufunc in numeric.UFUNCS
 
 
 def plain_number(value: Any) -> bool:
@@ -216,7 +223,7 @@ def ufunc_method(interp: Interp, ufunc: np.ufunc, name: str, *args: Any, **kwarg
         if name == "at" and ufunc.nin == 1:
             return _at_unary(interp, ufunc, *args)
         raise ValueError(f"{name} only supported for binary functions")
-    methods = {"outer": _outer, "reduce": _reduce, "accumulate": _accumulate, "at": _at}
+    methods = {"outer": _outer, "reduce": _reduce, "accumulate": _accumulate, "at": _at, "reduceat": _reduceat}
     if name not in methods:
         raise interp.stage.refuse(f"numpy.{ufunc.__name__}.{name} is not supported", "write it as a loop")
     return methods[name](interp, ufunc, *args, **kwargs)
@@ -295,6 +302,17 @@ def _accumulate(interp: Interp, ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: A
     return write_out(interp, ufunc, scan(interp, value, place, kind, _step(interp, ufunc, kind)), out)
 
 
+def _reduceat(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any, axis: Any = 0, dtype: Any = None,
+              out: Any = None) -> Any:  # fmt: skip
+    from . import programs
+
+    only_default(interp, f"{ufunc.__name__}.reduceat", dtype=(dtype, None))
+    value = array(interp, a)
+    places = arrays.stored(interp.stage, array(interp, indices))
+    result = interp.call(programs.reduceat, [ufunc, value, places, axis_of(interp, axis, value.rank)], {})
+    return write_out(interp, ufunc, result, out)
+
+
 _ACCUMULATE: dict[np.ufunc, AccumulateOp] = {np.add: "add", np.maximum: "max", np.minimum: "min"}
 
 
@@ -316,57 +334,3 @@ def _at(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any, b: Any) -> None:
 
 def _at_unary(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any) -> None:
     raise interp.stage.refuse(f"numpy.{ufunc.__name__}.at is not supported", "assign to the indexed elements")
-
-
-# -- SciPy's special functions ---------------------------------------------------------------------------------
-
-
-def _op(name: str) -> numeric.ElementFn:
-    return lambda stage, a: build.op(name, *a)
-
-
-def _expit(stage: Stage, a: list[Expr]) -> Expr:
-    one = build.one(a[0].dtype)
-    return build.div(one, build.add(one, build.op("exp", build.neg(a[0]))))
-
-
-def _logit(stage: Stage, a: list[Expr]) -> Expr:
-    x = stage.let(a[0])
-    return build.op("log", build.div(x, build.sub(build.one(x.dtype), x)))
-
-
-def _xlogy(stage: Stage, a: list[Expr]) -> Expr:
-    x, y = stage.let(a[0]), stage.let(a[1])
-    zero, one = build.zero(x.dtype), build.one(x.dtype)
-    empty = stage.let(build.and_(build.eq(x, zero), build.not_(build.op("isnan", y))))
-    return build.select(empty, zero, build.mul(x, build.op("log", build.select(empty, one, y))))
-
-
-_SPECIAL: dict[str, numeric.ElementFn] = {
-    "erf": _op("erf"),
-    "erfc": _op("erfc"),
-    "gamma": _op("gamma"),
-    "gammaln": _op("lgamma"),
-    "psi": _op("digamma"),
-    "digamma": _op("digamma"),
-    "expit": _expit,
-    "logit": _logit,
-    "xlogy": _xlogy,
-    "cbrt": _op("cbrt"),
-    "exp2": _op("exp2"),
-    "expm1": _op("expm1"),
-    "log1p": _op("log1p"),
-}
-
-
-@functools.cache
-def _special() -> dict[np.ufunc, numeric.ElementFn]:
-    import scipy.special  # pyright: ignore[reportMissingTypeStubs]
-
-    return {getattr(scipy.special, name): fn for name, fn in _SPECIAL.items()}
-
-
-def register_special(ufunc: np.ufunc) -> None:
-    """Make a ufunc of scipy.special known, if it is one."""
-    if ufunc not in numeric.UFUNCS and ufunc.__name__ in _SPECIAL and ufunc in _special():
-        numeric.UFUNCS[ufunc] = _special()[ufunc]
