@@ -40,8 +40,8 @@ class Code(Enum):
     SYNTAX = Entry(
         "WG102",
         "A form of statement or expression is not supported",
-        "A few forms of Python have no meaning in the compiled program: `async`, `yield` inside `try ... finally`, some "
-        "targets of assignment and `del`, some patterns.",
+        "A few forms of Python have no meaning in the compiled program: `async`, `yield` inside `try ... finally`, "
+        "some targets of assignment and `del`, some patterns.",
         "Write the same with loops, branches, functions and lists.",
     )
     STATIC = Entry(
@@ -127,9 +127,9 @@ class Code(Enum):
     OBJECT = Entry(
         "WG114",
         "An object is used in a way that is not supported",
-        "Instances of classes written in Python are followed: their attributes and methods. Classes with "
-        "`__slots__`, attributes of classes themselves, the layout of arrays and instances of compiled classes are "
-        "not.",
+        "Instances of classes written in Python are followed: their attributes and methods. Assigned attributes of "
+        "classes themselves, the layout of arrays and instances of compiled classes are not, nor are objects that "
+        "Python itself would change on one side of a branch or in a loop.",
         "Keep state in attributes of instances, and numbers and arrays in those.",
     )
 
