@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wengert.errors import CompilerNotFound, NotDifferentiable, PinError, Unsupported, WengertError
+    from wengert.errors import CompilerNotFound, NotDifferentiable, OutputDropped, PinError, Unsupported, WengertError
     from wengert.explanation import explain
     from wengert.jacobians import hessian, hvp, jacobian
     from wengert.memory import MemoryLimitError
@@ -41,12 +41,14 @@ _HOME = {
     "Unsupported": "errors",
     "NotDifferentiable": "errors",
     "CompilerNotFound": "errors",
+    "OutputDropped": "errors",
     "PinError": "errors",
 }
 __all__ = [
     "CompilerNotFound",
     "MemoryLimitError",
     "NotDifferentiable",
+    "OutputDropped",
     "PinError",
     "Unsupported",
     "WengertError",

@@ -114,3 +114,7 @@ class PinError(WengertError, ValueError):
     """A value was to be stored, or recomputed, that a derivative does not need or cannot have that way."""
 
     code = Code.PIN
+
+
+class OutputDropped(UserWarning):
+    """A program prints, logs or warns, which compiled programs leave out; given once for each place."""

@@ -15,6 +15,8 @@ scipy.special.k0 | scipy.special.k0(u)
 scipy.special.k1 | scipy.special.k1(u)
 scipy.special.k0e | scipy.special.k0e(u)
 scipy.special.k1e | scipy.special.k1e(u)
+scipy.special.jn | scipy.special.jn(2, u)
+scipy.special.sinc | scipy.special.sinc(v)
 scipy.special.jv | scipy.special.jv(2, u)
 scipy.special.yv | scipy.special.yv(1.5, u)
 scipy.special.iv | scipy.special.iv(0.5, u)
@@ -95,8 +97,10 @@ scipy.linalg.solveh_banded | scipy.linalg.solveh_banded(np.abs(m[:2]) + np.array
 scipy.linalg.solve_toeplitz | scipy.linalg.solve_toeplitz(np.append(9.0, v[:4]), w[:5])
 scipy.linalg.solve_sylvester | scipy.linalg.solve_sylvester(z, z.T + 3, m[:3, :3])
 scipy.linalg.solve_continuous_lyapunov | scipy.linalg.solve_continuous_lyapunov(z, m[:3, :3])
+scipy.linalg.solve_lyapunov | scipy.linalg.solve_lyapunov(z, m[:3, :3])
 scipy.linalg.solve_discrete_lyapunov | scipy.linalg.solve_discrete_lyapunov(z / 9, m[:3, :3])
 scipy.linalg.cholesky | scipy.linalg.cholesky(s, lower=True)
+scipy.linalg.cho_factor | np.tril(scipy.linalg.cho_factor(s, lower=True)[0])
 scipy.linalg.cho_solve | scipy.linalg.cho_solve(scipy.linalg.cho_factor(s), v[:10])
 scipy.linalg.lu | scipy.linalg.lu(z)[1]
 scipy.linalg.lu_factor | scipy.linalg.lu_factor(z)[0]
@@ -107,6 +111,8 @@ scipy.linalg.norm | scipy.linalg.norm(z)
 scipy.linalg.qr | scipy.linalg.qr(m[:, :4], mode="economic")
 scipy.linalg.svd | scipy.linalg.svd(m[:, :3], full_matrices=False)[1]
 scipy.linalg.svdvals | scipy.linalg.svdvals(m[:, :3])
+scipy.linalg.eig | np.abs(scipy.linalg.eig(z)[1])
+scipy.linalg.eigvals | np.abs(scipy.linalg.eigvals(z))
 scipy.linalg.eigh | scipy.linalg.eigh(s)[0]
 scipy.linalg.eigvalsh | scipy.linalg.eigvalsh(s)
 scipy.linalg.lstsq | scipy.linalg.lstsq(m[:, :4], v[:9])[0]

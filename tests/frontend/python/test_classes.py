@@ -1,7 +1,8 @@
-"""Classes with __slots__ and classes defined inside a program; Python's collections."""
+"""Classes with __slots__ and classes defined inside a program; Python's collections; output."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -170,6 +171,18 @@ def test_slots_of_results_arguments_and_gradients() -> None:
     p = Pair(3.0, 1.0)
     wg.compile(change)(p)
     assert p.a == 6.0
+
+
+def talkative(x: Any) -> Any:
+    print("x is", x)
+    logging.getLogger(__name__).info("squared %s", x * x)
+    return x * x
+
+
+def test_output_is_left_out_and_that_is_said() -> None:
+    with pytest.warns(wg.OutputDropped) as told:
+        assert wg.grad(talkative)(2.0) == 4.0
+    assert [w.lineno for w in told] == [talkative.__code__.co_firstlineno + 1, talkative.__code__.co_firstlineno + 2]
 
 
 # An object that Python itself changes under a branch or in a loop, which staging runs through several times.

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant
 from wengert.codes import Code
+from wengert.errors import OutputDropped
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
@@ -244,9 +245,26 @@ def object_getattribute(interp: Interp, owner: Any, name: str) -> Any:
     return interp.get_attribute(owner, name)
 
 
-@handles(print, warnings.warn, warnings.simplefilter, warnings.filterwarnings, logging.getLogger)
+@handles(warnings.simplefilter, warnings.filterwarnings)
 def ignored(interp: Interp, *args: Any, **kwargs: Any) -> None:
-    """Output and warnings are not part of the compiled program."""
+    """Settings of what is shown are not part of the compiled program."""
+
+
+_LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
+
+
+@handles(
+    print, warnings.warn, *(getattr(o, name) for o in (logging, logging.Logger) for name in _LEVELS),
+)  # fmt: skip
+def dropped(interp: Interp, *args: Any, **kwargs: Any) -> None:
+    """Output is not part of the compiled program; Python says so once for each place."""
+    span = interp.stage.span
+    if span is not None:
+        text = f"the compiled program leaves this out: {span.text.strip()} (call the function itself to see it)"
+        warnings.warn_explicit(text, OutputDropped, span.file, span.line, registry=_told)
+
+
+_told: dict[Any, Any] = {}  # places of output that Python has warned of
 
 
 @handles(str, repr)
