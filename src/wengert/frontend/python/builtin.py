@@ -264,6 +264,11 @@ def dropped(interp: Interp, *args: Any, **kwargs: Any) -> None:
         warnings.warn_explicit(text, OutputDropped, span.file, span.line, registry=_told)
 
 
+@handles(logging.getLogger)
+def get_logger(interp: Interp, name: str | None = None) -> Any:
+    return logging.getLogger(name)
+
+
 _told: dict[Any, Any] = {}  # places of output that Python has warned of
 
 

@@ -33,7 +33,7 @@ class Items(Interp):
         owner, key = self.resolve(owner), self.resolve(key)
         if isinstance(owner, Choice):
             return self.over_choice(lambda o: self.get_item(o, key), owner)
-        inner = _choice_in(key) if isinstance(owner, RArray) else None
+        inner = _choice_in(key) if isinstance(owner, RArray) or is_dict(owner) else None
         if inner is not None:
             return self.over_choice(lambda c: self.get_item(owner, _replaced(key, inner, c)), inner)
         key = subclasses.array_of(key)

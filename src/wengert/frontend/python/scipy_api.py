@@ -399,7 +399,7 @@ def multigammaln(interp: Interp, a: Any, d: Any) -> Any:
 @handles(scipy.special.polygamma)
 def polygamma(interp: Interp, n: Any, x: Any) -> Any:
     order = interp.known_int(n, "the order of polygamma")
-    value = interp.call(np.add, [x, 0.0], {})
+    value = interp.call(np.add, [x, np.float64(0.0)], {})
     if not isinstance(order, int):
         raise interp.stage.refuse("polygamma of several orders", "call it once for each order")
     return scipy_special.elementwise(interp.stage, lambda stage, a: scipy_special.polygamma(stage, order, a[0]), value)

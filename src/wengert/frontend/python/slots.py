@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Accumulate, Const, Declare, Expr, Extent, If, Op, Rebind, Ref, Var
 from wengert.ir.types import BOOL, I64, DType
@@ -384,6 +385,13 @@ class StructSlot(Slot):
         struct = value if isinstance(value, Struct) else structs.struct_of(stage, value)
         if self.spec.shared:
             stage.freeze(structs.container_of(struct.origin))
+        if len(self.parts) != len(struct.values):
+            from .control import PreferUnroll
+
+            if stage.interp.short is not None:
+                raise PreferUnroll(stage.interp.short)
+            reason = f"a {struct.kind.__name__} has another number of elements in every turn of a loop"
+            raise stage.refuse(reason, "create it before the loop, or use an array", Code.KIND)
         for part, v in zip(self.parts, struct.values, strict=True):
             part.write(stage, v)
 
