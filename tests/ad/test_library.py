@@ -247,7 +247,7 @@ def test_eig(of: list[str]) -> None:
       alloc w: c128[n]
       alloc v: c128[n, n]
       alloc p: i64[n]
-      lib eig(w, v, p; a)
+      lib eig(w, v, p; a, real=False)
     }""".replace("OF", ", ".join(of))
     check(text, {"a": C, "n": 3})
 
