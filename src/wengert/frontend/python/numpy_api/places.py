@@ -158,7 +158,7 @@ def histogram2d(interp: Interp, x: Any, y: Any, bins: Any = 10, range: Any = Non
     columns = [stored(interp, v) for v in (x, y)]
     bins = interp.resolve(bins)
     one = not isinstance(bins, (list, tuple)) or len(several(bins)) not in (1, 2)
-    pair = (bins, bins) if one else tuple(several(bins)) * (2 // len(several(bins)))
+    pair: tuple[Any, ...] = (bins, bins) if one else tuple(several(bins)) * (2 // len(several(bins)))
     hist, edges = _boxes(interp, columns, pair, range, density, weights)
     return hist, *edges
 
