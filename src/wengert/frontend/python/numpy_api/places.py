@@ -156,9 +156,10 @@ def delete(interp: Interp, arr: Any, obj: Any, axis: Any = None) -> Any:
 def histogram2d(interp: Interp, x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None,
                 weights: Any = None) -> Any:  # fmt: skip
     columns = [stored(interp, v) for v in (x, y)]
-    bins = interp.resolve(bins)
-    one = not isinstance(bins, (list, tuple)) or len(several(bins)) not in (1, 2)
-    pair: tuple[Any, ...] = (bins, bins) if one else tuple(several(bins)) * (2 // len(several(bins)))
+    parts = several(interp.resolve(bins))
+    if len(parts) == 1 and isinstance(bins, (list, tuple)):
+        raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
+    pair = tuple(parts) if len(parts) == 2 else (bins, bins)
     hist, edges = _boxes(interp, columns, pair, range, density, weights)
     return hist, *edges
 
