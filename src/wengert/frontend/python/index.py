@@ -474,7 +474,9 @@ def update(stage: Stage, target: RArray, symbol: str, value: Any) -> None:
     if isinstance(value, RArray):
         if target.rank == 0:
             value = arrays.squeeze_to(value, 0)
-        arrays.require_fits(stage, value.shape, target.shape, "an operand of shape {} cannot be broadcast into an output of shape {}")
+        arrays.require_fits(
+            stage, value.shape, target.shape, "an operand of shape {} cannot be broadcast into an output of shape {}"
+        )
         if arrays.conflicts(stage, target, value):
             value = arrays.copy(stage, value)
         stage.pending.pop(id(value), None)
