@@ -140,7 +140,7 @@ class _Skipper:
                 return False
             if isinstance(x, Load):
                 moving = [e for e in x.index if names_in(e) & local]
-                if any(any(loads(e)) for e in x.index) or moving != [x.index[-1]][: len(moving)]:
+                if any(any(loads(e)) for e in x.index) or moving not in ([], [*x.index[-1:]]):
                     return False
                 if moving and offset(moving[0], loop.var, local) is None:
                     return False
