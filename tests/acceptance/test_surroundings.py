@@ -132,7 +132,7 @@ def test_other_threads_run_meanwhile() -> None:
     done = threading.Event()
 
     def work() -> None:
-        native(np.ones(100), 300_000)
+        native(np.ones(100), 5_000_000)
         done.set()
 
     worker = threading.Thread(target=work)
