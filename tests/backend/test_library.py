@@ -153,13 +153,14 @@ def test_add_matmul(shape: tuple[int, int, int], dtype: DType, negative: int) ->
 
 
 @pytest.mark.parametrize("dtype", LINEAR, ids=lambda d: d.value)
-@pytest.mark.parametrize("shape", [(40, 7), (17, 90), (16, 16), (50, 0), (5, 9)], ids=str)
+@pytest.mark.parametrize("shape", [(70, 33), (40, 7), (17, 90), (50, 0), (5, 9)], ids=str)
 def test_product_with_its_own_transpose(shape: tuple[int, int], dtype: DType) -> None:
-    """Half of it is formed: the result is symmetric to the last bit."""
+    """Half of a large one is formed: the result is symmetric to the last bit."""
     n, k = shape
     a = Buffer("a", dtype, (b.i64(n), b.i64(k)), intent="in")
     e = Emitter({"a"})
     results: list[str] = []
+    halved = [layout in ("rows", "columns") for layout in LAYOUTS for _ in range(3)]
     for layout in LAYOUTS:
         left = laid_out(e, "left", dtype, layout, n, k, a)
         right = e.view("right", left, [0, 0], [(1, 1), (0, 1)], [k, n])
@@ -168,8 +169,9 @@ def test_product_with_its_own_transpose(shape: tuple[int, int], dtype: DType) ->
             e.lib("matmul", [out], [left, right])
             results.append(out.name)
     whole = module((a,), e, tuple(results))
-    for found in agree_uncut(whole, [random(dtype, n, k)], 1e-4 if dtype in (F32, C64) else 1e-12):
-        if n >= 16:
+    products = agree_uncut(whole, [random(dtype, n, k)], 1e-4 if dtype in (F32, C64) else 1e-12)[: len(results)]
+    for found, half in zip(products, halved, strict=True):
+        if half and n >= 16:
             np.testing.assert_array_equal(found, found.T)
 
 
