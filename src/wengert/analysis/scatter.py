@@ -42,6 +42,11 @@ class Scatter:
                 todo += names_in(self.lets[name].value)
         return found
 
+    def body(self, loop: Loop, part: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        """Some of the statements of the loop with the names that they depend on, in order."""
+        names, kept = self.needed(part), {id(s) for s in part}
+        return tuple(s for s in loop.body if id(s) in kept or (isinstance(s, Let) and s.name in names))
+
     def again(self, parts: list[tuple[Stmt, ...]]) -> int:
         """The operations that are computed more than once if these are apart."""
         each = [sum(work(self.lets[n]) for n in self.needed(part) - self.fixed) for part in parts]

@@ -17,9 +17,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.access import folded, is_plain, looks
-from wengert.analysis.affine import constant, isub
-from wengert.analysis.alias import Aliases, analyse
+from wengert.analysis.access import looks
+from wengert.analysis.affine import isub
 from wengert.analysis.cost.instructions import has_vector_code
 from wengert.analysis.cost.machine import DEFAULT
 from wengert.analysis.scatter import WORK, Scatter, scatter
@@ -28,11 +27,9 @@ from wengert.ir.nodes import (
     ZERO,
     Accumulate,
     Alloc,
-    Block,
     Buffer,
     Const,
     Expr,
-    Function,
     Load,
     Loop,
     Module,
@@ -41,42 +38,24 @@ from wengert.ir.nodes import (
     Var,
 )
 from wengert.ir.types import I64
-from wengert.ir.walk import function_names, rebuild, rename_block, unused
+from wengert.ir.walk import rename_block
+from wengert.optimise.scattering import Scattering
 
 ROWS = 24
 """The most values that are kept."""
-SHORT = 16
-"""Loops that are surely of fewer turns stay."""
 
 
 def expand(module: Module) -> Module:
     """Every function with what is dear and meets in sums kept in rows."""
-    aliases = analyse(module)
-    functions = {n: _Expansion(f, aliases.aliases[n]).function() for n, f in module.functions.items()}
-    return Module(functions, module.entry)
+    return _Expansion.module(module)
 
 
-class _Expansion:
-    def __init__(self, f: Function, aliases: Aliases) -> None:
-        self.f, self.aliases, self.names = f, aliases, function_names(f)
-        self.folded = folded(f.body, aliases)
+class _Expansion(Scattering):
+    SHORT = 16
 
-    def function(self) -> Function:
-        body = self.block(self.f.body)
-        return self.f if body == self.f.body else replace(self.f, body=body)
-
-    def block(self, block: Block) -> Block:
-        made: list[Stmt] = []
-        for s in block:
-            parts = self._parts(s) if isinstance(s, Loop) and is_plain(s) and s.step == 1 else None
-            made.extend(parts if parts is not None else [rebuild(s, block=self.block)])
-        return block if tuple(made) == block else tuple(made)
-
-    def _parts(self, loop: Loop) -> list[Stmt] | None:
-        """What a loop becomes, None if it is to stay."""
+    def parts(self, loop: Loop) -> list[Stmt] | None:
         assert loop.stop is not None
-        turns = constant(isub(loop.stop, loop.start))
-        if (turns is not None and turns < SHORT) or looks(loop.start) or looks(loop.stop):
+        if not self.is_long(loop) or looks(loop.start) or looks(loop.stop):
             return None  # the first loop's stores may be what bounds read
         found = scatter(loop, self.aliases, self.folded)
         groups = None if found is None else found.groups(loop, self.aliases)
@@ -100,7 +79,7 @@ class _Expansion:
         """Where the values are kept: one name is one value, other expressions are looked at each for itself."""
         first: list[Stmt] = []
         second: list[Accumulate] = []
-        name, dtype, moving = self._fresh("terms"), moved[0].value.dtype, {id(s) for s in moved}
+        name, dtype, moving = self.fresh("terms"), moved[0].value.dtype, {id(s) for s in moved}
         for s in loop.body:
             if id(s) not in moving or not isinstance(s, Accumulate):
                 first.append(s)
@@ -117,10 +96,5 @@ class _Expansion:
             return None
         extent = b.max_(isub(loop.stop, loop.start), ZERO)
         made = Alloc(Buffer(name, dtype, (Const(len(rows), I64), extent)), False, loop.span)
-        (adding,) = rename_block((replace(loop, body=tuple(second)),), {loop.var: self._fresh(loop.var)})
+        (adding,) = rename_block((replace(loop, body=tuple(second)),), {loop.var: self.fresh(loop.var)})
         return [made, replace(loop, body=tuple(first)), adding]
-
-    def _fresh(self, name: str) -> str:
-        made = unused(name, self.names)
-        self.names.add(made)
-        return made

@@ -19,35 +19,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from wengert.analysis.access import folded, is_plain, offset
+from wengert.analysis.access import offset
 from wengert.analysis.affine import canonical, constant, iadd, isub
-from wengert.analysis.alias import Aliases, analyse
 from wengert.analysis.scatter import WORK, Scatter, scatter
 from wengert.ir import build as b
-from wengert.ir.nodes import Accumulate, Block, Expr, Function, Let, Load, Loop, Module, Stmt, Var
+from wengert.ir.nodes import Accumulate, Block, Expr, Let, Load, Loop, Module, Stmt, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import (
     definitions,
-    function_names,
     map_expr,
     map_expressions,
-    rebuild,
     rename_block,
     substitute,
-    unused,
 )
+from wengert.optimise.scattering import Scattering
 
 SPREAD = 8
 """The most that sums are apart."""
-SHORT = 16
-"""Loops that are surely of fewer turns stay: the ends would be most of them."""
 
 
 def gather(module: Module) -> Module:
     """Every function with sums into neighbours gathered."""
-    aliases = analyse(module)
-    functions = {n: _Gatherer(f, aliases.aliases[n]).function() for n, f in module.functions.items()}
-    return Module(functions, module.entry)
+    return _Gatherer.module(module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +58,11 @@ class _Row:
         return [tuple(s for e, s in self.sums if e == d) for d in self.distances]
 
 
-class _Gatherer:
-    def __init__(self, f: Function, aliases: Aliases) -> None:
-        self.f, self.aliases, self.names = f, aliases, function_names(f)
-        self.folded = folded(f.body, aliases)
+class _Gatherer(Scattering):
+    SHORT = 16  # the ends would be most of them
 
-    def function(self) -> Function:
-        body = self.block(self.f.body)
-        return self.f if body == self.f.body else replace(self.f, body=body)
-
-    def block(self, block: Block) -> Block:
-        made: list[Stmt] = []
-        for s in block:
-            parts = self._parts(s) if isinstance(s, Loop) and is_plain(s) and s.step == 1 else None
-            made.extend(parts if parts is not None else [rebuild(s, block=self.block)])
-        return block if tuple(made) == block else tuple(made)
-
-    def _parts(self, loop: Loop) -> list[Stmt] | None:
-        """What a loop becomes, None if it is to stay."""
-        assert loop.stop is not None
-        turns = constant(isub(loop.stop, loop.start))
-        if turns is not None and turns < SHORT:
+    def parts(self, loop: Loop) -> list[Stmt] | None:
+        if not self.is_long(loop):
             return None
         found = scatter(loop, self.aliases, self.folded)
         if found is None:
@@ -97,9 +74,7 @@ class _Gatherer:
         gone = {id(s) for row in rows for _, s in row.sums}
         rest = tuple(s for s in (*found.sums, *found.stores) if id(s) not in gone)
         if rest:
-            needed, kept = found.needed(rest), {id(s) for s in rest}
-            body = tuple(s for s in loop.body if id(s) in kept or (isinstance(s, Let) and s.name in needed))
-            made.append(self._renamed(replace(loop, body=body)))
+            made.append(self.renamed(replace(loop, body=found.body(loop, rest))))
         return made
 
     def _rows(self, loop: Loop, found: Scatter) -> list[_Row]:
@@ -134,35 +109,22 @@ class _Gatherer:
         sums: list[Accumulate] = []
         for d in row.distances:
             part = tuple(s for e, s in row.sums if e == d)
-            names = found.needed(part)
-            kept = {id(s) for s in part}
-            body = tuple(s for s in loop.body if id(s) in kept or (isinstance(s, Let) and s.name in names))
+            body = found.body(loop, part)
             first, last = isub(low, b.i64(d)), isub(high, b.i64(d))
             if d < most:
                 made.append(self._end(loop, body, loop.start, b.min_(loop.stop, first)))
             if d > least:
                 made.append(self._end(loop, body, b.max_(first, last), loop.stop))
-            fresh = {n: self._fresh(n) for n in sorted(names)}
+            fresh = {n: self.fresh(n) for n in sorted(found.needed(part))}
             shifted = _shifted(rename_block(body, fresh), loop.var, d)
             middle += [s for s in shifted if isinstance(s, Let)]
             sums += [s for s in shifted if isinstance(s, Accumulate)]
         middle.append(replace(sums[0], value=reduce(b.add, (s.value for s in sums))))  # all loads before the store
-        return [*made, self._renamed(replace(loop, start=low, stop=high, body=tuple(middle)))]
+        return [*made, self.renamed(replace(loop, start=low, stop=high, body=tuple(middle)))]
 
     def _end(self, loop: Loop, body: Block, start: Expr, stop: Expr) -> Loop:
         """A few iterations, one after the other: no vectors for them."""
-        return self._renamed(replace(loop, start=start, stop=stop, body=body, order="sequential"))
-
-    def _renamed(self, loop: Loop) -> Loop:
-        fresh = {n: self._fresh(n) for n in sorted({*definitions(loop.body), loop.var})}
-        (renamed,) = rename_block((loop,), fresh)
-        assert isinstance(renamed, Loop)
-        return renamed
-
-    def _fresh(self, name: str) -> str:
-        made = unused(name, self.names)
-        self.names.add(made)
-        return made
+        return self.renamed(replace(loop, start=start, stop=stop, body=body, order="sequential"))
 
 
 def _shifted(block: Block, var: str, distance: int) -> Block:
