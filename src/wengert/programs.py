@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,13 +111,20 @@ class Program:
             self.variants.setdefault(kind, []).insert(0, made)
         return leaves
 
-    def stage(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Staged:
+    def stage(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Staged:
         from wengert import nested  # registers what transforms mean inside programs
 
         assert nested is not None
         for k, value in enumerate(args):
             _check_array(value, f"argument {k + 1}")
-        return stage_call(self.fn, args, kwargs)
+        return self._staged_before(args, kwargs) or stage_call(self.fn, args, kwargs)
+
+    def _staged_before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Staged | None:
+        """What another transform staged, if it serves this call too. (What comes from the disk has no IR.)"""
+        for variant in [one for some in self.variants.values() for one in some]:
+            if variant.staged.module.functions and variant.fetch(self.fn, args, kwargs) is not None:
+                return variant.staged
+        return None
 
 
 def _check_array(value: Any, name: str) -> None:

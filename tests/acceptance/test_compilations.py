@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert import programs
+from wengert.frontend.python.program import stage_call
 
 
 def smooth(u, k):
@@ -305,3 +307,26 @@ def test_defaults_are_read_at_every_call() -> None:
     assert gradient(3.0, k=3.0) == 18.0
     f.__defaults__ = (4.0,)
     assert gradient(3.0) == 24.0
+
+
+def test_a_call_is_staged_once_for_all_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    staged: list[Any] = []
+
+    def counted(fn: Any, args: Any, kwargs: Any) -> Any:
+        staged.append(fn)
+        return stage_call(fn, args, kwargs)
+
+    monkeypatch.setattr(programs, "stage_call", counted)
+
+    def cubed(x: Any, mode: str = "sum") -> Any:
+        return np.sum(x**3) if mode == "sum" else np.max(x**3)
+
+    x = np.array([1.0, 2.0])
+    assert wg.compile(cubed)(x) == 9.0
+    np.testing.assert_allclose(wg.grad(cubed)(x), 3 * x**2)
+    _, change = wg.jvp(cubed, (x,), (np.ones(2),))
+    assert change == 15.0
+    assert staged == [cubed]
+    np.testing.assert_allclose(wg.grad(cubed)(x, "max"), [0.0, 12.0])
+    np.testing.assert_allclose(wg.grad(cubed)(np.float32([3.0])), [27.0])
+    assert len(staged) == 3
