@@ -148,6 +148,8 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
         names.append(v)
     for a, times, b, more in staged.equal:
         w.check(f"{_size(staged, w, a)} == {times} * {_size(staged, w, b)} + {more}")
+    for name, limit in sorted(staged.limits.items()):
+        w.check(f"-{limit} < {_size(staged, w, name)} < {limit}")
     body = "\n        ".join(w.lines) or "pass"
     result = "".join(f"{n}, " for n in names)
     source = (

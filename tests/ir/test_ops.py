@@ -17,7 +17,7 @@ import pytest
 from ir.programs import evaluate
 from wengert.errors import NotDifferentiable
 from wengert.ir.nodes import Select, Var
-from wengert.ir.ops import C_HELPERS, OPS, OpRow
+from wengert.ir.ops import C_HELPERS, CHECKED, OPS, OpRow
 from wengert.ir.types import BOOL, C64, C128, F32, F64, I8, I64, DType
 from wengert.ir.walk import subexpressions
 
@@ -25,7 +25,7 @@ RNG = np.random.default_rng(0)
 LOUD = {"complex"}
 DISCRETE = set(
     (
-        "ipow shl shr bitand bitor bitxor bitnot addc subc mulc eq ne lt le gt ge and or xor not "
+        "ipow shl shr bitand bitor bitxor bitnot addc subc mulc ipowc shlc eq ne lt le gt ge and or xor not "
         "isnan isinf isfinite signbit"
     ).split()
 )
@@ -224,7 +224,7 @@ def test_helpers_are_exactly_those_described() -> None:
     used: set[str] = set()
     for row, dtype in CASES:
         for helper, suffix in re.findall(r"wg_([a-z0-9]+)(?:_(\w+))?\(", row.c(dtype, ["a", "b", "c"][: row.arity])):
-            assert suffix == ("" if helper in ("addc", "subc", "mulc") else dtype.value)
+            assert suffix == ("" if helper in CHECKED else dtype.value)
             used.add(helper)
     assert used == set(C_HELPERS)
 

@@ -85,7 +85,7 @@ class OpRow:
 
 
 OPS: dict[str, OpRow] = {}
-CHECKED = frozenset({"addc", "subc", "mulc"})
+CHECKED = frozenset({"addc", "subc", "mulc", "ipowc", "shlc"})
 ANYWHERE, POSITIVE, UNIT, SMALL = (-3.0, 3.0), (0.2, 3.0), (-0.9, 0.9), (-1.2, 1.2)
 
 
@@ -340,6 +340,10 @@ add_row("bitnot", "iu", np.bitwise_not, lambda dtype, x: _narrow(dtype, f"(~{x[0
 add_row("addc", "i", _exact(lambda x, y: x + y), _checked("addc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
 add_row("subc", "i", _exact(lambda x, y: x - y), _checked("subc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
 add_row("mulc", "i", _exact(lambda x, y: x * y), _checked("mulc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
+add_row("ipowc", "i", _exact(lambda x, y: x ** max(y, 0) if abs(x) < 2 or y < 64 else 2**64), _checked("ipowc"), None,
+     ((1, 5), (0, 4)), note="i64, the exponent is >= 0; OverflowError")
+add_row("shlc", "i", _exact(lambda x, y: x << max(min(y, 64), 0)), _checked("shlc"), None, ((0, 9), (0, 5)),
+     note="i64, the shift is >= 0; OverflowError")
 
 add_row("eq", "biufc", lambda x, y: x == y, _compare("=="), None, TWO, "bool")
 add_row("ne", "biufc", lambda x, y: x != y, _compare("!="), None, TWO, "bool")
@@ -472,6 +476,8 @@ C_HELPERS: dict[str, str] = {
     '"integer result does not fit in 64 bits" in the context `wg` and gives 0.',
     "subc": "as wg_addc: a - b.",
     "mulc": "as wg_addc: a * b.",
+    "ipowc": "as wg_addc: a to the power b; 1 if b < 0.",
+    "shlc": "as wg_addc: a times the power of two b; a if b < 0.",
 }
 """The helpers the C prelude defines, by name without prefix: `name` stands for `wg_name_DTYPE` (wg_max_f64, wg_max_i8,
 wg_log1p_c64 ...), one function per operand dtype named, with operands a (and b) and the meaning given."""

@@ -18,7 +18,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
-from . import arrays, numeric
+from . import arrays, integers, numeric
 from .frame import PyRaise
 from .python_values import class_of, is_tuple, python_method, real_class
 from .registry import HANDLERS, METHODS, Handler, handles
@@ -47,7 +47,9 @@ def abs_(interp: Interp, value: Any) -> Any:
         return numeric.ufunc(interp.stage, np.absolute, value)
     if isinstance(value, RScalar):
         x = build.cast(value.expr, I64) if value.dtype is BOOL else value.expr
-        return RScalar(interp.stage.let(build.op("abs", x)), True, value.wild)
+        if x.dtype is I64:
+            return integers.absolute(interp.stage, x)
+        return RScalar(interp.stage.let(build.op("abs", x)), True)
     if (method := python_method(value, "__abs__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: abs(value))
@@ -79,10 +81,11 @@ def single(interp: Interp, value: Any) -> Any:
 def int_(interp: Interp, value: Any = 0, *base: Any) -> Any:
     value = single(interp, value)
     if isinstance(value, RScalar):
-        if value.dtype.is_inexact:
-            wrong = interp.stage.let(build.not_(build.op("isfinite", value.expr)))
-            interp.stage.fail_if(wrong, "ValueError", "cannot convert float NaN or infinity to integer")
-        return RScalar(interp.stage.let(build.cast(value.expr, I64)), True, value.dtype.is_inexact or value.wild)
+        if value.dtype.is_complex:
+            raise PyRaise(TypeError("int() argument must be a string, a bytes-like object or a real number"))
+        if value.dtype.is_float:
+            return integers.of_float(interp.stage, value.expr)
+        return RScalar(interp.stage.let(integers.of_unsigned(interp.stage, value.expr)), True)
     if (method := python_method(value, "__int__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: int(value, *base))
@@ -117,8 +120,7 @@ def round_(interp: Interp, value: Any, ndigits: Any = None) -> Any:
     if value.dtype.is_integer:
         return value
     if ndigits is None:
-        rounded = interp.stage.let(build.cast(build.op("rint", value.expr), I64))
-        return RScalar(rounded, True, True)
+        return integers.of_float(interp.stage, build.op("rint", value.expr))
     scale = 10.0**ndigits
     x = build.mul(value.expr, build.const(scale, value.dtype))
     return RScalar(interp.stage.let(build.div(build.op("rint", x), build.const(scale, value.dtype))), value.python)
@@ -317,7 +319,10 @@ def _relation(symbol: str) -> Handler:
     return handler
 
 
-_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@"}
+_OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@",
+    "and_": "&", "or_": "|", "xor": "^", "lshift": "<<", "rshift": ">>",
+}  # fmt: skip
 
 
 _RELATIONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}

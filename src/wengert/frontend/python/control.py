@@ -15,13 +15,14 @@ from typing import Any
 
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, TRUE, Cast, Expr, If, Let, Load, Op, Select, Var
+from wengert.ir.ops import CHECKED
 from wengert.ir.types import BOOL, I64
 
 from . import arrays, structs
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
 from .python_values import class_of, is_dict, is_sequence, is_tuple
-from .slots import ArraySlot, CannotJoin, Slot, allocate, spec_of, statics, widen
+from .slots import ArraySlot, CannotJoin, ScalarSlot, Slot, allocate, spec_of, statics, widen
 from .source import scope_of
 from .stage import WHOLE, Snapshot, Trial
 from .values import MISSING, MaybeUnbound, Poison, RArray, Root, RScalar, is_runtime
@@ -385,7 +386,14 @@ class Control(Interp):
             )
             after.append(lambda: stage.put(container, key, poison))
             return
-        after.append(lambda: stage.put(container, key, slot.read(stage)))
+
+        def read() -> None:
+            value = slot.read(stage)
+            if isinstance(slot, ScalarSlot) and isinstance(value, RScalar) and isinstance(value.expr, Var):
+                stage.magnitudes.know(value.expr.name, slot.written)  # nothing else is ever written to it
+            stage.put(container, key, value)
+
+        after.append(read)
 
     def _keep(self, meeting: Meeting, value: Any) -> None:
         """Objects made on one side live on as they are: what they hold becomes known here too."""
@@ -506,7 +514,7 @@ def total(expr: Expr) -> bool:
         case Load(_, index, _):
             return not index
         case Op(name, args, _):
-            return name not in ("addc", "subc", "mulc") and all(total(a) for a in args)
+            return name not in CHECKED and all(total(a) for a in args)
         case Select(c, x, y):
             return total(c) and total(x) and total(y)
         case Cast(v, _):

@@ -260,12 +260,11 @@ class Externals:
                 self.guard(access, "equal", value)
                 return value
             dtype, python = _PYTHON_DTYPES[class_of(value)], True
-        if index in self.stage.decisions.static_leaves or (dtype is I64 and python and value == 0):
+        huge = isinstance(value, int) and not -(2**63) <= value < 2**63
+        if index in self.stage.decisions.static_leaves or (dtype is I64 and python and value == 0) or huge:
             self.leaves.append(Leaf(access, value, name, None, runtime=value))
             self.guard(access, "equal", value)
             return value
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise OverflowError(f"{name} = {value} does not fit in 64 bits")
         unique = self.stage.fresh(name)
         leaf = Leaf(access, value, unique, leaf_key(value), scalar=Scalar(unique, dtype))
         self.leaves.append(leaf)

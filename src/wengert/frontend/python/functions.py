@@ -63,7 +63,7 @@ class Functions(Interp):
         for a in args:
             match a:
                 case RScalar():
-                    parts.append(("s", a.dtype, a.python, a.wild))
+                    parts.append(("s", a.dtype, a.python))
                 case RArray() if a.root is not None and not a.root.is_ref and not a.part:
                     if id(a.root) in roots:
                         return None, False
@@ -345,7 +345,7 @@ class Functions(Interp):
             case RScalar():
                 name = stage.fresh("p")
                 stage.scalar_types[name] = a.dtype
-                return RScalar(Var(name, a.dtype), a.python, a.wild)
+                return RScalar(Var(name, a.dtype), a.python)
             case RArray():
                 if not all(isinstance(x, Var) and x.name in stage.concrete for e in a.shape for x in atoms(e)):
                     raise NotAFunction("an array argument has a size computed on the way")
@@ -431,9 +431,9 @@ class Functions(Interp):
 
     def load_results(self, spec: Spec | None, outs: Any) -> Any:
         match spec:
-            case ScalarSpec(_, python, wild):
+            case ScalarSpec(_, python):
                 root = next(outs).root
-                return RScalar(self.stage.load_cell(root, "r"), python, wild)
+                return RScalar(self.stage.load_cell(root, "r"), python)
             case ArraySpec():
                 return next(outs)
             case TupleSpec(kind, parts):
@@ -456,7 +456,7 @@ def _runtime_spec(spec: Spec) -> Spec:
     match spec:
         case StaticSpec(value) if joins_as_number(value) and not isinstance(value, bool):
             s = as_scalar(value)
-            return ScalarSpec(s.dtype, s.python, False)
+            return ScalarSpec(s.dtype, s.python)
         case TupleSpec(kind, parts):
             return TupleSpec(kind, tuple(_runtime_spec(p) for p in parts))
         case _:

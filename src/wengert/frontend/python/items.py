@@ -48,7 +48,7 @@ class Items(Interp):
                 return self.item_of_number(owner, key)
             case RRange():
                 at = index.normalise(self.stage, index.as_index(key), self.range_length(owner))
-                return RScalar(build.add(owner.start, build.mul(at, owner.step_expr)), True, owner.wild)
+                return RScalar(build.add(owner.start, build.mul(at, owner.step_expr)), True)
             case np.ndarray():
                 return self.get_item(self.as_array(owner), key)
             case _:
@@ -103,7 +103,7 @@ class Items(Interp):
         if items and len(numbers) == len(items) and len({(n.dtype, n.python) for n in numbers}) == 1:
             cell = index.getitem(self.stage, self.as_array(items), RScalar(at, True))
             assert isinstance(cell, RScalar)
-            return RScalar(cell.expr, numbers[0].python, numbers[0].python and numbers[0].dtype is I64)
+            return RScalar(cell.expr, numbers[0].python)
         return Choice(self.stage.let(at, "place"), tuple(items))
 
     def static_slice(self, s: slice[Any, Any, Any]) -> slice[Any, Any, Any]:

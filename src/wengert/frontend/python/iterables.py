@@ -58,13 +58,14 @@ def range_(interp: Interp, *args: Any) -> Any:
     exprs = [index.as_index(a) for a in args]
     start, stop = (ZERO, exprs[0]) if len(exprs) == 1 else (exprs[0], exprs[1])
     step: Expr = exprs[2] if len(exprs) == 3 else ONE
-    wild = any(isinstance(a, RScalar) and a.wild for a in args)
     extent = interp.stage.extent
-    return RRange(extent(start), extent(stop), constant(step), extent(step), wild)
+    return RRange(extent(start), extent(stop), constant(step), extent(step))
 
 
 @handles(sum)
 def sum_(interp: Interp, values: Any, start: Any = 0) -> Any:
+    if isinstance(values, RList) and values.python and values.dtype is I64:
+        return interp.call(programs.sum_of, [values, start], {})
     if (isinstance(values, RList) and not values.parts) or (isinstance(values, RArray) and values.rank == 1):
         total = interp.call(np.sum, [interp.as_array(values)], {})
         return total if isinstance(start, int) and start == 0 else interp.binary("+", start, total)
@@ -203,7 +204,7 @@ def reversed_(interp: Interp, values: Any) -> Any:
         return it[::-1]
     if isinstance(it, RRange) and it.step is not None and abs(it.step) == 1:
         forth, back = Const(it.step, I64), Const(-it.step, I64)
-        return RRange(isub(it.stop, forth), isub(it.start, forth), -it.step, back, it.wild)
+        return RRange(isub(it.stop, forth), isub(it.start, forth), -it.step, back)
     length, get = interp.positions(it)
     return RIter(length, lambda i: get(isub(isub(length, ONE), i)))
 

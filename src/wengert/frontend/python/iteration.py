@@ -53,7 +53,7 @@ class Iteration(Interp):
         iterable = source if is_list(source) else self.iterable(source)
         if isinstance(iterable, RRange) and self._tiny(iterable):
             count = constant(self.range_length(iterable)) or 0
-            iterable = [RScalar(iterable.start, True, iterable.wild)] * count
+            iterable = [RScalar(iterable.start, True)] * count
         elif isinstance(iterable, RRange) and node in self.stage.unrolled:
             step = self.stage.static_int(iterable.step_expr, "the step of an unrolled range")
             start = self.stage.static_int(iterable.start, "a bound of an unrolled range")
@@ -202,8 +202,13 @@ class Iteration(Interp):
             return ZERO, iterable.length, 1, iterable.get
         if iterable.step is not None:
             return iterable.start, iterable.stop, iterable.step, lambda i: RScalar(i, True)
-        first, stride = iterable.start, iterable.step_expr
-        return ZERO, self.range_length(iterable), 1, lambda i: RScalar(iadd(first, imul(stride, i)), True)
+        first, stride, end = iterable.start, iterable.step_expr, iterable.stop
+
+        def item(i: Expr) -> RScalar:
+            self.stage.magnitudes.know_product(imul(stride, i), first, end)
+            return RScalar(iadd(first, imul(stride, i)), True)
+
+        return ZERO, self.range_length(iterable), 1, item
 
     def _known(self, expr: Expr) -> bool:
         return evaluate(self.stage.expand(expr), self.stage.concrete) is not None
@@ -290,7 +295,7 @@ class Iteration(Interp):
     def positions(self, it: RRange | RIter) -> tuple[Expr, Callable[[Expr], Any]]:
         """The length and the elements by position."""
         if isinstance(it, RRange):
-            return self.range_length(it), lambda i: RScalar(iadd(it.start, imul(it.step_expr, i)), True, it.wild)
+            return self.range_length(it), lambda i: RScalar(iadd(it.start, imul(it.step_expr, i)), True)
         return it.length, it.get
 
     def range_length(self, r: RRange) -> Expr:

@@ -218,9 +218,7 @@ class Lists(Interp):
             n = self.stage.let(build.op("floordiv", total, build.max_(size, ONE)), "n")
         else:
             n = self.stage.let(total, "n")
-        if isinstance(n, Var):
-            self.stage.facts.assume(n, 0)
-        return n
+        return self.stage.count(n)
 
     def make_static(self, items: RList) -> None:
         """A comprehension whose elements staging needs one by one: restart with its loops unrolled, once."""
@@ -278,7 +276,7 @@ class Lists(Interp):
             return tuple_like(items.kind, [self.element_at(p, at) for p in items.parts])
         if items.shape is None:
             value = self.stage.let(Load(items.storage, (at,), items.dtype), "item")
-            return RScalar(value, items.python, items.python and items.dtype is I64)
+            return RScalar(value, items.python)
         base = self.stage.let(build.mul(at, self.element_size(items)), "base")
         target = self.stage.alloc(items.dtype, items.shape, "item")
         assert target.root is not None
@@ -323,7 +321,7 @@ class Lists(Interp):
             return last
         popped = stage.fresh("popped")
         stage.emit(Pop(popped, items.storage, items.dtype, stage.span))
-        return RScalar(Var(popped, items.dtype), items.python, items.python and items.dtype is I64)
+        return RScalar(Var(popped, items.dtype), items.python)
 
     def list_clear(self, items: RList) -> None:
         for part in items.parts or (items,):

@@ -19,6 +19,7 @@ from wengert.ir.types import BOOL, I64
 from . import arrays, structs
 from .control import Control, Path, PreferUnroll, Target, Turns, hint_of, same_value, total
 from .lists import Deque
+from .magnitude import TURNS
 from .python_values import is_sequence
 from .slots import (
     ArraySlot,
@@ -112,6 +113,7 @@ class Loops(Control):
             stage.facts.assume(index, start if step > 0 else last, last if step > 0 else start)
         else:
             stage.facts.assume(index, start)
+        stage.magnitudes.know(index_name, stage.magnitudes.of(start) + abs(step) * TURNS)
         stage.loop_vars[index_name] = node
         count = None if stop is None else constant(build.sub(stop, start))
         short = count is not None and abs(count) <= 64

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from wengert.ir import build
 from wengert.ir.nodes import Expr
-from wengert.ir.types import C128, F64, I64
+from wengert.ir.types import C128, F64
 
-from . import numeric
+from . import integers, numeric
 from .builtin import single
 from .registry import HANDLERS, handles
 from .values import RScalar, contains_runtime
@@ -142,11 +142,8 @@ def _to_int(fn: Any, op: str) -> None:
         if not isinstance(value, RScalar):
             return interp.native(lambda: fn(value))
         if value.dtype.is_integer:
-            return RScalar(build.cast(value.expr, I64), True, value.wild)
-        x = _real(interp, value)
-        wrong = interp.stage.let(build.not_(build.op("isfinite", x)))
-        interp.stage.fail_if(wrong, "OverflowError", "cannot convert float infinity to integer")
-        return RScalar(interp.stage.let(build.cast(build.op(op, x), I64)), True, True)
+            return RScalar(integers.of_unsigned(interp.stage, value.expr), True)
+        return integers.of_float(interp.stage, build.op(op, _real(interp, value)))
 
     HANDLERS[fn] = handler
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.analysis.affine import canonical, constant, iadd, imul, isub
+from wengert.analysis.affine import constant
 from wengert.ir import build
-from wengert.ir.nodes import ZERO, Const, Expr, Op, Select, Var
-from wengert.ir.types import BOOL, C128, F64, I64, DType
+from wengert.ir.nodes import ZERO, Const, Expr, Select
+from wengert.ir.types import BOOL, C128, F64, I64, U64, DType
 
-from . import arrays, float_errors
+from . import arrays, float_errors, integers
 from .python_values import is_numpy_scalar
 from .stage import Stage
 from .values import RArray, RScalar, scalar_const
@@ -24,8 +24,8 @@ from .values import RArray, RScalar, scalar_const
 ElementFn = Callable[[Stage, list[Expr]], Expr]
 
 
-def scalar(expr: Expr, python: bool = False, wild: bool = False) -> RScalar:
-    return RScalar(expr, python, wild)
+def scalar(expr: Expr, python: bool = False) -> RScalar:
+    return RScalar(expr, python)
 
 
 def python_number(value: Any) -> bool:
@@ -43,7 +43,7 @@ def as_scalar(value: Any) -> RScalar:
         dtype = DType.of(value.dtype)
         return RScalar(build.const(value, dtype), False)
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        raise OverflowError("a Python integer beyond 64 bits meets run-time data")
+        raise OverflowError("an integer that meets run-time data does not fit in 64 bits")
     return RScalar(scalar_const(value), True)
 
 
@@ -252,8 +252,9 @@ def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None 
     """An elementwise operation with NumPy's broadcasting and promotion; a scalar if all operands are scalars."""
     if function not in UFUNCS:
         raise stage.refuse(f"numpy.{function.__name__} is not supported", "write it with the supported operations")
-    operands = tuple(_number(stage, o) for o in operands)
+    operands = fitted([_number(stage, o) for o in operands])
     inputs, output = loop_types(function, operands, dtype)
+    inputs = integers.checked_operands(stage, function, operands, inputs)
     fn = UFUNCS[function]
     strict = any(stage.raised.values())
     if not any(isinstance(o, RArray) for o in operands):
@@ -270,6 +271,14 @@ def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None 
 
     lazy = elementwise(stage, element, output, operands)
     return _checked(stage, function, operands, inputs, lazy) if strict else lazy
+
+
+def fitted(operands: Sequence[Any]) -> tuple[Any, ...]:
+    """The operands with static integers beyond 64 bits as what they become beside the others."""
+    kinds = [o.dtype for o in operands if isinstance(o, (RArray, RScalar))]
+    kinds += [DType.of(o.dtype) for o in operands if is_numpy_scalar(o)]
+    widest = max(kinds, key=lambda d: (d.is_inexact, d is U64), default=None)
+    return tuple(integers.fitting(o, widest) for o in operands)
 
 
 def _number(stage: Stage, operand: Any) -> Any:
@@ -348,6 +357,9 @@ def binary(stage: Stage, symbol: str, a: Any, b: Any) -> RScalar | RArray:
     _, function = OPERATORS[symbol]
     if isinstance(a, RArray) or isinstance(b, RArray) or not (python_number(a) and python_number(b)):
         return ufunc(stage, function, a, b)
+    a, b = fitted([a, b])
+    if symbol in _COMPARE and (outcome := integers.beyond(symbol, a, b)) is not None:
+        return RScalar(Const(outcome, BOOL), True)
     return _python_binary(stage, symbol, as_scalar(a), as_scalar(b))
 
 
@@ -358,6 +370,8 @@ def _python_binary(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar
         cond = build.op(_COMPARE[symbol], build.cast(a.expr, kind), build.cast(b.expr, kind))
         if kind is I64:
             cond = _decide(stage, symbol, build.cast(a.expr, kind), build.cast(b.expr, kind)) or cond
+        elif kind is F64 and a.dtype is not b.dtype:
+            cond = integers.compare_with_float(stage, symbol, a.expr, b.expr) or cond
         return RScalar(stage.let(cond), True)
     if symbol in ("&", "|", "^") and common is BOOL:
         return RScalar(stage.let(build.op({"&": "and", "|": "or", "^": "xor"}[symbol], a.expr, b.expr)), True)
@@ -372,49 +386,11 @@ def _python_binary(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar
         if not (common is I64 and stage.facts.less(ZERO, y)):
             stage.fail_if(stage.let(build.op("eq", y, zero)), "ZeroDivisionError", message)
     if common is I64:
-        return _python_int(stage, symbol, RScalar(x, True, a.wild), RScalar(y, True, b.wild))
+        return integers.binary(stage, symbol, x, y)
     if symbol == "**":
         return _python_pow(stage, a, b, common)
     names = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod"}
     return RScalar(stage.let(build.op(names[symbol], x, y)), True)
-
-
-def _python_int(stage: Stage, symbol: str, a: RScalar, b: RScalar) -> RScalar:
-    wild = a.wild or b.wild
-    if symbol in ("+", "-", "*"):
-        name = {"+": "add", "-": "sub", "*": "mul"}[symbol]
-        if wild:
-            return RScalar(stage.let(build.op(name + "c", a.expr, b.expr), "n"), True, True)
-        return RScalar(canonical(build.op(name, a.expr, b.expr)), True)
-    if symbol == "**":
-        exponent = constant(b.expr)
-        if (exponent is None or exponent < 0) and not stage.facts.nonnegative(b.expr):
-            negative = stage.let(build.op("lt", b.expr, ZERO))
-            stage.refuse_if(negative, "an integer to a negative integer power is a float in Python; use a float base")
-        return RScalar(stage.let(build.op("ipow", a.expr, b.expr), "n"), True, wild)
-    names = {"//": "floordiv", "%": "mod", "&": "bitand", "|": "bitor", "^": "bitxor", "<<": "shl", ">>": "shr"}
-    value = (_wrapped(stage, a.expr, b.expr) if symbol == "%" else None) or build.op(names[symbol], a.expr, b.expr)
-    result = stage.let(value, "n")
-    if symbol in ("%", "//") and isinstance(result, Var) and stage.facts.less(ZERO, b.expr):
-        if symbol == "%":
-            stage.facts.assume(result, 0, build.sub(b.expr, build.i64(1)))
-        elif stage.facts.nonnegative(a.expr):
-            stage.facts.assume(result, 0, a.expr)
-    return RScalar(result, True, wild)
-
-
-def _wrapped(stage: Stage, a: Expr, b: Expr) -> Expr | None:
-    """a % b without a division, where a is known to be at most one period away: neighbours on a ring."""
-    facts = stage.facts
-    if not facts.less(ZERO, b):
-        return None
-    if facts.nonnegative(a) and facts.less(a, b):
-        return a
-    if facts.nonnegative(a) and facts.less(a, imul(Const(2, I64), b)):
-        return build.select(build.lt(a, b), a, isub(a, b))
-    if facts.less(a, b) and facts.nonnegative(iadd(a, b)):
-        return build.select(build.lt(a, ZERO), iadd(a, b), a)
-    return None
 
 
 def _python_pow(stage: Stage, a: RScalar, b: RScalar, common: DType) -> RScalar:
@@ -460,16 +436,14 @@ def unary(stage: Stage, symbol: str, a: RScalar | RArray) -> RScalar | RArray:
         return ufunc(stage, {"-": np.negative, "+": np.positive, "~": np.invert}[symbol], a)
     value = build.cast(a.expr, I64) if a.dtype is BOOL else a.expr
     match symbol:
-        case "-" if value.dtype is I64 and a.wild:
-            return RScalar(stage.let(Op("subc", (ZERO, value), I64)), True, True)
         case "-" if value.dtype is I64:
-            return RScalar(canonical(build.neg(value)), True)
+            return integers.binary(stage, "-", ZERO, value)
         case "-":
             return RScalar(stage.let(build.neg(value)), True)
         case "+":
-            return RScalar(value, True, a.wild)
+            return RScalar(value, True)
         case _:
-            return RScalar(stage.let(build.op("bitnot", value)), True, a.wild)
+            return RScalar(stage.let(build.op("bitnot", value)), True)
 
 
 def truth_value(stage: Stage, value: RScalar | RArray) -> Expr:
@@ -486,7 +460,7 @@ def select(stage: Stage, cond: Expr, then: RScalar, orelse: RScalar) -> RScalar:
     python = then.python and orelse.python
     dtype = join_dtype(then, orelse)
     value = Select(cond, build.cast(then.expr, dtype), build.cast(orelse.expr, dtype))
-    return RScalar(stage.let(value), python, then.wild or orelse.wild)
+    return RScalar(stage.let(value), python)
 
 
 def join_dtype(a: RScalar, b: RScalar) -> DType:

@@ -46,6 +46,7 @@ class Staged:
     sources: tuple[Any, ...] = ()  # staged functions and the hash of their code
     effects: Effects = field(default_factory=Effects)
     returns: bool = True
+    limits: dict[str, int] = field(default_factory=dict[str, int])  # sizes and integers are below these
 
     def portable(self) -> Staged:
         """What another process needs to recognise and run the same call: no IR, no data of this call."""
@@ -184,6 +185,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
         tuple(interp.sources.values()),
         done[0],
         bool(output),
+        {name: limit for name, limit in stage.magnitudes.limits.items() if name in sizes},
     )
 
 

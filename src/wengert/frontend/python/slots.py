@@ -35,7 +35,6 @@ class CannotJoin(Exception):
 class ScalarSpec:
     dtype: DType
     python: bool
-    wild: bool
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def spec_of(stage: Stage, value: Any, by_value: bool) -> Spec:
     """The description of one value; its extents count as known only if in scope in the current block."""
     match value:
         case RScalar():
-            return ScalarSpec(value.dtype, value.python, value.wild)
+            return ScalarSpec(value.dtype, value.python)
         case RArray():
             known = tuple(e if stage.visible(e) else None for e in value.shape)
             shape = value.shape if by_value and None not in known else None
@@ -155,8 +154,7 @@ def widen(stage: Stage, a: Spec, b: Spec) -> Spec:
             pass
     x, y = as_number(a), as_number(b)
     if isinstance(x, ScalarSpec) and isinstance(y, ScalarSpec):
-        dtype = join_dtype(_sample(x), _sample(y))
-        return ScalarSpec(dtype, x.python and y.python, (x.wild or y.wild) and dtype is I64)
+        return ScalarSpec(join_dtype(_sample(x), _sample(y)), x.python and y.python)
     match a, b:
         case (ArraySpec(), ArraySpec()) if a.dtype is b.dtype and a.rank == b.rank:
             shape = a.shape
@@ -229,7 +227,7 @@ def as_number(spec: Spec) -> Spec:
         if isinstance(spec.value, int) and not -(2**63) <= spec.value < 2**63:
             return spec
         s = as_scalar(spec.value)
-        return ScalarSpec(s.dtype, s.python, False)
+        return ScalarSpec(s.dtype, s.python)
     return spec
 
 
@@ -258,15 +256,18 @@ class ScalarSlot(Slot):
         self.spec, self.hint = spec, hint
         self.root = stage.cell(spec.dtype, hint)
         self.heads: set[str] = set()
+        self.written = 0  # a bound of the integers written
 
     def read(self, stage: Stage) -> RScalar:
         value = stage.load_cell(self.root, self.hint)
         assert isinstance(value, Var)
         self.heads.add(value.name)
-        return RScalar(value, self.spec.python, self.spec.dtype is I64 and self.spec.python)
+        return RScalar(value, self.spec.python)
 
     def write(self, stage: Stage, value: Any) -> None:
         expr = build.cast(as_scalar(value).expr, self.spec.dtype)
+        if expr.dtype is I64:
+            self.written = max(self.written, stage.magnitudes.of(expr))
         if isinstance(expr, Var):
             if expr.name in self.heads:
                 return
@@ -320,8 +321,7 @@ class RefSlot(Slot):
                 shape.append(known)
                 continue
             extent = stage.let(Extent(self.name, k), f"{self.hint}_n{k}")
-            stage.facts.assume(extent, 0)
-            shape.append(extent)
+            shape.append(stage.count(extent))
         root = Root(self.name, self.dtype, tuple(shape), is_ref=True)
         return stage.whole(root)
 

@@ -36,6 +36,7 @@ from wengert.ir.nodes import (
 from wengert.ir.types import I64, DType
 from wengert.ir.walk import substitute
 
+from .magnitude import MEMORY, Magnitudes
 from .values import MISSING, RArray, Root
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Stage:
         self.blocks: list[list[Stmt]] = [[]]
         self.journal: list[Written] = []
         self.facts = Facts()
+        self.magnitudes = Magnitudes(self)
         self.raised: dict[str, bool] = {}  # floating-point errors that are exceptions, see float_errors
         self.names: dict[str, int] = {}
         self.span: Span | None = None
@@ -274,6 +276,21 @@ class Stage:
             self.fail_if(cond, "RuntimeError", message, args)
         finally:
             self.escapes = escapes
+
+    def overflow_if(self, cond: Expr) -> None:
+        """Stop the program where Python's integer would have more than 64 bits; no handler of its own catches that."""
+        escapes, self.escapes = self.escapes, []
+        try:
+            self.fail_if(self.let(cond), "OverflowError", "integer result does not fit in 64 bits")
+        finally:
+            self.escapes = escapes
+
+    def count(self, n: Expr) -> Expr:
+        """Note that an integer is the number of elements of something."""
+        if isinstance(n, Var):
+            self.facts.assume(n, 0)
+            self.magnitudes.know(n.name, MEMORY)
+        return n
 
     def note_created(self, obj: Any) -> Any:
         """Remember when a static container was made by the program: loops and branches don't carry younger ones."""

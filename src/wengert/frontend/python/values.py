@@ -24,11 +24,10 @@ Element = Callable[[Sequence[Expr]], Expr]
 @dataclass(frozen=True, slots=True, eq=False)
 class RScalar:
     """A runtime number or bool. `python` tells a Python number from a NumPy scalar: they divide, raise to powers and
-    overflow differently. `wild` marks Python integers that no index bounds: their arithmetic checks for overflow."""
+    overflow differently."""
 
     expr: Expr
     python: bool
-    wild: bool = False
 
     @property
     def dtype(self) -> DType:
@@ -143,7 +142,6 @@ class RRange:
     stop: Expr
     step: int | None
     step_expr: Expr
-    wild: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,7 +65,9 @@ class Integers:
     def operation(self, name: str, args: list[Linear]) -> Linear:
         bounds = [self.bounds(a) for a in args]
         match name, args:
-            case "ipow", [a, b] if bounds[0][0] >= 1 and bounds[1][0] >= 0 and _is_small(bounds[0][1], bounds[1][1]):
+            case "ipow" | "ipowc", [a, b] if (
+                bounds[0][0] >= 1 and bounds[1][0] >= 0 and _is_small(bounds[0][1], bounds[1][1])
+            ):
                 return self.unknown(int(bounds[0][0]) ** int(bounds[1][0]), int(bounds[0][1]) ** int(bounds[1][1]))
             case "add" | "addc", [a, b]:
                 return self.sum(a, b)

@@ -174,6 +174,22 @@ static inline int64_t wg_mulc(int32_t *flag, int32_t site, int64_t a, int64_t b)
     if (WG_UNLIKELY(WG_MUL_OVERFLOWS(a, b, &r)) && !*flag) *flag = site + 1;
     return r;
 }
+static inline int64_t wg_ipowc(int32_t *flag, int32_t site, int64_t a, int64_t b) {
+    int64_t r = 1;
+    bool over = false;
+    for (; b > 0; b >>= 1) {
+        if (b & 1) over |= WG_MUL_OVERFLOWS(r, a, &r);
+        if (b > 1) over |= WG_MUL_OVERFLOWS(a, a, &a);
+    }
+    if (WG_UNLIKELY(over) && !*flag) *flag = site + 1;
+    return r;
+}
+static inline int64_t wg_shlc(int32_t *flag, int32_t site, int64_t a, int64_t b) {
+    if (b <= 0 || a == 0) return a;
+    int64_t r = b < 64 ? (int64_t)((uint64_t)a << b) : 0;
+    if (WG_UNLIKELY(b > 63 || r >> b != a) && !*flag) *flag = site + 1;
+    return r;
+}
 
 /* -- storage ----------------------------------------------------------------------------------------------- */
 

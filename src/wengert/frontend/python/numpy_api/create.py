@@ -94,8 +94,7 @@ def _from_growable(interp: Interp, value: RList, want: DType | None) -> RArray:
         return stack(interp, [_from_growable(interp, p, want) for p in value.parts], axis=1)
     stage, dtype = interp.stage, want or value.dtype
     total: Expr = stage.let(Extent(value.storage, 0), "n")
-    if isinstance(total, Var):
-        stage.facts.assume(total, 0)
+    stage.count(total)
     inner = value.shape or ()
     length, size = total, arrays.size(inner)
     if constant(size) != 1:

@@ -64,7 +64,7 @@ def bincount(interp: Interp, x: Any, /, weights: Any = None, minlength: Any = 0)
     stage.fail_if(bad, "ValueError", "'list' argument must have no negative elements")
     length = stage.let(build.add(peek(top), ONE), "n")
     assert isinstance(length, Var)
-    stage.facts.assume(length, 0)
+    stage.count(length)
     kind = I64 if weights is None or constant(value.shape[0]) == 0 else F64  # of nothing NumPy counts
     target = stage.alloc(kind, (length,), hint_of(interp, "counts"), zero=True)
     load: RArray | None = None

@@ -383,7 +383,7 @@ def _repeat_each(interp: Interp, value: RArray, axis: int, times: RArray) -> RAr
     arrays.nest(stage, (n,), count)
     stage.fail_if(stage.load_cell(negative, "negative"), "ValueError", "repeats may not contain negative values.")
     length = stage.load_cell(total, "n")
-    stage.facts.assume(length, 0)
+    stage.count(length)
     source = stage.alloc(I64, (length,), "source")
     place = stage.cell(I64, "place", init=ZERO)
 

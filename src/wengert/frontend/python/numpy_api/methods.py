@@ -11,9 +11,9 @@ from wengert.analysis.affine import constant
 from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const, Expr
-from wengert.ir.types import BOOL, I64
+from wengert.ir.types import BOOL, C128, F64, I64
 
-from .. import arrays, index, numeric, subclasses
+from .. import arrays, index, integers, numeric, subclasses
 from ..registry import attribute, handles, method
 from ..stage import Stage
 from ..values import RArray, RScalar
@@ -278,7 +278,7 @@ def item(interp: Interp, a: Any, *args: Any) -> RScalar:
     """An element as a Python number."""
     stage = interp.stage
     if isinstance(a, RScalar):
-        return RScalar(_python_expr(a.expr), True, a.dtype.is_integer)
+        return RScalar(_python_expr(stage, a.expr), True)
     if not args:
         for e in a.shape:
             if constant(e) is not None and constant(e) != 1:
@@ -293,15 +293,14 @@ def item(interp: Interp, a: Any, *args: Any) -> RScalar:
         owner = a if isinstance(key, tuple) else flat(stage, a)
         found = index.getitem(stage, owner, key)
         value = found.expr if isinstance(found, RScalar) else arrays.element(found, ())
-    return RScalar(stage.let(_python_expr(value)), True, value.dtype.is_integer)
+    return RScalar(stage.let(_python_expr(stage, value)), True)
 
 
-def _python_expr(expr: Expr) -> Expr:
+def _python_expr(stage: Stage, expr: Expr) -> Expr:
     """The value in the dtype Python's numbers have."""
-    from wengert.ir.types import BOOL, C128, F64
-
-    kind = BOOL if expr.dtype is BOOL else C128 if expr.dtype.is_complex else F64 if expr.dtype.is_float else I64
-    return build.cast(expr, kind)
+    if expr.dtype.is_integer:
+        return integers.of_unsigned(stage, expr)
+    return build.cast(expr, BOOL if expr.dtype is BOOL else C128 if expr.dtype.is_complex else F64)
 
 
 @method("is_integer")

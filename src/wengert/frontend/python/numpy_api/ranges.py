@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant, isub
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Const, Expr, Var
+from wengert.ir.nodes import ONE, ZERO, Const, Expr
 from wengert.ir.types import BOOL, F64, I64, DType
 
 from .. import arrays, numeric
@@ -103,9 +103,7 @@ def _ceil(interp: Interp, ratio: Expr) -> Expr:
     if isinstance(ratio, Const):
         return Const(max(0, math.ceil(float(ratio.value.real))), I64)
     length = interp.stage.let(build.cast(build.max_(build.op("ceil", ratio), build.zero(ratio.dtype)), I64), "n")
-    if isinstance(length, Var):
-        interp.stage.facts.assume(length, 0)
-    return length
+    return interp.stage.count(length)
 
 
 # -- linspace and its relatives --------------------------------------------------------------------------------
