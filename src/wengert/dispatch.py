@@ -150,6 +150,8 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
         w.check(f"{_size(staged, w, a)} == {times} * {_size(staged, w, b)} + {more}")
     for name, limit in sorted(staged.limits.items()):
         w.check(f"-{limit} < {_size(staged, w, name)} < {limit}")
+    for few, floor in sorted(staged.floors.items()):
+        w.check(f"max(0, {', '.join(f'abs({_size(staged, w, name)})' for name in few)}) >= {floor}")
     body = "\n        ".join(w.lines) or "pass"
     result = "".join(f"{n}, " for n in names)
     source = (

@@ -53,6 +53,37 @@ def views_written_through(m):
 
 
 @program(M)
+def einsum_gives_views(m):
+    square = m[:, :9].copy()
+    np.einsum("ii->i", square)[2:5] *= 3.0
+    np.einsum("ij->ji", square)[1, 2] = -1.0
+    stack = square.reshape(3, 3, 9)
+    np.einsum("iij->ji", stack)[4] = 5.0
+    np.einsum("ij->ij", square)[0, 1] = 7.0
+    copied = np.einsum("ij->i", square)
+    copied[:] = 0.0
+    return square, copied
+
+
+@program(M)
+def contiguous_copies(m):
+    square = m[:, :9].copy()
+    for made in (square.T, square[:, :4], square[::2], square[::-1], square[1:3], square[4], square):
+        np.ascontiguousarray(made)[0] += 2.0
+    return square
+
+
+@program(V)
+def repeated_positions(v):
+    y, z = v + 1.0, np.ones((3, 4))
+    np.multiply.at(y, [0, 0, 3], v[1:4])
+    np.divide.at(y, np.array([[1, 1], [-1, 2]]), 2.0)
+    np.power.at(y, [3, 3], 2.0)
+    np.multiply.at(z, [2, 2], v[:4])
+    return y, z
+
+
+@program(M)
 def diagonals_follow_the_array(m):
     d = np.diag(m)
     e = np.diagonal(m, 1)

@@ -30,11 +30,13 @@ DEEP = 24  # definitions and bounds followed from an integer
 
 
 class Magnitudes:
-    """Bounds of absolute values. `limits`: arguments and extents are below these in absolute value (guarded)."""
+    """Bounds of absolute values. `limits`: arguments and extents are below these in absolute value; `floors`: the
+    largest of some is at least that, for else there would be limits. Both are guarded."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.limits: dict[str, int] = {}
+        self.floors: dict[tuple[str, ...], int] = {}
         self._known: dict[str, int] = {}
         self._products: dict[Expr, int] = {}
 
@@ -65,6 +67,9 @@ class Magnitudes:
             if _Query(self, limits).of(e) <= largest:
                 self.limits = limits
                 return True
+        floor = next((level for level in LEVELS[1:-1] if max(sizes.values(), default=0) >= level), 0)
+        if floor:  # a call with smaller sizes than these may do without checks
+            self.floors[tuple(sorted(sizes))] = floor
         return False
 
     def product_known(self, monomial: tuple[Expr, ...]) -> int | None:

@@ -47,6 +47,7 @@ class Staged:
     effects: Effects = field(default_factory=Effects)
     returns: bool = True
     limits: dict[str, int] = field(default_factory=dict[str, int])  # sizes and integers are below these
+    floors: dict[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])  # one is at least that
 
     def portable(self) -> Staged:
         """What another process needs to recognise and run the same call: no IR, no data of this call."""
@@ -186,6 +187,7 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
         done[0],
         bool(output),
         {name: limit for name, limit in stage.magnitudes.limits.items() if name in sizes},
+        {names: floor for names, floor in stage.magnitudes.floors.items() if sizes.keys() >= set(names)},
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from wengert.analysis.affine import constant, iadd, imul
 from wengert.codes import Code
 from wengert.ir import build
-from wengert.ir.nodes import ONE, ZERO, Const, Expr, Extent, Load, Store, Var
+from wengert.ir.nodes import ONE, ZERO, Buffer, Const, Expr, Extent, Load, Store, Var
 from wengert.ir.types import F64, I64, DType
 
 from .. import arrays, numeric
@@ -214,7 +214,7 @@ def _sequence_dtype(leaves: Sequence[Any]) -> DType:
     return DType.of(np.result_type(*{number_dtype(v).numpy for v in leaves}))
 
 
-@handles(np.asarray, np.asanyarray, np.ascontiguousarray)
+@handles(np.asarray, np.asanyarray)
 def asarray(
     interp: Interp, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, like: Any = None, **other: Any
 ) -> RArray:
@@ -225,6 +225,27 @@ def asarray(
         return interp.native(lambda: np.asarray(a, dtype))
     result = as_array(interp, a, dtype)
     return arrays.copy(interp.stage, result, hint_of(interp, "t")) if copy is True and result is a else result
+
+
+@handles(np.ascontiguousarray)
+def ascontiguousarray(interp: Interp, a: Any, dtype: Any = None, *, like: Any = None) -> RArray:
+    """A copy unless the array is contiguous as it is; at least of rank 1."""
+    given = as_array(interp, a, dtype)
+    value = given if given.rank else interp.call(np.atleast_1d, [given], {})
+    return value if value.lazy is not None or _is_contiguous(interp, value) else arrays.copy(interp.stage, value)
+
+
+def _is_contiguous(interp: Interp, value: RArray) -> bool:
+    """Whether a view surely has its elements one after another: whole last axes of its storage, in order."""
+    memory = interp.stage.storages.get(value.storage)
+    extents = memory.shape if isinstance(memory, Buffer) else value.shape
+    first = len(extents) - value.rank
+    if first < 0 or value.part:
+        return False
+    for k, ((axis, step), n) in enumerate(zip(value.axes, value.shape, strict=True)):
+        if axis != first + k or constant(step) != 1 or (k and not interp.stage.same(n, extents[axis])):
+            return False
+    return True
 
 
 @handles(np.array)

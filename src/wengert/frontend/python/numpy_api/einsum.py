@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from .common import (
 )
 from .products import matrix_product, times
 from .reduce import written
+from .shape import diagonal
 
 if TYPE_CHECKING:
     from ..interp import Interp
@@ -46,6 +48,10 @@ def einsum(
     terms, values, result = _parse(interp, operands)
     kind = numeric.result_type(values) if dtype is None else dtype_of(interp, dtype)
     extents = _extents(interp, terms, values)
+    if out is None and len(values) == 1 and set(result) == set(terms[0]) and kind is values[0].dtype:
+        view = _view(interp, values[0], terms[0], result)
+        if view is not None:
+            return view
     product = _as_matrix_product(interp, terms, values, result, kind)
     if product is not None:
         return written(interp, product, out, "einsum")
@@ -69,6 +75,20 @@ def einsum(
     arrays.nest(stage, [extents[c] for c in letters], body)
     total = scalar(stage, arrays.element(target, ())) if not result else target
     return written(interp, total, out, "einsum")
+
+
+def _view(interp: Interp, value: RArray, term: str, result: str) -> RArray | None:
+    """Of one array, all of whose indices are kept, the result is a view: transposed, or of diagonals; None if it is
+    no memory that one can look at so."""
+    while value.lazy is None and len(set(term)) < len(term):
+        c = next(c for c in term if term.count(c) > 1)
+        p = term.index(c)
+        q = term.index(c, p + 1)
+        value = diagonal(interp, value, 0, p, q)
+        term = "".join(x for k, x in enumerate(term) if k not in (p, q)) + c
+    if value.lazy is not None:
+        return None
+    return replace(permute(interp.stage, value, [term.index(c) for c in result]), readonly=False)
 
 
 def _prepared(interp: Interp, value: RArray, term: str, letters: list[str]) -> RArray:

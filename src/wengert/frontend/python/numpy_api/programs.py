@@ -484,3 +484,12 @@ def lagval(x: Array, c: Array) -> Array:
         n = n - 1
         c0, c1 = c[-i] - c1 * (n - 1) / n, c0 + c1 * ((2 * n - 1) - x) / n
     return c0 + c1 * (1 - x)
+
+
+def at(ufunc: Any, a: Array, indices: Any, b: Any) -> None:
+    """ufunc.at along the first axis: one after another, so that what comes twice counts twice."""
+    places = np.asarray(indices)
+    values = np.broadcast_to(b, (*places.shape, *a.shape[1:])).reshape(places.size, *a.shape[1:])
+    flat = places.ravel()
+    for k in range(places.size):
+        a[flat[k]] = ufunc(a[flat[k]], values[k])

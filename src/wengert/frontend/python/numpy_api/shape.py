@@ -236,7 +236,8 @@ def diagonal(interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any
         axes = tuple((None, ZERO) if value.axes[k][0] is None else (0, strides[k]) for k in range(value.rank - 2))
         step = iadd(strides[-2], strides[-1])
         shape = (*value.shape[:-2], length)
-        return replace(value, shape=shape, storage=flat_root(interp, value), start=(start,), axes=(*axes, (0, step)))
+        memory = flat_root(interp, value)
+        return replace(value, shape=shape, storage=memory, start=(start,), axes=(*axes, (0, step)), readonly=True)
     return arrays.lazy(
         stage, value.dtype, (*value.shape[:-2], length),
         lambda i: arrays.element(value, [*i[:-1], iadd(down, i[-1]), iadd(right, i[-1])]), [value], cost=0,
@@ -313,7 +314,7 @@ def broadcast_to(interp: Interp, array: Any, shape: Any, subok: Any = False) -> 
     for have, want in zip(reversed(value.shape), reversed(target), strict=False):
         if constant(have) != 1:
             require_equal(interp.stage, have, want, "operands could not be broadcast together: extents {} and {}")
-    return arrays.broadcast(interp.stage, value, target)
+    return replace(arrays.broadcast(interp.stage, value, target), readonly=True)
 
 
 @handles(np.broadcast_arrays)

@@ -325,7 +325,13 @@ def _at(interp: Interp, ufunc: np.ufunc, a: Any, indices: Any, b: Any) -> None:
     if ufunc is np.subtract:
         ufunc, value = np.add, numeric.ufunc(interp.stage, np.negative, value)
     if ufunc not in _ACCUMULATE:
-        raise interp.stage.refuse(f"numpy.{ufunc.__name__}.at is not supported", "write it as a loop")
+        from . import programs
+
+        if isinstance(key, (tuple, slice)) or key is None or key is Ellipsis or array(interp, key).dtype is BOOL:
+            reason = f"numpy.{ufunc.__name__}.at at anything else than positions along the first axis is not supported"
+            raise interp.stage.refuse(reason, "write it as a loop")
+        interp.call(programs.at, [ufunc, target, key, value], {})
+        return
     result = numeric.result_type([target, value])
     if not np.can_cast(result.numpy, target.dtype.numpy, "same_kind"):
         type_error(f"Cannot cast ufunc '{ufunc.__name__}' output from {result.numpy!r} to {target.dtype.numpy!r}")
