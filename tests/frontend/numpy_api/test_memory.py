@@ -65,6 +65,68 @@ def einsum_gives_views(m):
     return square, copied
 
 
+@program(np.arange(64.0).reshape(8, 8))
+def reshaped_again(m):
+    t = m.reshape(2, 4, 8)
+    t[1:].reshape(-1)[3] = -1.0
+    t[:, :, ::3].reshape(8, 3)[4, 1] = -2.0
+    t[:, 1].reshape(16)[2] = -3.0
+    t.T.reshape(8, 2, 2, 2)[2, 1, 0, 1] = -4.0
+    m.T.reshape(2, 4, 8)[1, 1, 1] = -5.0
+    d = np.diagonal(t)
+    e = np.diagonal(t[:, 1:, 2:], 1, 1, 2)
+    m[0, 0] = 7.0
+    m[1, 3] = 8.0
+    copied = m.T.reshape(-1)
+    copied[0] = 9.0
+    return d * 1.0, e * 1.0, copied
+
+
+def swapped_and_reshaped(m, steps):
+    a, b = m.copy(), m * 2.0
+    total = 0.0
+    for _ in range(steps):
+        a, b = b, a
+        a[0, 0] += 1.0
+        total += a.reshape(-1)[3] + np.diagonal(a).sum() + np.einsum("ii->i", a)[1]
+    return total + a.sum()
+
+
+def swapped_and_written(m, steps):
+    a, b = m.copy(), m * 2.0
+    for _ in range(steps):
+        a, b = b, a
+        a.reshape(-1)[3] = -1.0
+    return a + 2 * b
+
+
+def swapped_and_outdated(m, steps):
+    a, b = m.copy(), m * 2.0
+    total = 0.0
+    for _ in range(steps):
+        a, b = b, a
+        d = np.diagonal(a)
+        a[0, 0] = 1.0
+        total += d.sum()
+    return total
+
+
+def split_of_unknown_size(v):
+    v[::2].reshape(2, 5)[0] = 1.0
+    return v
+
+
+def test_what_may_be_a_view_is_not_taken_for_a_copy() -> None:
+    square, v = M[:, :9].copy(), np.arange(10.0)
+    assert np.allclose(wg.compile(swapped_and_reshaped)(square, 3), swapped_and_reshaped(square, 3))
+    for f, args in ((swapped_and_written, (square, 3)), (swapped_and_outdated, (square, 3))):
+        with pytest.raises(wg.Unsupported, match="not known here whether it is a view"):
+            wg.compile(f)(*args)
+    with pytest.raises(wg.Unsupported, match="not known here whether it is a view"):
+        wg.compile(split_of_unknown_size)(np.arange(20.0))
+    assert np.array_equal(wg.compile(lambda v: v[::2].reshape(1, 5) * 2.0)(v), v[None, ::2] * 2.0)
+
+
 @program(M)
 def contiguous_copies(m):
     square = m[:, :9].copy()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from wengert.analysis.affine import canonical, constant, iadd, imul, isub
+from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import (
     ONE,
@@ -48,6 +49,8 @@ def element(array: RArray, index: Sequence[Expr]) -> Expr:
     """An element of an array as an expression (a load, or the lazy computation)."""
     if array.lazy is not None:
         return array.lazy(index)
+    if array.root is not None and array.root.current is not None:
+        array.root.current()
     if array.part:
         return build.op(array.part, _whole_element(array, position(array, index)))
     return Load(array.storage, position(array, index), array.dtype)
@@ -329,6 +332,21 @@ def copy(stage: Stage, array: RArray, hint: str = "t", dtype: DType | None = Non
     stage.pending.pop(id(array), None)
     fill(stage, target, lambda i: build.cast(element(array, i), target.dtype))
     return target
+
+
+def stand_in(stage: Stage, array: RArray, original: Root | None, what: str) -> RArray:
+    """A copy where NumPy has, or may have, a view of memory: neither it nor, as long as it is used, that may change."""
+    result = copy(stage, array)
+    assert original is not None and result.root is not None
+    stores = original.stores
+
+    def current() -> None:
+        if original.stores != stores:
+            reason = f"{what} is used after the array was changed, and it is not known here whether it is a view"
+            raise stage.refuse(reason, "make it again after the change, or call copy()", Code.MEMORY)
+
+    result.root.detached, result.root.current = True, current
+    return result
 
 
 def is_whole(array: RArray) -> bool:

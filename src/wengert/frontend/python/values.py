@@ -38,7 +38,7 @@ class RScalar:
 class Root:
     """The memory behind arrays: arrays alias if and only if their roots are the same, except that a `ref`'s root
     may be any. `fresh` roots were allocated by the program; others belong to the caller. A `detached` one is a copy
-    that stands for memory of another kind: changing it is refused."""
+    that stands for other memory: changing it is refused. `current` raises once that memory has changed, too."""
 
     name: str
     dtype: DType
@@ -49,6 +49,7 @@ class Root:
     strided: bool = False
     returned: bool = False
     detached: bool = False
+    current: Callable[[], None] | None = None
     stores: int = 0
 
 

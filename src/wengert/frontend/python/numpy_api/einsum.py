@@ -87,7 +87,7 @@ def _view(interp: Interp, value: RArray, term: str, result: str) -> RArray | Non
         value = diagonal(interp, value, 0, p, q)
         term = "".join(x for k, x in enumerate(term) if k not in (p, q)) + c
     if value.lazy is not None:
-        return None
+        return None  # a temporary: nobody sees that it is a copy
     return replace(permute(interp.stage, value, [term.index(c) for c in result]), readonly=False)
 
 

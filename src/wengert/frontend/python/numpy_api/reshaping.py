@@ -124,20 +124,30 @@ def divide(total: Expr, by: Expr) -> Expr | None:
 def to_shape(interp: Interp, a: RArray, shape: tuple[Expr, ...], hint: str = "r") -> RArray:
     """The elements in C order with another shape of the same size: a view wherever NumPy gives one."""
     stage = interp.stage
-    if a.lazy is None and not arrays.is_whole(a) and a.root is not None and a.storage not in stage.reshaped:
-        view = _strided_reshape(interp, a, shape)
-        if view is not None:
-            return view
+    if not arrays.is_whole(a) and not (arrays.is_identity(a) and a.storage in stage.reshaped):
+        try:
+            view = _strided_reshape(interp, a, shape)
+        except _Unknown:
+            a = arrays.stand_in(stage, a, a.root, "a reshaped array")
+        else:
+            if view is not None:
+                return view
     return arrays.reshape(stage, a, shape, hint_of(interp, hint))
 
 
+class _Unknown(Exception):
+    """Whether a reshaped array is a view depends on what is not known."""
+
+
 def _strided_reshape(interp: Interp, a: RArray, shape: tuple[Expr, ...]) -> RArray | None:
-    """A reshaped view of a part of a contiguous buffer, through its flat form; None if it must be copied."""
-    root = a.root
-    assert root is not None
-    if root.is_ref or a.storage != root.name or any(axis is None for axis, _ in a.axes) or _only_units(a, shape):
+    """A reshaped view of a part of a contiguous buffer, through its flat form; None if it must be copied. Raises
+    _Unknown where that depends on sizes, or on memory, that are not known."""
+    memory = memory_of(interp, a)
+    if a.lazy is not None or any(axis is None for axis, _ in a.axes) or _only_units(a, shape):
         return None
-    old = [(e, s) for e, s in zip(a.shape, flat_strides(a), strict=True) if constant(e) != 1]
+    if memory is None:
+        raise _Unknown
+    old = [(e, s) for e, s in zip(a.shape, flat_strides(a, memory), strict=True) if constant(e) != 1]
     new = [e for e in shape if constant(e) != 1]
     strides: list[Expr] = []
     i = j = 0
@@ -151,7 +161,7 @@ def _strided_reshape(interp: Interp, a: RArray, shape: tuple[Expr, ...]) -> RArr
                 i += 1
                 p = imul(p, old[i][0])
             else:
-                return None
+                raise _Unknown
         for k in range(first_old, i):
             if canonical(old[k][1]) != imul(old[k + 1][0], old[k + 1][1]):
                 return None
@@ -161,11 +171,11 @@ def _strided_reshape(interp: Interp, a: RArray, shape: tuple[Expr, ...]) -> RArr
         strides.extend(group)
         i, j = i + 1, j + 1
     if i < len(old) or j < len(new):
-        return None
-    flat = flat_root(interp, a)
+        raise _Unknown
+    flat = flat_memory(interp, a, memory)
     steps = iter(strides)
     axes = tuple((None, ZERO) if constant(e) == 1 else (0, next(steps)) for e in shape)
-    return replace(a, shape=shape, storage=flat, start=(flat_start(a),), axes=axes)
+    return replace(a, shape=shape, storage=flat, start=(flat_start(a, memory),), axes=axes)
 
 
 def _only_units(a: RArray, shape: tuple[Expr, ...]) -> bool:
@@ -173,40 +183,51 @@ def _only_units(a: RArray, shape: tuple[Expr, ...]) -> bool:
     return old == [canonical(e) for e in shape if constant(e) != 1]
 
 
-def flat_strides(a: RArray) -> list[Expr]:
-    """The distance between neighbours along each axis, in elements of the root."""
-    assert a.root is not None
-    steps = _root_strides(a)
+def memory_of(interp: Interp, a: RArray) -> tuple[Expr, ...] | None:
+    """The extents of the contiguous memory that a view's axes are those of: its root's, or those of a reshaped one;
+    None if it is no view of such."""
+    stage, root = interp.stage, a.root
+    if a.lazy is not None or root is None or root.is_ref or root.strided:
+        return None
+    if a.storage == root.name:
+        return root.shape
+    memory = stage.storages.get(a.storage)
+    return memory.shape if isinstance(memory, Buffer) and a.storage in stage.reshaped else None
+
+
+def flat_strides(a: RArray, memory: tuple[Expr, ...]) -> list[Expr]:
+    """The distance between neighbours along each axis, in elements of the memory."""
+    steps = _strides(memory)
     return [ZERO if axis is None else imul(steps[axis], step) for axis, step in a.axes]
 
 
-def flat_start(a: RArray) -> Expr:
-    """The position of the view's first element in its root."""
+def flat_start(a: RArray, memory: tuple[Expr, ...]) -> Expr:
+    """The position of the view's first element in its memory."""
     total: Expr = ZERO
-    for s, step in zip(a.start, _root_strides(a), strict=True):
+    for s, step in zip(a.start, _strides(memory), strict=True):
         total = iadd(total, imul(s, step))
     return total
 
 
-def _root_strides(a: RArray) -> list[Expr]:
-    assert a.root is not None
+def _strides(memory: tuple[Expr, ...]) -> list[Expr]:
     strides: list[Expr] = []
     step: Expr = ONE
-    for e in reversed(a.root.shape):
+    for e in reversed(memory):
         strides.insert(0, step)
         step = imul(step, e)
     return strides
 
 
-def flat_root(interp: Interp, a: RArray) -> str:
-    """The name of the root's elements in one row."""
+def flat_memory(interp: Interp, a: RArray, memory: tuple[Expr, ...]) -> str:
+    """The name of the memory's elements in one row."""
     stage, root = interp.stage, a.root
     assert root is not None
-    if len(root.shape) == 1:
-        return root.name
+    if len(memory) == 1:
+        return a.storage
     name = stage.fresh(f"{root.name}_flat")
-    length = stage.extent(arrays.size(root.shape))
-    stage.emit(Reshape(Buffer(name, root.dtype, (length,)), root.name, stage.span))
+    length = stage.extent(arrays.size(memory))
+    stage.emit(Reshape(Buffer(name, root.dtype, (length,)), a.storage, stage.span))
+    stage.reshaped.add(name)
     return name
 
 

@@ -34,7 +34,7 @@ from .common import (
     static_integer,
     stored,
 )
-from .reshaping import flat_root, flat_start, flat_strides, one_number
+from .reshaping import flat_memory, flat_start, flat_strides, memory_of, one_number
 
 if TYPE_CHECKING:
     from ..interp import Interp
@@ -218,7 +218,7 @@ def rot90(interp: Interp, m: Any, k: Any = 1, axes: Any = (0, 1)) -> RArray:
 @handles(np.diagonal)
 @method("diagonal")
 def diagonal(interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> RArray:
-    """The diagonal as the last axis: a view of a contiguous array, else a copy."""
+    """The diagonal as the last axis: a view of memory that is contiguous, or stands for one."""
     stage = interp.stage
     value = array(interp, a)
     if value.rank < 2:
@@ -229,19 +229,20 @@ def diagonal(interp: Interp, a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any
     value = permute(stage, value, [*(k for k in range(value.rank) if k not in (p, q)), p, q])
     shift = integer_expr(interp, offset)
     down, right, length = diagonal_of(interp, value.shape[-2], value.shape[-1], shift)
-    root = value.root
-    if value.lazy is None and root is not None and not root.is_ref and value.storage == root.name:
-        strides = flat_strides(value)
-        start = iadd(flat_start(value), iadd(imul(down, strides[-2]), imul(right, strides[-1])))
+    memory = memory_of(interp, value)
+    if memory is not None:
+        strides = flat_strides(value, memory)
+        start = iadd(flat_start(value, memory), iadd(imul(down, strides[-2]), imul(right, strides[-1])))
         axes = tuple((None, ZERO) if value.axes[k][0] is None else (0, strides[k]) for k in range(value.rank - 2))
         step = iadd(strides[-2], strides[-1])
         shape = (*value.shape[:-2], length)
-        memory = flat_root(interp, value)
-        return replace(value, shape=shape, storage=memory, start=(start,), axes=(*axes, (0, step)), readonly=True)
-    return arrays.lazy(
+        flat = flat_memory(interp, value, memory)
+        return replace(value, shape=shape, storage=flat, start=(start,), axes=(*axes, (0, step)), readonly=True)
+    found = arrays.lazy(
         stage, value.dtype, (*value.shape[:-2], length),
         lambda i: arrays.element(value, [*i[:-1], iadd(down, i[-1]), iadd(right, i[-1])]), [value], cost=0,
     )  # fmt: skip
+    return found if value.lazy is not None else arrays.stand_in(stage, found, value.root, "a diagonal")
 
 
 def diagonal_of(interp: Interp, rows: Expr, columns: Expr, offset: Expr) -> tuple[Expr, Expr, Expr]:
