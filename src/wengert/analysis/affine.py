@@ -126,6 +126,7 @@ class Facts:
     )
 
     def assume(self, atom: Expr, low: Expr | int | None, high: Expr | int | None = None) -> None:
+        self.bounds.pop(atom, None)  # what is known now may refer to all others
         self.bounds[atom] = (_as_expr(low), _as_expr(high))
 
     def nonnegative(self, expr: Expr) -> bool:

@@ -5,14 +5,15 @@ The storage problem (`values`), a planner's schedule for it, where what is store
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from wengert.ad.reverse.packing import Packing, packing
 from wengert.ad.reverse.pins import Obeyed
 from wengert.ad.reverse.problem import Cost
 from wengert.ad.reverse.regions import Definition, Prepared, Region, Snapshot, has_ref_saves
-from wengert.ad.reverse.trips import Trips
+from wengert.ad.reverse.trips import Trips, iteration
 from wengert.ir.nodes import Expr, Loop
 
 Answer: TypeAlias = Literal["visible", "recomputed", "reloaded", "stored"]
@@ -23,11 +24,24 @@ Arguments: TypeAlias = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A buffer at the top level with an axis per loop, allocated before statement `anchor` of the root region."""
+    """A buffer at the top level with an axis per loop, allocated before statement `anchor` of the root region.
+    `counts`: its extents, but for what `packing` says."""
 
     loops: tuple[Loop, ...]
     counts: tuple[Expr, ...]
     anchor: int
+    packing: Packing | None = None
+
+    @property
+    def shape(self) -> tuple[Expr, ...]:
+        """The extents of the buffer."""
+        return self.counts if self.packing is None else self.packing.shape(self.counts)
+
+    def place(self, at: Callable[[Expr], Expr], inner: Sequence[Expr] = ()) -> tuple[Expr, ...]:
+        """Where an element of what an iteration stores is; without one, where that begins (along the axes of the
+        iterations). `at`: what stands for the loops' variables."""
+        index = (*(at(iteration(loop)) for loop in self.loops), *inner)
+        return index if self.packing is None else self.packing.index(index, at(self.packing.before))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,8 @@ class Plan:
     """Snapshots of what is not written in the rest of their region: if pushed, they need no copy before."""
     places: dict[str, Place]
     """Where what is stored goes."""
+    parts: dict[str, Snapshot]
+    """Snapshots that are stored of which a part is."""
     sequential: set[Region]
     """The bodies of `any` loops that must run in sequence so that they can push."""
     reruns: dict[str, Arguments]
@@ -148,11 +164,12 @@ def box_of(p: Prepared, item: Item) -> Box | None:
     nested = next((r for r in chain if r.parent is p.root), None)
     anchor = nested.position if nested is not None else item.position
     if isinstance(item, Snapshot):
-        extents = [e if nested is None else trips.hoisted(e) for e in item.shape]
+        pairs = zip(item.extents, item.shape, strict=True)
+        extents = [part if nested is None else trips.hoisted(part) or trips.hoisted(whole) for part, whole in pairs]
         if any(e is None for e in extents):
             return None
         counts = (*counts, *(e for e in extents if e is not None))
-    return Box(loops, counts, anchor)
+    return Box(loops, counts, anchor, packing(loops, item.extents if isinstance(item, Snapshot) else (), counts, trips))
 
 
 def _reserve(p: Prepared, item: Item, anchor: Region) -> Reserve | None:

@@ -66,7 +66,8 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The contents of `storage` just before the statement at `position` of a region; `shape` in atoms."""
+    """The contents of `storage` just before the statement at `position` of a region; `shape` in atoms. `part`: if not
+    all of it is wanted, along each axis from where and how many, in terms of the loops around it (see `parts`)."""
 
     name: str
     storage: str
@@ -74,6 +75,18 @@ class Snapshot:
     shape: tuple[Expr, ...]
     region: Region
     position: int
+    part: tuple[tuple[Expr, Expr], ...] | None = None
+
+    @property
+    def extents(self) -> tuple[Expr, ...]:
+        """Of what is wanted."""
+        return self.shape if self.part is None else tuple(n for _, n in self.part)
+
+    def element(self, index: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """Where in the storage an element of what is wanted is."""
+        if self.part is None:
+            return index
+        return tuple(b.add(low, i) for (low, _), i in zip(self.part, index, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from wengert.ad.reverse.parts import parts, within
 from wengert.ad.reverse.pins import Pinned, Pins
 from wengert.ad.reverse.plan import Answer, Answers, Arguments, Box, Item, Place, Plan, Replay, Reserve, place
 from wengert.ad.reverse.problem import Cost, Planner, Schedule, replay
-from wengert.ad.reverse.regions import Region
+from wengert.ad.reverse.regions import Region, Snapshot
 from wengert.ad.reverse.values import Values
 from wengert.ir.nodes import Load
 from wengert.ir.walk import names_in
@@ -69,8 +70,20 @@ class _Decided:
                 end = values.end(name)
                 self.ends[name] = end.name
                 stored.append(end)
+        again = [n for n, a in self.answers.items() if a in ("reloaded", "recomputed")]
+        self.ways = {n: way.value for n in again if (way := values.way(n)) is not None}
+        self.parts = self._parts(stored)
+        stored = [self.parts.get(item.name, item) for item in stored]
         self.places, self.sequential = place(self.p, stored, shared_top, self.reruns)
         self.replays = {name: self._replay(name) for name in self.rebuilt}
+
+    def _parts(self, stored: Iterable[Item]) -> dict[str, Snapshot]:
+        """Of which of the snapshots that are stored a part is."""
+        copies = [item for item in stored if isinstance(item, Snapshot)]
+        whole = {*self.ends.values(), *(s for args in self.reruns.values() for s in args if s is not None)}
+        for region in self.p.root.tree():
+            whole |= {s.name for roles in region.snapshots.values() for s in roles.values()}
+        return parts(self.p, self.values.kept, self.values.visible, copies, self.ways, whole)
 
     def with_ends(self, names: Iterable[str]) -> frozenset[str]:
         """Nodes, and the copies of those that are stored by copying them."""
@@ -173,8 +186,7 @@ class _Decided:
         rebuilt: dict[Region, Replay] = {}
         for array, made in self.replays.items():
             rebuilt.setdefault(self.p.home[array], Replay()).merge(made)
-        again = [n for n, a in self.answers.items() if a in ("reloaded", "recomputed")]
-        ways = {n: way.value for n in again if (way := self.values.way(n)) is not None}
+        ways = {n: within(way, self.parts) for n, way in self.ways.items()}
         places: dict[str, Place] = self.places
         unchanged = frozenset(
             n
@@ -193,6 +205,7 @@ class _Decided:
             arrays,
             unchanged,
             places,
+            self.parts,
             self.sequential,
             self.reruns,
             stored,

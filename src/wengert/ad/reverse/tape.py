@@ -70,7 +70,7 @@ class Layout:
     def __init__(self, p: Prepared, plan: Plan) -> None:
         self.places = plan.places
         self.items: dict[str, Item] = {n: d for n, d in p.definitions.items() if n in plan.places}
-        self.items |= {n: s for n, s in p.snapshots.items() if n in plan.places}
+        self.items |= {n: plan.parts.get(n, s) for n, s in p.snapshots.items() if n in plan.places}
         self.by_region: dict[Region, list[Item]] = {}
         self.taken: dict[tuple[Region, int], list[Snapshot]] = {}
         """Snapshots by the point they are taken at."""
@@ -118,14 +118,19 @@ def linear(index: Sequence[Expr], counts: Sequence[Expr]) -> Expr:
     return position
 
 
-def part_of(part: Buffer, box: Buffer, index: Sequence[Expr], span: Span | None) -> View:
+def part_of(part: Buffer, box: Buffer, where: Box, at: At, span: Span | None) -> View:
     """The part of a box that belongs to one iteration."""
-    axes = tuple((len(index) + k, ONE) for k in range(part.rank))
-    return View(part, box.name, (*index, *(ZERO for _ in axes)), axes, span)
+    start = where.place(at, [ZERO] * part.rank)
+    axes = tuple((box.rank - part.rank + k, ONE) for k in range(part.rank))
+    return View(part, box.name, start, axes, span)
 
 
 def iterations(loops: Sequence[Loop], at: At) -> tuple[Expr, ...]:
     return tuple(at(iteration(loop)) for loop in loops)
+
+
+def unchanged(e: Expr) -> Expr:
+    return e
 
 
 class Saver:
@@ -144,14 +149,14 @@ class Saver:
         """At the top level, before statement `anchor`: allocate its boxes."""
         for item, where in self.layout.boxes.get(anchor, ()):
             base = item.storage if isinstance(item, Snapshot) else item.name
-            self.boxes[item.name] = self.e.alloc(f"{base}_saved", item.dtype, where.counts)
-            self._note(item.name, product(where.counts))
+            self.boxes[item.name] = self.e.alloc(f"{base}_saved", item.dtype, where.shape)
+            self._note(item.name, product(where.shape))
         for name, where in self.plan.hoisted.items():
             if where.anchor == anchor:
                 alloc = next(s for s in self.p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
                 with self.e.at(alloc.span):
-                    self.boxes[name] = self.e.alloc(f"{name}_saved", alloc.buffer.dtype, where.counts, alloc.zero)
-                    self._note(name, product(where.counts))
+                    self.boxes[name] = self.e.alloc(f"{name}_saved", alloc.buffer.dtype, where.shape, alloc.zero)
+                    self._note(name, product(where.shape))
 
     def allocate(self, stmt: Alloc) -> None:
         """An allocation of the primal: of a part of a buffer at the top level, if it is hoisted."""
@@ -160,7 +165,7 @@ class Saver:
             self.e.emit(stmt)
             return
         part = Buffer(buffer.name, buffer.dtype, buffer.shape, strided=True)
-        self.e.emit(part_of(part, self.boxes[buffer.name], iterations(where.loops, lambda x: x), stmt.span))
+        self.e.emit(part_of(part, self.boxes[buffer.name], where, unchanged, stmt.span))
 
     def before_loop(self, body: Region) -> None:
         """Reserve what the nest of an `any` loop stores."""
@@ -182,11 +187,11 @@ class Saver:
         self._put(item, where, (), Var(name, item.dtype))
 
     def _put(self, item: Item, where: Box | Reserve, inner: tuple[Expr, ...], value: Expr) -> None:
-        index = (*iterations(where.loops, lambda x: x), *inner)
         if isinstance(where, Box):
-            self.e.store(self.boxes[item.name], index, value)
+            self.e.store(self.boxes[item.name], where.place(unchanged, inner), value)
         else:
             r = self.reserved[item.name]
+            index = (*iterations(where.loops, unchanged), *inner)
             self.e.store(r.stack, (b.add(r.base, linear(index, r.counts)),), value)
 
     def snapshots(self, region: Region, position: int) -> None:
@@ -196,35 +201,34 @@ class Saver:
             if isinstance(where, Push):
                 if item.name in self.plan.unchanged:
                     continue
-                self.e.emit(Alloc(Buffer(item.name, item.dtype, item.shape), False, self.e.span))
-                each(self.e, item.shape, lambda i, s=item: self.e.store(s.name, i, b.load(s.storage, i, s.dtype)))
+                self.e.emit(Alloc(Buffer(item.name, item.dtype, item.extents), False, self.e.span))
+                each(self.e, item.extents, lambda i, s=item: self.e.store(s.name, i, _element(s, i)))
             else:
-                each(
-                    self.e,
-                    item.shape,
-                    lambda i, s=item, w=where: self._put(s, w, i, b.load(s.storage, i, s.dtype)),
-                )
+                each(self.e, item.extents, lambda i, s=item, w=where: self._put(s, w, i, _element(s, i)))
 
     def close(self, region: Region) -> None:
         """At the end of a region: push."""
         for item in self.layout.pushed(region):
             stack = self.stacks.of(item.dtype)
             if isinstance(item, Snapshot):
-                source = item.storage if item.name in self.plan.unchanged else item.name
+                is_copied = item.name not in self.plan.unchanged
                 base = self.e.let("base", b.extent(stack, 0))
-                size = self.e.let("size", product(item.shape))
+                size = self.e.let("size", product(item.extents))
                 self.e.resize(stack, size)
                 self._note(item.name, size)
-                each(
-                    self.e,
-                    item.shape,
-                    lambda i, s=item, g=stack, o=base, f=source: self.e.store(
-                        g, (b.add(o, linear(i, s.shape)),), b.load(f, i, s.dtype)
-                    ),
-                )
+
+                def put(i: tuple[Expr, ...], s: Snapshot = item, o: Expr = base, copied: bool = is_copied) -> None:
+                    value = b.load(s.name, i, s.dtype) if copied else _element(s, i)
+                    self.e.store(self.stacks.of(s.dtype), (b.add(o, linear(i, s.extents)),), value)
+
+                each(self.e, item.extents, put)
             else:
                 self.e.push(stack, Var(item.name, item.dtype))
                 self._note(item.name, ONE)
+
+
+def _element(s: Snapshot, index: tuple[Expr, ...]) -> Expr:
+    return b.load(s.storage, s.element(index), s.dtype)
 
 
 class Restorer(Tapes):
@@ -267,7 +271,7 @@ class Restorer(Tapes):
 
     def _extents(self, region: Region, copies: list[Snapshot]) -> set[int]:
         """The positions of the lets, had again in this region, that the extents of copies depend on."""
-        todo = [n for s in copies for e in s.shape for n in names_in(e)]
+        todo = [n for s in copies for e in s.extents for n in names_in(e)]
         found: set[int] = set()
         again = self.again.get(region, set())
         while todo:
@@ -280,9 +284,9 @@ class Restorer(Tapes):
 
     def _part(self, sweep: Sweep, name: str) -> None:
         """The part of a box that a hoisted array was."""
-        index, box = iterations(self.plan.hoisted[name].loops, sweep.at), self.boxes[name]
-        part = Buffer(sweep.e.fresh(name), box.dtype, box.shape[len(index) :], strided=True)
-        sweep.e.emit(part_of(part, box, index, sweep.e.span))
+        where, box = self.plan.hoisted[name], self.boxes[name]
+        part = Buffer(sweep.e.fresh(name), box.dtype, where.counts[len(where.loops) :], strided=True)
+        sweep.e.emit(part_of(part, box, where, sweep.at, sweep.e.span))
         self.buffers[name] = part
 
     def _value(self, sweep: Sweep, let: Definition, replay: Replay) -> Expr:
@@ -398,7 +402,7 @@ class Restorer(Tapes):
         if isinstance(item, Definition):
             sweep.env[item.name] = e.pop(item.name, stack)
             return
-        shape = [e.let("extent", sweep.at(n)) for n in item.shape]
+        shape = [e.let("extent", sweep.at(n)) for n in item.extents]
         size = e.let("size", product(shape))
         buffer = e.alloc(item.name, item.dtype, shape)
         base = e.let("base", b.sub(b.extent(stack, 0), size))
@@ -414,24 +418,25 @@ class Restorer(Tapes):
 
     def _get(self, sweep: Sweep, item: Item, where: Box | Reserve) -> None:
         e = sweep.e
-        index = iterations(where.loops, sweep.at)
         if isinstance(where, Box):
             box = self.boxes[item.name]
             if isinstance(item, Definition):
-                sweep.env[item.name] = e.let(item.name, b.load(box, index))
-            elif not index:
+                sweep.env[item.name] = e.let(item.name, b.load(box, where.place(sweep.at)))
+            elif not where.loops:
                 self._hold(item, box)
             else:
-                shape = [e.let("extent", sweep.at(n)) for n in item.shape]
-                axes = [(len(index) + k, 1) for k in range(len(shape))]
-                self._hold(item, e.view(item.name, box, [*index, *(0 for _ in shape)], axes, shape))
+                shape = tuple(e.let("extent", sweep.at(n)) for n in item.extents)
+                part = Buffer(e.fresh(item.name), item.dtype, shape, strided=True)
+                e.emit(part_of(part, box, where, sweep.at, e.span))
+                self._hold(item, part)
             return
+        index = iterations(where.loops, sweep.at)
         r = self.reserved[item.name]
         if isinstance(item, Definition):
             at = b.add(r.base, linear(index, r.counts))
             sweep.env[item.name] = e.let(item.name, b.load(r.stack, (at,)))
             return
-        shape = [e.let("extent", sweep.at(n)) for n in item.shape]
+        shape = [e.let("extent", sweep.at(n)) for n in item.extents]
         buffer = e.alloc(item.name, item.dtype, shape)
 
         def element(i: tuple[Expr, ...]) -> None:

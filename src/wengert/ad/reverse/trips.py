@@ -74,11 +74,11 @@ class Trips:
         for var, first, last in reversed(ranges):
             found: dict[Expr, None] = {}
             for span in spans:
-                degree = _degree(span, var)
-                if degree is None:
+                power = degree(span, var)
+                if power is None:
                     return None
-                for end in (first, last) if degree else (span,):
-                    found[canonical(substitute(span, {var: end})) if degree else span] = None
+                for end in (first, last) if power else (span,):
+                    found[canonical(substitute(span, {var: end})) if power else span] = None
             spans = list(found)
             if len(spans) > MAX_ENDS:
                 return None
@@ -101,15 +101,15 @@ def iteration(loop: Loop) -> Expr:
     return done if loop.step == 1 else b.op("floordiv", done, loop.step)
 
 
-def _degree(e: Expr, var: str) -> int | None:
+def degree(e: Expr, var: str) -> int | None:
     """0 if the expression does not use the variable, 1 if it is linear in it, else None."""
-    degree = 0
+    power = 0
     for monomial in polynomial(e):
         uses = sum(isinstance(atom, Var) and atom.name == var for atom in monomial)
         if uses > 1 or any(not isinstance(atom, Var) and _mentions(atom, var) for atom in monomial):
             return None
-        degree = max(degree, uses)
-    return degree
+        power = max(power, uses)
+    return power
 
 
 def _mentions(e: Expr, var: str) -> bool:
