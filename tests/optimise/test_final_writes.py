@@ -140,3 +140,11 @@ def test_what_every_caller_ignores(outside: str, alloc: str, use: str, read: str
     found, wanted = run_with(made, args)[1], run_with(module, args)[1]
     for name in ("u", "v"):
         np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_what_was_read_for_last_writes_alone() -> None:
+    """The last loop's writes go, then what it reads, then the writes that only it has read."""
+    becomes(
+        "for i in 0:n { u[i] = v[i]\nv[i] = 1.0 }\nfor j in 0:n { let t = u[j]\nu[j] = 2.0 * t }",
+        "for i in 0:n { v[i] = 1.0 }",
+    )

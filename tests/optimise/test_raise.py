@@ -11,8 +11,10 @@ from backend import native
 from derivatives import assert_derivatives
 from optimise import nests
 from optimise.checks import Outcome, derivatives, outcome, transformed
-from wengert.ir.nodes import LibCall, Loop, Module
+from wengert.ir import build
+from wengert.ir.nodes import Buffer, LibCall, Loop, Module, Store
 from wengert.ir.text import parse, show
+from wengert.ir.types import F64
 from wengert.ir.verify import verify
 from wengert.ir.walk import statements
 from wengert.optimise import raise_contractions as raising
@@ -214,6 +216,42 @@ def test_columns_that_stay(text: str) -> None:
     module = parse(nests.HEAD.format(t="f64", body=text))
     made = transformed(module, [raise_contractions])
     assert not any(isinstance(s, Loop) and "_low" in s.var for s in statements(made.root.body))
+
+
+SHARED = """entry f
+func f(a: f64[n, n], b: f64[n, n], u: f64[n], n: i64,
+       c: f64[n, n] inout, e: f64[n, n] inout, f: f64[n, n] inout) -> () {{
+  for i in 0:n {{
+    for j in 0:n {{
+      alloc d: f64[] zero
+      d[] += c[i, j]
+      c[i, j] = 0.0
+      for k in 0:i {{ e[k, j] += a[i, k] * d[] }}
+      {between}
+      for k1 in 0:n {{ f[k1, i] += b[k1, j] * d[] }}
+    }}
+  }}
+}}"""
+BETWEEN = {"": 1, "let t = d[]": 1, "d[] += 1.0": 3, "d[] = u[j]": 3, "for k2 in 0:n { d[] += u[k2] }": 3}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_what_two_products_want_is_copied_once(between: str) -> None:
+    """As it lies for one and turned for the other, unless it changes in between (the first is cut in two)."""
+    module = parse(SHARED.format(between=between))
+    verify(module)
+    made = transformed(module, [raise_contractions])
+    assert products(made) >= 2
+    copies = [
+        s
+        for s in statements(made.root.body)
+        if isinstance(s, Store) and s.value == build.load(Buffer("d", F64, ()), ())
+    ]
+    assert len(copies) == BETWEEN[between], show(made)
+    rng = np.random.default_rng(1)
+    for n in SIZES:
+        matrices: dict[str, object] = {x: rng.standard_normal((n, n)) for x in "abcef"}
+        same_sums(module, {**matrices, "u": rng.standard_normal(n), "n": n}, made)
 
 
 def test_natively() -> None:

@@ -28,13 +28,15 @@ MANY = 40
 
 def drop_final_writes(module: Module, unread: Collection[str]) -> Module:
     """The module without the writes into these parameters of its root that no one sees."""
-    module = eliminate_dead_code(module, unread)
-    calls = analyse(module)
-    ignored = _ignored(module)
-    ignored[module.entry] = set(unread)
-    functions = {n: _function(f, calls, ignored.get(n, ())) for n, f in module.functions.items()}
-    changed = any(functions[n] is not f for n, f in module.functions.items())
-    return Module(functions, module.entry) if changed else module
+    while True:
+        module = eliminate_dead_code(module, unread)
+        calls = analyse(module)
+        ignored = _ignored(module)
+        ignored[module.entry] = set(unread)
+        functions = {n: _function(f, calls, ignored.get(n, ())) for n, f in module.functions.items()}
+        if all(functions[n] is f for n, f in module.functions.items()):
+            return module
+        module = Module(functions, module.entry)  # what was read for these writes alone is read no more
 
 
 def _ignored(module: Module) -> dict[str, set[str]]:
@@ -75,13 +77,15 @@ def _function(f: Function, calls: AliasAnalysis, unread: Collection[str]) -> Fun
     last: list[Stmt] = []
     for place in range(len(f.body) - 1, -1, -1):
         if not unseen:
-            return f if not last else replace(f, body=(*f.body[: place + 1], *reversed(last)))
+            last += reversed(f.body[: place + 1])
+            break
         s = f.body[place]
         if not (isinstance(s, (Store, Accumulate)) and aliases.of(s.storage) in unseen):
             dead = _dead(f, s, calls, unseen)
             last += _without((s,), dead) if dead else (s,)
         unseen -= {aliases.of(n) for x in statements((s,)) for n in used(x) if n in aliases.parent}
-    return replace(f, body=tuple(reversed(last)))
+    body = tuple(reversed(last))
+    return f if body == f.body else replace(f, body=body)
 
 
 def _dead(f: Function, s: Stmt, calls: AliasAnalysis, classes: set[str]) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from wengert.analysis.affine import Facts, constant, iadd, imul, isub
@@ -19,6 +19,15 @@ from wengert.optimise.contraction import Contraction, Factor, Range, Recognition
 Place: TypeAlias = Literal["before", "after", "here"]
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A matrix that is copied turn by turn, its axes those of some variables; `guard`: only if that holds."""
+
+    buffer: Buffer
+    order: tuple[str, ...]
+    guard: Expr | None
+
+
 class Move:
     """How one contraction leaves its block."""
 
@@ -30,12 +39,15 @@ class Move:
         names: set[str],
         storages: dict[str, Storage],
         products: Mapping[object, Buffer],
+        copied: Mapping[object, Copy],
     ) -> None:
         self.nest, self.rules, self.c, self.names, self.storages = nest, rules, found, names, storages
         self.products = products
         """Those that others have formed before the block."""
         self.known: dict[object, Buffer] = {}
         """Those that this one has."""
+        self.copied = dict(copied)
+        """Matrices that are copied in the block, by what they are made of."""
         self.path = found.site.loops
         self.target = found.target
         self.everything = (*found.factors[0], *found.factors[1], *found.scale)
@@ -43,7 +55,7 @@ class Move:
         for v in [loop.var for loop in self.path]:
             low, high = found.hull[v]
             self.in_ranges.assume(Var(v, I64), low, isub(high, ONE))
-        self.copies: dict[int, Buffer] = {}
+        self.copies: dict[int, Copy] = {}
         """By side, the matrices whose elements are copied in the block."""
         self.inserted: dict[int, Block] = {}
 
@@ -228,19 +240,37 @@ class Move:
         return value
 
     def _copy(self, before: Emitter, side: int) -> None:
-        """Copy a matrix turn by turn, where the sum was."""
-        order = self._order(side)
-        made = self._alloc(before, "factor", order, zero=side == self.c.partial)
+        """Copy a matrix turn by turn, where the sum was; or take one that is copied already, if it is the same wherever
+        it is known."""
+        order, is_partial = self._order(side), side == self.c.partial
         depth, stmt = self._insertion(order)
         value = self._values(side, self._known(self._site(stmt)))
+        guard = self._is_nonempty() if self._needs_guard() else None
+        key = None
+        is_lasting = all(self._is_complete(x.storage, self._site(stmt)) for x in loads(value))
+        if is_lasting and not is_partial and len(order) <= 2:
+            key = value, frozenset((v, self.c.hull[v], self.c.shifts.get(v)) for v in order)
+            found = self.copied.get(key)
+            if found is not None and found.guard in (None, guard):
+                self.copies[side] = found
+                return
+        made = self._alloc(before, "factor", order, zero=is_partial)
         e = self._emitter()
         kept = {loop.var for loop in self.path[:depth]}
         with ExitStack() as stack:
-            if self._needs_guard():
-                stack.enter_context(e.if_(self._is_nonempty()))
+            if guard is not None:
+                stack.enter_context(e.if_(guard))
             self._fill(e, made, order, value, kept)
         self.inserted[id(stmt)] = (*self.inserted.get(id(stmt), ()), *e.block())
-        self.copies[side] = made
+        self.copies[side] = Copy(made, order, guard)
+        if key is not None:
+            self.copied[key] = self.copies[side]
+
+    def _is_complete(self, storage: str, here: Site) -> bool:
+        """Whether nothing is written, from here on, to a storage of the block around."""
+        local = self.nest.local.get(storage)
+        writes = self.rules.writes(storage)
+        return local is not None and local.loops == here.loops and all(t.site.place < here.place for t in writes)
 
     def _fill(self, e: Emitter, made: Buffer, order: Sequence[str], value: Expr, kept: set[str]) -> None:
         """Store the elements of a matrix; the loops over some variables are there already."""
@@ -318,9 +348,13 @@ class Move:
     def _matrix(self, e: Emitter, side: int) -> Buffer:
         groups = (self.c.free[0], self.c.contracted) if side == 0 else (self.c.contracted, self.c.free[1])
         is_partial = side == self.c.partial
-        made = self.copies.get(side) or (None if is_partial else self._view(e, side))
+        order, copy = self._order(side), self.copies.get(side)
+        if copy is not None and copy.order != order:
+            shape = [self._extent(v) for v in order]
+            made = self._declared(e.view("turned", copy.buffer, [0, 0], [(1, 1), (0, 1)], shape), copy.buffer.name)
+        else:
+            made = copy.buffer if copy is not None else None if is_partial else self._view(e, side)
         if made is None:
-            order = self._order(side)
             made = self._alloc(e, "factor", order, zero=is_partial)
             self._fill(e, made, order, self._values(side), set())
         return self._flat(e, made, groups)
@@ -401,7 +435,7 @@ class Move:
                 copy = self.copies.get(side)
                 at_once = at(self.c, self._values(side), values)
                 if copy is not None:
-                    at_once = b.load(copy, [isub(values[v], self.c.hull[v][0]) for v in self.c.free[side]])
+                    at_once = b.load(copy.buffer, [isub(values[v], self.c.hull[v][0]) for v in copy.order])
                 pair.append(at_once)
             if self.c.guarded is not None:
                 x, y = pair[self.c.guarded], pair[1 - self.c.guarded]

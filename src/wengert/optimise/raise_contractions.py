@@ -61,7 +61,7 @@ from wengert.ir.walk import (
 )
 from wengert.optimise.contraction import Cut, Recognition, Turns
 from wengert.optimise.dce import eliminate_dead_code
-from wengert.optimise.movement import Move, edited
+from wengert.optimise.movement import Copy, Move, edited
 
 TURNS = (64, 8)
 """Turns in a block, and in a block of what is left of it if ranges were cut."""
@@ -89,6 +89,8 @@ class _Blocked:
     cut: frozenset[str] = frozenset()
     products: Mapping[object, Buffer] = field(default_factory=lambda: dict[object, Buffer]())
     """Products that are known before the turns, by what they are products of."""
+    copied: Mapping[object, Copy] = field(default_factory=lambda: dict[object, Copy]())
+    """Matrices that are copied in the turns, by what they are made of."""
 
 
 class _Raiser:
@@ -197,13 +199,14 @@ class _Raiser:
             return self._raise(now, self._instances(made, known), same, block, turns, known)
         if found is None:
             return self._raise_factored(now, nest, rules, site, block, turns, known)
-        move = Move(nest, rules, found, self.names, self.storages, now.products)
+        move = Move(nest, rules, found, self.names, self.storages, now.products, now.copied)
         made = move.made()
         if made is None:
             return None
         before, loop, after = made
         products = {**now.products, **move.known}
-        return replace(now, before=(*now.before, *before), loop=loop, after=(*after, *now.after), products=products)
+        before, after = (*now.before, *before), (*after, *now.after)
+        return replace(now, before=before, loop=loop, after=after, products=products, copied=move.copied)
 
     def _raise_factored(
         self,
