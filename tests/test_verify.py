@@ -126,6 +126,18 @@ def test_verify_notices_a_changed_argument() -> None:
     assert not report.named("arguments")
 
 
+def test_a_derivative_that_rounding_hides_is_no_fault() -> None:
+    """Where Newton's method ends does not depend on where it starts, except by rounding."""
+
+    def root(start: float, a: float) -> float:
+        z = complex(start, 0.5)
+        while abs(z**3 - a) > 1e-10:
+            z = z - (z**3 - a) / (3 * z**2)
+        return 2 * z.real + z.imag
+
+    assert verify(root, (1.0, 1.3))
+
+
 def test_verify_says_when_differences_are_no_reference() -> None:
     report = verify(lambda x: np.modf(1e4 * np.sin(1e8 * x))[0], (np.array([0.1234567]),), engine=Differences())
     assert not report.named("differences")

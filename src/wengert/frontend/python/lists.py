@@ -253,16 +253,20 @@ class Lists(Interp):
         if items.shape is None:
             self.stage.emit(Push(items.storage, build.cast(as_scalar(value).expr, items.dtype), self.stage.span))
             return
-        self.stage.note_copied(value)
         value = arrays.stored(self.stage, value)
         base = self.stage.let(Extent(items.storage, 0), "base")
         self.stage.emit(Resize(items.storage, self.stage.extent(self.element_size(items)), self.stage.span))
+        self.put_array(items, base, value)
+
+    def put_array(self, items: RList, base: Expr, value: Any) -> None:
+        """Copy an array to where the elements from `base` on are."""
+        self.stage.note_copied(value)
 
         def body(at: tuple[Expr, ...]) -> None:
             place = build.add(base, flat(items.shape or (), at))
             self.stage.emit(Store(items.storage, (place,), arrays.element(value, at), self.stage.span))
 
-        arrays.nest(self.stage, items.shape, body)
+        arrays.nest(self.stage, items.shape or (), body)
 
     def list_item(self, items: RList, key: Any) -> Any:
         if is_slice(key):
@@ -301,9 +305,8 @@ class Lists(Interp):
             for part, v in zip(items.parts, value, strict=True):
                 self.set_element(part, at, v)
         elif items.shape is not None:
-            raise self.stage.refuse(
-                "an array in a growing list is replaced", "collect the arrays in one array instead", Code.MEMORY
-            )
+            value = arrays.stored(self.stage, value)
+            self.put_array(items, self.stage.let(build.mul(at, self.element_size(items)), "base"), value)
         else:
             self.stage.emit(
                 Store(items.storage, (at,), build.cast(as_scalar(value).expr, items.dtype), self.stage.span)

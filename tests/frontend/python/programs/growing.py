@@ -23,6 +23,51 @@ def arrays_in_list(x, n):
     return np.array(hist).sum(axis=0) * hist[0]
 
 
+def smoothed(x, n):
+    """A second sweep, backwards, replaces what the first collected; what was read before stays as it was."""
+    states, sums = [], []
+    for t in range(n):
+        states.append(x * t + 1)
+        sums.append((np.sum(x) * t, x * x))
+    s = 0.0
+    for t in range(n - 2, -1, -1):
+        old = states[t]
+        states[t] = states[t] + 0.5 * states[t + 1] * x
+        sums[t] = (s, sums[t + 1][1] * old)
+        s = s + np.sum(old * states[t]) + sums[t][0]
+    states[0] = states[-1]
+    states[-1] = x * x
+    return s + np.sum(states[0] ** 3) + np.sum(states[-1]) + np.sum(sums[-2][1])
+
+
+def replaced_while_read(x, n):
+    states = []
+    for t in range(n):
+        states.append(x * t)
+    s = x * 0
+    for k, v in enumerate(states):
+        states[n - 1 - k] = v + states[k - 1]
+        s = s + v * states[0]
+    return s
+
+
+def replaced_beyond(x, n):
+    states = []
+    for t in range(n):
+        states.append(x * t)
+    states[n] = x
+    return np.sum(states[0])
+
+
+def changed_after_replacing(x, n):
+    states = []
+    for t in range(n):
+        states.append(x * t)
+    states[0] = x
+    x[0] = 5.0
+    return np.sum(states[0])
+
+
 def aliased_hist(x, n):
     hist = []
     for i in range(n):
@@ -262,6 +307,9 @@ CASES = {
     of_constants: [(A(),)],
     arrays_in_list: [(A(), 4)],
     copied_hist: [(A(), 4)],
+    smoothed: [(A(), 4), (A(), 2)],
+    replaced_while_read: [(A(), 5), (A(), 1)],
+    replaced_beyond: [(A(), 3)],
     pop_arrays: [(A(), 3)],
     slices_of_list: [X],
     widen: [X],
@@ -283,6 +331,7 @@ REFUSED = {
     solved_by_a_library: (A(),),
     aliased_hist: (A(), 4),
     late_store: (A(), 3),
+    changed_after_replacing: (A(), 3),
     elem_change: (A(), 4),
     self_list: (0.7, 5),
 }
