@@ -116,13 +116,34 @@ def split_of_unknown_size(v):
     return v
 
 
+def in_a_function_called_twice(m):
+    def change(part):
+        r = part.reshape(-1)
+        for k in range(3):
+            r[k] = np.sin(r[k]) + np.cos(r[k + 1]) * np.exp(-r[k + 2]) + np.sqrt(1.0 + r[k] ** 2) - np.tanh(r[k + 1])
+        return r.sum() * 2.0 + r[0] * r[1] - r[2] ** 2 + np.log(2.0 + r[3] ** 2)
+
+    total = 0.0
+    for k in range(0, 8, 2):
+        total += change(m[k : k + 2])
+    return total + change(m[:2]) + change(m[4:6]) + change(m[2:4]) + change(m), m
+
+
+def test_reshaped_parts_in_functions() -> None:
+    m = np.arange(64.0).reshape(8, 8) / 64
+    mine, theirs = m.copy(), m.copy()
+    want, got = in_a_function_called_twice(theirs), wg.compile(in_a_function_called_twice)(mine)
+    assert same(got, want) is None
+    assert same(mine, theirs) is None
+
+
 def test_what_may_be_a_view_is_not_taken_for_a_copy() -> None:
     square, v = M[:, :9].copy(), np.arange(10.0)
     assert np.allclose(wg.compile(swapped_and_reshaped)(square, 3), swapped_and_reshaped(square, 3))
     for f, args in ((swapped_and_written, (square, 3)), (swapped_and_outdated, (square, 3))):
-        with pytest.raises(wg.Unsupported, match="not known here whether it is a view"):
+        with pytest.raises(wg.Unsupported, match="not known here whether it is a view or a copy"):
             wg.compile(f)(*args)
-    with pytest.raises(wg.Unsupported, match="not known here whether it is a view"):
+    with pytest.raises(wg.Unsupported, match="not known here whether it is a view or a copy"):
         wg.compile(split_of_unknown_size)(np.arange(20.0))
     assert np.array_equal(wg.compile(lambda v: v[::2].reshape(1, 5) * 2.0)(v), v[None, ::2] * 2.0)
 

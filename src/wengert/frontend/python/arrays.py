@@ -30,7 +30,7 @@ from wengert.ir.nodes import (
 )
 from wengert.ir.types import I64, DType
 
-from .stage import Stage
+from .stage import NotAFunction, Stage
 from .values import Element, RArray, Root, RScalar
 
 CHEAP = 2  # operations above which a lazy element is stored rather than recomputed by broadcasting
@@ -50,7 +50,7 @@ def element(array: RArray, index: Sequence[Expr]) -> Expr:
     if array.lazy is not None:
         return array.lazy(index)
     if array.root is not None and array.root.current is not None:
-        array.root.current()
+        array.root.current(False)
     if array.part:
         return build.op(array.part, _whole_element(array, position(array, index)))
     return Load(array.storage, position(array, index), array.dtype)
@@ -340,10 +340,14 @@ def stand_in(stage: Stage, array: RArray, original: Root | None, what: str) -> R
     assert original is not None and result.root is not None
     stores = original.stores
 
-    def current() -> None:
-        if original.stores != stores:
-            reason = f"{what} is used after the array was changed, and it is not known here whether it is a view"
-            raise stage.refuse(reason, "make it again after the change, or call copy()", Code.MEMORY)
+    def current(changing: bool) -> None:
+        if original.stores == stores and not changing:
+            return
+        if original.strided:
+            raise NotAFunction("it changes a part of an array that it reshapes")
+        done = "is changed" if changing else "is used after the array was changed"
+        reason = f"{what} {done}, and it is not known here whether it is a view or a copy"
+        raise stage.refuse(reason, "change the array itself first, or call copy()", Code.MEMORY)
 
     result.root.detached, result.root.current = True, current
     return result

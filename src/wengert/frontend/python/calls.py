@@ -386,7 +386,8 @@ def _lookup(fn: Any) -> Any:
     except TypeError:
         return None
     if handler is None and (getattr(fn, "__module__", None) or "").startswith("scipy."):
-        importlib.import_module("wengert.frontend.python.scipy_api")
+        part = "scipy_sparse" if fn.__module__.startswith(("scipy.sparse", "scipy._lib")) else "scipy_api"
+        importlib.import_module(f"wengert.frontend.python.{part}")
         handler = HANDLERS.get(fn)
     return handler
 

@@ -24,15 +24,11 @@ from .numeric import as_scalar
 from .python_values import tuple_like
 from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, spec_of, widen
 from .source import names_used, scope_of
-from .stage import WHOLE
+from .stage import WHOLE, NotAFunction
 from .values import MISSING, Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
 
 CHANGES_OUTSIDE = "it changes Python objects that exist outside"
 LARGE = 40  # statements from which a repeated callee becomes a function
-
-
-class NotAFunction(Exception):
-    """This callee must be staged in place; the message says why."""
 
 
 @dataclass(eq=False)

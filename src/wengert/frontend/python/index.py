@@ -374,8 +374,7 @@ def require_writable(stage: Stage, array: RArray) -> None:
         )
     if array.root.detached:
         if array.root.current is not None:
-            reason = "an array is changed of which it is not known here whether it is a view or a copy"
-            raise stage.refuse(reason, "change the array that it was made of, or call copy()", Code.MEMORY)
+            array.root.current(True)
         reason = "an array taken from a growing list is changed in place"
         raise stage.refuse(reason, "collect the arrays in one array instead", Code.MEMORY)
     repeats = any(axis is None and constant(e) != 1 for (axis, _), e in zip(array.axes, array.shape, strict=True))

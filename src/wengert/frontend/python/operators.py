@@ -158,7 +158,7 @@ class Operators(Interp):
         return self.native(lambda: _NATIVE_UNARY[symbol](value))
 
     def matmul(self, a: Any, b: Any) -> Any:
-        if not isinstance(a, (RArray, np.ndarray, list, tuple)):
+        if not isinstance(a, (RArray, np.ndarray, list, tuple)) or python_method(b, "__rmatmul__") is not None:
             method = self.operator_method("@", a, b)
             if method is not None:
                 return method()

@@ -47,6 +47,10 @@ class Restage(Exception):
     """Staging must start again with the decisions noted in `Decisions`."""
 
 
+class NotAFunction(Exception):
+    """This callee must be staged in place; the message says why."""
+
+
 class NeedStatic(Exception):
     """The value of a loop index is needed while staging: the loop that owns `variable` must be unrolled."""
 

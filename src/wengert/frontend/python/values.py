@@ -38,7 +38,8 @@ class RScalar:
 class Root:
     """The memory behind arrays: arrays alias if and only if their roots are the same, except that a `ref`'s root
     may be any. `fresh` roots were allocated by the program; others belong to the caller. A `detached` one is a copy
-    that stands for other memory: changing it is refused. `current` raises once that memory has changed, too."""
+    that stands for other memory: changing it is refused. `current` raises if that memory has changed, or if asked about
+    changing the copy."""
 
     name: str
     dtype: DType
@@ -49,7 +50,7 @@ class Root:
     strided: bool = False
     returned: bool = False
     detached: bool = False
-    current: Callable[[], None] | None = None
+    current: Callable[[bool], None] | None = None
     stores: int = 0
 
 

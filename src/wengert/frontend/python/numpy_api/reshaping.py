@@ -124,7 +124,8 @@ def divide(total: Expr, by: Expr) -> Expr | None:
 def to_shape(interp: Interp, a: RArray, shape: tuple[Expr, ...], hint: str = "r") -> RArray:
     """The elements in C order with another shape of the same size: a view wherever NumPy gives one."""
     stage = interp.stage
-    if not arrays.is_whole(a) and not (arrays.is_identity(a) and a.storage in stage.reshaped):
+    whole = arrays.is_whole(a) and not (a.root is not None and a.root.strided)
+    if not whole and not (arrays.is_identity(a) and a.storage in stage.reshaped):
         try:
             view = _strided_reshape(interp, a, shape)
         except _Unknown:
