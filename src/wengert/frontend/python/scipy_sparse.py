@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 
 from wengert.ir.types import I64
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from .interp import Interp
 
 _util: Any = importlib.import_module("scipy._lib._util")
+_sparse: Any = importlib.import_module("scipy.sparse")
 _coo: Any = importlib.import_module("scipy.sparse._coo")
 _sputils: Any = importlib.import_module("scipy.sparse._sputils")
 _tools: Any = importlib.import_module("scipy.sparse._sparsetools")
@@ -41,7 +41,7 @@ for _name in ("csr_matvec", "csr_matvecs", "csc_matvec", "csc_matvecs", "coo_mat
 @handles(_sputils.get_index_dtype)
 def get_index_dtype(interp: Interp, arrays: Any = (), maxval: Any = None, check_contents: Any = False) -> type[Any]:
     """Of indices that exist: 32 bits stay so, wide ones stay wide."""
-    given = (arrays,) if isinstance(arrays, (RArray, np.ndarray)) else arrays
+    given: Any = (arrays,) if isinstance(arrays, (RArray, np.ndarray)) else arrays
     wide = any(interp.as_array(a).dtype is I64 for a in given)
     return np.int64 if wide or (not given and maxval is not None) else np.int32
 
@@ -104,7 +104,7 @@ def coo_times_vector(interp: Interp, a: Any, x: Any) -> Any:
     """SciPy gives a number where a coo_array has one row."""
     row, column = interp.get_attribute(a, "coords")
     rows, _ = interp.get_attribute(a, "shape")
-    if isinstance(a, scipy.sparse.sparray) and interp.truth(interp.relation("==", rows, 1)) is not False:
+    if isinstance(a, _sparse.sparray) and interp.truth(interp.relation("==", rows, 1)) is not False:
         one = interp.truth(interp.relation("==", rows, 1))
         if isinstance(one, bool):
             raise interp.stage.refuse("the product of a coo_array of one row is a number", "use tocsr()")

@@ -243,7 +243,7 @@ def _is_contiguous(interp: Interp, value: RArray) -> bool:
     if first < 0 or value.part:
         return False
     for k, ((axis, step), n) in enumerate(zip(value.axes, value.shape, strict=True)):
-        if axis != first + k or constant(step) != 1 or (k and not interp.stage.same(n, extents[axis])):
+        if axis is None or axis != first + k or constant(step) != 1 or (k and not interp.stage.same(n, extents[axis])):
             return False
     return True
 
