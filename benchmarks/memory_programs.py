@@ -134,6 +134,38 @@ def perceptron(x, w, b, layers):
     return np.sum(x * x)
 
 
+def layers(x, weights, biases):
+    """A network without a loop over time: its layers have arrays of their own."""
+    for w, b in zip(weights, biases, strict=True):
+        x = np.tanh(x @ w + b)
+    return np.sum(x * x)
+
+
+def stages(x):
+    """A long expression, of stages that are dear and cheap."""
+    a = np.exp(np.sin(x))
+    b = a * x + 1.0
+    c = np.sqrt(b * b + 1.0)
+    d = c * np.cos(b)
+    e = d / (1.0 + d * d)
+    f = np.log(1.0 + e * e) * a
+    g = np.tanh(f) + 0.1 * e
+    return np.sum(g * f) + np.sum(d[1:] * c[:-1])
+
+
+def outer(x, w):
+    """Large arrays and small ones, dear and cheap."""
+    a = np.sin(x) * np.exp(-x * x)
+    wide = np.outer(a, w)
+    p = np.tanh(wide)
+    q = wide * wide + p
+    s = q.sum(axis=1)
+    t = np.exp(s * 1e-3)
+    r = np.outer(t, np.sqrt(w * w + 1.0)) * p
+    z = np.log(1.0 + r * r)
+    return np.sum(z * q) + np.sum(t * a)
+
+
 def nested_times(u, years, days, hours):
     """Three time loops in one another."""
     for _ in range(years):
@@ -166,6 +198,17 @@ def _nbody():
     return rng.random((48, 3)), rng.random((48, 3)) - 0.5, rng.random(48), 0.001, 300
 
 
+def _layers():
+    rng = np.random.default_rng(8)
+    weights = [(rng.random((96, 96)) - 0.5) / 4 for _ in range(14)]
+    return rng.random((1024, 96)) - 0.5, weights, [rng.random(96) - 0.5 for _ in weights]
+
+
+def _outer():
+    rng = np.random.default_rng(9)
+    return rng.random(1000) - 0.5, rng.random(800)
+
+
 def _perceptron():
     rng = np.random.default_rng(3)
     return rng.random((64, 96)) - 0.5, (rng.random((96, 96)) - 0.5) / 8, rng.random((400, 96)) - 0.5, 400
@@ -186,5 +229,8 @@ PROGRAMS = {
     "nbody": (nbody, _nbody),
     "channel": (channel, lambda: (_field(96, 6), 0.2, 2e-4)),
     "perceptron": (perceptron, _perceptron),
+    "layers": (layers, _layers),
+    "stages": (stages, lambda: (np.random.default_rng(10).random(400_000),)),
+    "outer": (outer, _outer),
     "nested_times": (nested_times, lambda: (np.random.default_rng(7).random(6000), 8, 10, 12)),
 }

@@ -113,3 +113,21 @@ def test_the_predicted_peak_is_the_counted_one() -> None:
         found = explain_all(f, args)
         assert found.predicted is not None
         assert abs(found.predicted - found.peak_bytes) <= 0.05 * found.peak_bytes
+
+
+def test_single_arrays_and_what_they_cost() -> None:
+    def f(x):
+        a = np.exp(np.sin(x))
+        b = np.tanh(a) * x
+        c = np.sqrt(1.0 + b * b) + a
+        return np.sum(c * b) * np.sum(a)
+
+    x = np.linspace(0, 1, 5000)
+    free = wg.explain(f, x, memory_limit="1 GB")
+    assert free.singles == ()
+    found = wg.explain(f, x, memory_limit=free.peak_bytes - 1)
+    assert {s.how for s in found.singles} <= {"stored", "made again", "kept"}
+    again = [s for s in found.singles if s.how == "made again"]
+    assert again and all(s.seconds is not None and s.seconds > 0 and s.bytes >= 40_000 for s in again)
+    assert found.predicted == found.peak_bytes < free.peak_bytes
+    assert f"made again  {again[0].name}: 40 kB" in str(found)

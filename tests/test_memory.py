@@ -326,3 +326,30 @@ def test_floats_between_ends() -> None:
     assert made.bounds(made.operation("ipow", [Linear(3), Linear(4)])) == (81, 81)
     assert made.bounds(made.operation("ipow", [Linear(2), Linear(63)])) == (-float("inf"), float("inf"))
     assert made.bounds(made.operation("ipow", [made.unknown(2, 3), made.unknown(1, 2)])) == (2, 9)
+
+
+def either(a, y, z):
+    """A name that stands for one of two arrays, whose shape is that of what it was bound to."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        t = z[k] * a + 3.0 * np.eye(a.shape[0])
+        x = np.linalg.solve(t, y) if y.shape[1] > 2 else np.linalg.inv(t)
+        if z[k] < 0.5:
+            x = -x
+        total += np.sum(x * x) * z[k]
+    return total
+
+
+def test_arrays_that_conditions_choose_between_are_bounded() -> None:
+    rng = np.random.default_rng(0)
+    for columns in (2, 5):
+        args = rng.standard_normal((6, 6)), rng.standard_normal((6, columns)), np.linspace(0.1, 1, 7)
+        expected = wg.grad(either)(*args)
+        gradient = wg.grad(either, memory_limit="1 GB")
+        np.testing.assert_allclose(gradient(*args), expected, rtol=1e-12)
+        assert gradient.memory.peak <= gradient.memory.predicted < 100_000
+        with pytest.raises(MemoryLimitError) as refused:
+            wg.grad(either, memory_limit=1)(*args)
+        assert refused.value.least is not None
+        least = wg.grad(either, memory_limit=refused.value.least)
+        np.testing.assert_allclose(least(*args), expected, rtol=1e-12)

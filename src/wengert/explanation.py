@@ -78,6 +78,20 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Single:
+    """An array of the derivative's top level that waits from the forward to the reverse sweep, by its name in the code:
+    `how` is "stored", "made again", or "kept" (nothing but what is made again needs it); its bytes; the seconds that
+    making it again takes (None: it cannot be made again, and must be stored)."""
+
+    name: str
+    how: str
+    bytes: int
+    seconds: float | None
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """An allocation that is there at the peak."""
 
@@ -103,7 +117,8 @@ class Explanation:
 
     With a memory limit: `limit`, the loops that run `again`, and `outside`, the bytes of copies that the peak includes.
     `predicted`: the peak that is expected beforehand (None: it is not bounded), what is `present` then, and the
-    `timeline`, the steps of the derivative's top level in order.
+    `timeline`, the steps of the derivative's top level in order. `singles`: the arrays that could be stored or made
+    again there, and what was decided (empty if nothing is made again).
 
     `tape_bytes`: what all tapes hold at the end of the forward sweep. `shared_bytes`: the part of it that is on
     stacks of functions that are called. `peak_bytes`: the most that was allocated at any time, results and adjoints
@@ -123,6 +138,7 @@ class Explanation:
     again: tuple[Again, ...] = ()
     present: tuple[Present, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    singles: tuple[Single, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -165,6 +181,12 @@ class Explanation:
             extra = "" if a.runs is None or a.turns is None else f", {a.runs} runs more than {a.turns}"
             place = f"{os.path.basename(a.file)}:{a.line}"
             yield f"  runs again  {a.variable}: {states}{extra}  {place}  {a.source}"
+        for s in self.singles:
+            cost = (
+                "" if s.seconds is None else f", {1e6 * s.seconds:.3g} us" + (" saved" if s.how != "made again" else "")
+            )
+            place = f"  {os.path.basename(s.file)}:{s.line}" if s.line else ""
+            yield f"  {s.how:<11} {s.name}: {size_text(s.bytes)}{cost}{place}"
         for h in self.present:
             place = f"  {os.path.basename(h.file)}:{h.line}" if h.line else ""
             yield f"  at the peak {size_text(h.bytes):>9}  {h.name}{place}"
@@ -245,6 +267,8 @@ def explain(
     kernel = Kernel(code, binds)
     parameters = () if plan is None else plan.parameters()
     (*_, counts), peak = kernel.limited((*given, *parameters), NO_LIMIT)
+    if plan is not None and plan.remade:
+        _, peak = limited.kernel(plan.choices, plan.remade).limited((*given, *parameters), NO_LIMIT)
     values = tuple(_value(d, counts) for d in record.decisions)
     known = sum(v.bytes or 0 for v in values if v.how == "stored")
     stacks = sum(int(counts[k]) * _itemsize(dtype) for k, dtype in record.stacks.items())
@@ -262,7 +286,24 @@ def explain(
         limit,
         0 if limit is None else outside,
         *_predicted(limited, plan, (code, binds), (*given, *parameters), 0 if limit is None else outside),
+        () if plan is None else _singles(limited, plan, (*given, *parameters)),
     )
+
+
+def _singles(limited: Limited, plan: Decided, leaves: tuple[Any, ...]) -> tuple[Single, ...]:
+    """What was decided for single arrays."""
+    made = limited.planner.code(plan.choices)
+    if not plan.remade or made is None:
+        return ()
+    again, kept = set(plan.remade.again), set(plan.remade.kept)
+    found: list[Single] = []
+    priced = limited.planner.trades_of(plan.choices).priced(sizes_of(*settled(*made), leaves))
+    for name, p in priced.items():
+        if p.bytes and (p.making.late or name in kept):
+            how = "made again" if name in again else "kept" if name in kept else "stored"
+            span = p.making.alloc.span or Span("", 0)
+            found.append(Single(name, how, p.bytes, p.seconds, span.file, span.line))
+    return tuple(found)
 
 
 def _predicted(

@@ -23,9 +23,10 @@ from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Buffer, Module, Span
 from wengert.plan_cache import Plans
-from wengert.planning import Choices, Decided, Infeasible, Made, Planner, Sizes
+from wengert.planning import NOTHING, Choices, Decided, Infeasible, Made, Planner, Sizes
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
+from wengert.trading import Remade
 
 UNITS = {
     "B": 1,
@@ -58,13 +59,15 @@ class MemoryLimitError(WengertError, MemoryError):
 class Memory:
     """What a call took: `peak`, the most bytes that were allocated at any time, as counted while it ran; `predicted`,
     what was expected before; both with the `outside` bytes of copies of arguments and seeds. `loops`: those that ran
-    again from stored states, with slots and iterations per segment."""
+    again from stored states, with slots and iterations per segment. `again`: single arrays, by their names in the
+    derivative's code, that were not stored but made again."""
 
     limit: int
     predicted: int
     peak: int
     outside: int
     loops: tuple[tuple[str, int, int], ...]
+    again: tuple[str, ...] = ()
 
 
 def parse_limit(limit: Limit | None) -> int | None:
@@ -108,7 +111,7 @@ class Limited:
     def __init__(self, what: str, make: Callable[[Choices], Made], flat: Module, loops: Sequence[LoopOf]) -> None:
         self.what = what
         self.planner = Planner(make, flat, loops)
-        self._kernels: dict[Choices, Kernel] = {}
+        self._kernels: dict[tuple[Choices, Remade], Kernel] = {}
         self._plans: dict[tuple[int, ...], Decided] = {}
         self._stored: Plans | None = None
         self._lock = threading.RLock()
@@ -117,22 +120,24 @@ class Limited:
         """The results of a call and what it took. `outside`: bytes of copies that were made for it before. Raises
         MemoryLimitError, before anything runs, if no plan keeps within the limit."""
         plan = self.plan(leaves, limit, outside)
-        kernel = self.kernel(plan.choices)
+        kernel = self.kernel(plan.choices, plan.remade)
         results, peak = kernel.limited((*leaves, *plan.parameters()), max(limit - outside, 1))
         loops = tuple((c.var, x.slots, x.length) for c, x in zip(plan.choices, plan.counts, strict=True))
-        return results, Memory(limit, plan.peak + outside, peak + outside, outside, loops)
+        return results, Memory(limit, plan.peak + outside, peak + outside, outside, loops, plan.remade.again)
 
-    def kernel(self, choices: Choices) -> Kernel:
+    def kernel(self, choices: Choices, remade: Remade = NOTHING) -> Kernel:
+        """The compiled code of a plan."""
+        key = choices, remade
         with self._lock:
-            if choices not in self._kernels:
-                made = self.planner.code(choices)
+            if key not in self._kernels:
+                made = self.planner.code(choices, remade)
                 assert made is not None
                 module, binds = made
                 first = 1 + max((b.leaf for b in binds), default=-1)
-                self._kernels[choices] = Kernel(
+                self._kernels[key] = Kernel(
                     module, [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds]
                 )
-            return self._kernels[choices]
+            return self._kernels[key]
 
     def plan(self, leaves: tuple[Any, ...], limit: int, outside: int) -> Decided:
         """The plan for a call with these leaves, remembered by their sizes."""

@@ -29,6 +29,7 @@ from wengert.optimise.recompute import recompute
 from wengert.optimise.selections import selections
 from wengert.optimise.share_copies import share_copies
 from wengert.optimise.share_factors import share_factors
+from wengert.optimise.sink import sink
 from wengert.optimise.skip import skip
 from wengert.optimise.split import split
 from wengert.optimise.strips import strips
@@ -56,6 +57,7 @@ LAST: tuple[Pass, ...] = (
     layout,
     carry,
     eliminate_dead_code,
+    sink,
 )
 """The passes over a program or derivative that is about to be compiled."""
 

@@ -14,7 +14,7 @@ lie beyond the caches, or in memory that the system has to give at every call, r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wengert import ad
@@ -25,6 +25,8 @@ from wengert.ir.nodes import Module
 from wengert.menus import Menu, Menus, choose, pareto
 from wengert.plan_time import KEPT, ROUNDS, Counts, Steps, again, given, items, moved, shared
 from wengert.runtime.abi import Bind
+from wengert.trades import Trades
+from wengert.trading import Remade, Trading
 
 UNKNOWN_TURNS = 10_000
 """Turns of a loop of unknown length for which its slots and segments are chosen (any other number is served, too)."""
@@ -38,6 +40,10 @@ KNOWN = 2000
 """Footprints remembered per program and transform."""
 VARIANTS = 10
 """How many variants of the code are made at most."""
+
+TRADED = 5
+"""How often the arrays that are made again are chosen for one variant, with the room corrected by what was missing."""
+NOTHING = Remade()
 
 Choices = tuple[Choice, ...]
 Made = tuple[Module, list[Bind]]
@@ -54,6 +60,8 @@ class Decided:
     peak: int
     seconds: float
     held: Footprint | None = None
+    remade: Remade = NOTHING
+    """Arrays of the top level that are made again."""
 
     def parameters(self) -> tuple[int, ...]:
         """The further arguments of the derivative."""
@@ -77,37 +85,68 @@ class Planner:
     make: Callable[[Choices], Made]
     flat: Module
     loops: Sequence[LoopOf]
-    made: dict[Choices, Made | None] = field(default_factory=dict[Choices, "Made | None"])
-    footprints: dict[Choices, Footprints] = field(default_factory=dict[Choices, Footprints])
-    known: dict[tuple[Choices, tuple[tuple[str, int], ...]], Footprint] = field(
-        default_factory=dict[tuple[Choices, tuple[tuple[str, int], ...]], Footprint]
+    singles: bool = True
+    """Whether single arrays are made again, too."""
+    made: dict[tuple[Choices, Remade], Made | None] = field(default_factory=dict[tuple[Choices, Remade], "Made | None"])
+    footprints: dict[tuple[Choices, Remade], Footprints] = field(
+        default_factory=dict[tuple[Choices, Remade], Footprints]
+    )
+    known: dict[tuple[Choices, Remade, tuple[tuple[str, int], ...]], Footprint] = field(
+        default_factory=dict[tuple[Choices, Remade, tuple[tuple[str, int], ...]], Footprint]
     )
     """What variants take at sizes and counts that were looked at."""
     measured: dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]] = field(
         default_factory=dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]]
     )
     """The program's loops, by sizes."""
+    trading: dict[Choices, Trading] = field(default_factory=dict[Choices, Trading])
+    traded: dict[tuple[Choices, tuple[tuple[str, int], ...]], Trades] = field(
+        default_factory=dict[tuple[Choices, tuple[tuple[str, int], ...]], Trades]
+    )
+    """The single values of variants, at sizes and counts that were looked at."""
 
-    def code(self, choices: Choices) -> Made | None:
-        """The code of a variant; None if there is none."""
-        if choices not in self.made:
+    def code(self, choices: Choices, remade: Remade = NOTHING) -> Made | None:
+        """The code of a variant, with arrays made again; None if there is none."""
+        key = choices, remade
+        if key not in self.made:
             try:
-                self.made[choices] = self.make(choices)
+                self.made[key] = self._remade(choices, remade) if remade else self.make(choices)
             except ad.NotCheckpointable:
-                self.made[choices] = None
-        return self.made[choices]
+                self.made[key] = None
+        return self.made[key]
 
-    def footprint(self, choices: Choices, sizes: Sizes) -> Footprint:
-        """What a variant takes; raises Unbounded."""
-        if choices not in self.footprints:
+    def _remade(self, choices: Choices, remade: Remade) -> Made | None:
+        made = self.code(choices)
+        return None if made is None else (self.trades_of(choices).code(remade), made[1])
+
+    def trades_of(self, choices: Choices) -> Trading:
+        """The single values of a variant."""
+        if choices not in self.trading:
             made = self.code(choices)
             assert made is not None
-            self.footprints[choices] = Footprints(made[0])
+            self.trading[choices] = Trading(made[0])
+        return self.trading[choices]
+
+    def trades(self, choices: Choices, sizes: Sizes) -> Trades:
+        """The problem of a variant's single values; raises Unbounded."""
         key = choices, tuple(sizes.items())
+        if key not in self.traded:
+            if len(self.traded) >= KNOWN:
+                self.traded.clear()
+            self.traded[key] = self.trades_of(choices).problem(sizes, self.footprint(choices, sizes))
+        return self.traded[key]
+
+    def footprint(self, choices: Choices, sizes: Sizes, remade: Remade = NOTHING) -> Footprint:
+        """What a variant takes; raises Unbounded."""
+        if (choices, remade) not in self.footprints:
+            made = self.code(choices, remade)
+            assert made is not None
+            self.footprints[choices, remade] = Footprints(made[0])
+        key = choices, remade, tuple(sizes.items())
         if key not in self.known:
             if len(self.known) >= KNOWN:
                 self.known.clear()
-            self.known[key] = self.footprints[choices].at(sizes)
+            self.known[key] = self.footprints[choices, remade].at(sizes)
         return self.known[key]
 
     def turns(self, sizes: Sizes) -> Mapping[tuple[str, str], tuple[float, float]]:
@@ -127,7 +166,7 @@ class Planner:
         except Unbounded:
             return everything + plan.seconds
         if not plan.choices:
-            return everything + given(peak)
+            return everything + given(peak) if not plan.remade else everything + plan.seconds
         search = _Search(self, sizes, peak)
         search.variant(search.outermost())
         return everything - search.kept(peak) + plan.seconds
@@ -139,9 +178,9 @@ class Planner:
 
     def replayed(self, plan: Decided, sizes: Sizes, limit: int) -> Decided | None:
         """A plan that was found elsewhere, with the peak that its code has here; None if that is beyond the limit."""
-        if self.code(plan.choices) is None:
+        if self.code(plan.choices, plan.remade) is None:
             return None
-        found = _Search(self, sizes, limit).evaluated(plan.choices, plan.counts)
+        found = _Search(self, sizes, limit).evaluated(plan.choices, plan.counts, plan.remade)
         return None if found is None or found.peak > limit else replace(found, seconds=plan.seconds)
 
     def plan(self, sizes: Sizes, limit: int) -> Decided:
@@ -185,9 +224,66 @@ class _Search:
                     if better or (best is None and self.least is not smallest):
                         levels, improved = other, True
                         best = found if better else best
+        for other in self._traded(best):
+            best = other if best is None or other.seconds < best.seconds else best
         if best is None:
             raise Infeasible(self.least, self.reason)
         return best
+
+    # -- single values
+
+    def _traded(self, best: Decided | None) -> Iterator[Decided]:
+        """Plans that make single arrays again: of the code without checkpoints, and, if nothing fits, of the smallest
+        variant."""
+        smallest = self.least
+        if not self.planner.singles:
+            return
+        found = self._values((), ())
+        if found is not None:
+            yield found
+        elif best is None and smallest is not None and smallest.choices:
+            found = self._values(smallest.choices, smallest.counts)
+            if found is not None:
+                yield found
+
+    def _values(self, choices: Choices, counts: tuple[Counts, ...]) -> Decided | None:
+        """The plan of least time that is found for a variant with some of its arrays made again; None if none fits."""
+        first = self.evaluated(choices, counts)
+        if first is None:
+            return None
+        names = self._parameters(choices, counts)
+        problem = self.planner.trades(choices, {**self.sizes, **names})
+        if not problem.values:
+            return None
+        best = None if first.peak > self.limit else replace(first, seconds=self.kept(first.peak) + given(first.peak))
+        room, tried = float(self.limit), set[tuple[bool, ...]]()
+        for last in (False,) * TRADED + (True,):
+            stored = None if last else problem.best(room)
+            if last and best is not None:
+                break
+            stored = problem.least if stored is None else stored
+            if stored in tried:
+                break
+            tried.add(stored)
+            found = self.evaluated(choices, counts, Remade.of(problem, stored))
+            if found is None:
+                break
+            expected, again = problem.of(stored)
+            found = replace(found, seconds=again + self.kept(found.peak) + given(found.peak))
+            if found.peak <= self.limit and (best is None or found.seconds < best.seconds):
+                best = found
+            if room == self.limit + expected - found.peak:
+                break
+            room = self.limit + expected - found.peak
+        return best
+
+    def _parameters(self, choices: Choices, counts: tuple[Counts, ...]) -> dict[str, int]:
+        """The further arguments of a variant, by name."""
+        made = self.planner.code(choices)
+        assert made is not None
+        module, binds = made
+        names = {-1 - b.leaf: p.name for p, b in zip(module.root.params, binds, strict=True) if b.leaf < 0}
+        return {names[k]: n for k, n in enumerate(Decided(choices, counts, 0, 0.0).parameters())}
 
     def outermost(self) -> Choices:
         """The outermost loops, in segments."""
@@ -325,19 +421,14 @@ class _Search:
         chain = tuple(c for c in choices if c in outer or c == choice)
         return len(chain) > 1 and self.planner.code(chain) is not None
 
-    def evaluated(self, choices: Choices, counts: tuple[Counts, ...]) -> Decided | None:
-        made = self.planner.code(choices)
-        assert made is not None
-        draft = Decided(choices, counts, 0, 0.0)
-        module, binds = made
-        names = {-1 - b.leaf: p.name for p, b in zip(module.root.params, binds, strict=True) if b.leaf < 0}
+    def evaluated(self, choices: Choices, counts: tuple[Counts, ...], remade: Remade = NOTHING) -> Decided | None:
         try:
-            counted = {names[k]: n for k, n in enumerate(draft.parameters())}
-            found = self.planner.footprint(choices, {**self.sizes, **counted})
+            counted = self._parameters(choices, counts)
+            found = self.planner.footprint(choices, {**self.sizes, **counted}, remade)
         except Unbounded as reason:
             self.reason = self.reason or reason
             return None
-        done = Decided(choices, counts, found.peak, 0.0, found)
+        done = Decided(choices, counts, found.peak, 0.0, found, remade)
         if self.least is None or done.peak < self.least.peak:
             self.least = done
         return done

@@ -12,6 +12,7 @@ distribution", LCPC 1993.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wengert.analysis.access import (
@@ -60,6 +61,7 @@ from wengert.ir.walk import (
     subexpressions,
     substitute_block,
     unused,
+    used,
 )
 
 REACH = 12
@@ -73,6 +75,39 @@ def fuse(module: Module) -> Module:
     aliases = analyse(module)
     functions = {n: _Fuser(f, aliases).function() for n, f in module.functions.items()}
     return Module(functions, module.entry)
+
+
+def fuse_parts(module: Module, name: str, parts: Sequence[tuple[int, int]]) -> Module:
+    """One function with the loops fused of these stretches of its top level, each by itself: [first, beyond)."""
+    f = module.functions[name]
+    fuser, body, at = _Fuser(f, analyse(module)), list[Stmt](), 0
+    for first, beyond in parts:
+        body += [*f.body[at:first], *fuser.block(f.body[first:beyond])]
+        at = beyond
+    made = replace(f, body=(*body, *f.body[at:]))
+    return Module({**module.functions, name: made}, module.entry)
+
+
+class Joins:
+    """Whether the nests of one function could be fused with what makes their arrays again."""
+
+    def __init__(self, module: Module, name: str) -> None:
+        self.fuser = _Fuser(module.functions[name], analyse(module))
+
+    def size(self, stmt: Stmt) -> int:
+        """How many statements there are, of SIZE in a fused loop at the most."""
+        return self.fuser.kind(stmt).size if isinstance(stmt, Loop) else 1
+
+    def may(self, first: Stmt, second: Stmt, array: str) -> bool:
+        """Whether a nest that makes an array, under another name, before one that uses it is fused with that."""
+        fuser = self.fuser
+        of = fuser.aliases.of
+        seen = {n for s in statements((second,)) for n in used(s) if n in fuser.aliases.parent and of(n) == of(array)}
+        if seen != {array}:
+            return False
+        again = {array: fuser.fresh(array)}
+        (a,), (b,) = (rename_block((s,), again) for s in (first, second))
+        return isinstance(a, Loop) and isinstance(b, Loop) and is_plain(b) and fuser.may_fuse(a, b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +175,7 @@ class _Fuser:
             stmt = out[k]
             theirs = self.effects(stmt)
             blocked = any(theirs.before(self.effects(n)) for n in needed)
-            if isinstance(stmt, Loop) and not blocked and self._may_fuse(stmt, loop):
+            if isinstance(stmt, Loop) and not blocked and self.may_fuse(stmt, loop):
                 out[k : place + 1] = [*reversed(needed), self._fused(stmt, loop), *reversed(passed)]
                 return k + len(needed)
             if theirs.before(mine) or blocked:
@@ -156,7 +191,7 @@ class _Fuser:
 
     # -- legality and profit
 
-    def _may_fuse(self, a: Loop, b: Loop) -> bool:
+    def may_fuse(self, a: Loop, b: Loop) -> bool:
         if not is_plain(a) or a.step != b.step or not same(a.start, b.start):
             return False
         if a.stop is None or b.stop is None or not same(a.stop, b.stop):
@@ -195,18 +230,18 @@ class _Fuser:
     def _inner_fuse(self, a: Block, b: Block) -> bool:
         """Nests are worth fusing if their inner loops can be fused in turn."""
         inner = [s for s in a if isinstance(s, Loop)], [s for s in b if isinstance(s, Loop)]
-        return all(len(loops) == 1 for loops in inner) and self._may_fuse(inner[0][0], inner[1][0])
+        return all(len(loops) == 1 for loops in inner) and self.may_fuse(inner[0][0], inner[1][0])
 
     def _renamed(self, a: Loop, b: Loop) -> Loop:
         """The second loop with the variable of the first, and no name that the first defines."""
         body = substitute_block(b.body, {b.var: Var(a.var, I64)}) if b.var != a.var else b.body
         clash = sorted(definitions(body) & (definitions(a.body) | {a.var}))
         if clash:
-            names = {n: self._fresh(n) for n in clash}
+            names = {n: self.fresh(n) for n in clash}
             body = rename_block(body, names)
         return replace(b, var=a.var, body=body)
 
-    def _fresh(self, name: str) -> str:
+    def fresh(self, name: str) -> str:
         made = unused(name, self.names)
         self.names.add(made)
         if name in self.aliases.parent:

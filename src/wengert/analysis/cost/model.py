@@ -11,7 +11,7 @@ kernels" (2009), from which the execution-cache-memory model grew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
@@ -164,6 +164,31 @@ class Model:
         """One run of a statement of a function, nested ones included; `known`: names that it uses."""
         return self.statement(stmt, self._frame(self.module.functions[function], known))
 
+    def along(
+        self, name: str, known: Mapping[str, float], asked: Mapping[int, Sequence[Block]]
+    ) -> dict[int, list[Cost]]:
+        """One run of each of further blocks that could stand behind the statements of a function's top level at these
+        positions."""
+        f = self.module.functions[name]
+        frame, found = self._frame(f, known), dict[int, list[Cost]]()
+        for k, s in enumerate(f.body):
+            self._declare(s, frame)
+            if k in asked:
+                found[k] = [self.block(b, frame) for b in asked[k]]
+        return found
+
+    def _declare(self, s: Stmt, frame: _Frame) -> None:
+        """Let a frame know what a statement declares."""
+        match s:
+            case Alloc(buffer) | Reshape(buffer):
+                frame.scope.declare(buffer)
+            case View():
+                frame.scope.view(s)
+            case Let():
+                frame.scope.let(s)
+            case _:
+                pass
+
     # -- blocks
 
     def block(self, block: Block, frame: _Frame) -> Cost:
@@ -186,8 +211,8 @@ class Model:
             peak = max(peak, c.peak)
 
         for s in block:
+            self._declare(s, frame)
             if isinstance(s, Alloc):
-                frame.scope.declare(s.buffer)
                 size = frame.scope.counts.size(s.buffer)
                 scratch += size if s.buffer.shape else 0.0
                 take(self._alloc(s, size, frame))
@@ -197,15 +222,9 @@ class Model:
                     straight = []
                 take(self.statement(s, frame))
             else:
-                if isinstance(s, View):
-                    frame.scope.view(s)
-                elif isinstance(s, Declare):
+                if isinstance(s, Declare):
                     scratch += self._list(s, frame)
-                elif isinstance(s, Reshape):
-                    frame.scope.declare(s.buffer)
                 straight.append(s)
-                if isinstance(s, Let):
-                    frame.scope.let(s)
         if straight:
             take(self._straight(straight, frame))
         parts = tuple((c.regions, c.traffic) for c in taken)

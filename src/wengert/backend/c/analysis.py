@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ...ir import walk
 from ...ir.nodes import (
+    Alloc,
     Block,
     Buffer,
     Call,
@@ -30,6 +31,7 @@ class FunctionFacts:
     - `storages`: by name, at any depth.
     - `views_of`: base by view or reshape.
     - `escaping`: storages that a result looks into: they outlive the C function.
+    - `results`: of the function.
     - `overlapping`: pairs of storage parameters that some call fills with what may share memory.
     - `recurses`: whether the function may (indirectly) call itself."""
 
@@ -37,23 +39,36 @@ class FunctionFacts:
     views_of: dict[str, str]
     held: set[str] = field(default_factory=set[str])
     escaping: set[str] = field(default_factory=set[str])
+    results: frozenset[str] = frozenset()
     overlapping: set[frozenset[str]] = field(default_factory=set[frozenset[str]])
     recurses: bool = False
+    _spent: dict[int, tuple[Block, dict[int, list[str]]]] = field(
+        default_factory=dict[int, "tuple[Block, dict[int, list[str]]]"]
+    )
+
+    def spent(self, block: Block) -> dict[int, list[str]]:
+        """By position in a block, the block's own arrays that nothing mentions afterwards, by any name: their memory is
+        given back there. Answers are remembered by the identity of the block."""
+        known = self._spent.get(id(block))
+        if known is None:
+            known = self._spent[id(block)] = block, _spent(block, self)
+        return known[1]
+
+    def root_of(self, name: str) -> str:
+        """What a view, or a view of views, is of."""
+        while name in self.views_of:
+            name = self.views_of[name]
+        return name
 
     def may_overlap(self, a: str, b: str) -> bool:
         """Whether two storages may share memory. What refs and ref stacks name may be anything held or passed."""
-        a, b = self._root(a), self._root(b)
+        a, b = self.root_of(a), self.root_of(b)
         first, second = self.storages[a], self.storages[b]
         if a == b or frozenset((a, b)) in self.overlapping:
             return True
         if isinstance(first, Buffer) and isinstance(second, Buffer):
             return False
         return self._may_be_target(a, first) and self._may_be_target(b, second)
-
-    def _root(self, name: str) -> str:
-        while name in self.views_of:
-            name = self.views_of[name]
-        return name
 
     def _may_be_target(self, name: str, storage: Storage) -> bool:
         match storage:
@@ -93,7 +108,7 @@ def _local_facts(function: Function) -> FunctionFacts:
     for s in walk.statements(function.body):
         if isinstance(s, (View, Reshape)):
             views[s.buffer.name] = s.base
-    found = FunctionFacts(walk.storages(function), views)
+    found = FunctionFacts(walk.storages(function), views, results=frozenset(function.results))
     for result in function.results:
         base: str | None = result
         while (base := views.get(base)) is not None:
@@ -197,12 +212,33 @@ def needs_hold(block: Block, view: View) -> bool:
     return False
 
 
+def _spent(block: Block, of: FunctionFacts) -> dict[int, list[str]]:
+    own = {
+        s.buffer.name
+        for s in block
+        if isinstance(s, Alloc) and s.buffer.shape and s.buffer.name not in of.held | of.escaping | of.results
+    }
+    if not own:
+        return {}
+    last: dict[str, int] = {}
+    for k, stmt in enumerate(block):
+        for s in walk.statements((stmt,)):
+            for name in (*walk.used(s), walk.defined(s) or ""):
+                last[of.root_of(name)] = k
+    found: dict[int, list[str]] = {}
+    for s in block:
+        if isinstance(s, Alloc) and s.buffer.name in own:
+            found.setdefault(last[s.buffer.name], []).append(s.buffer.name)
+    return found
+
+
 def released(block: Block, of: FunctionFacts) -> list[str]:
     """Storages declared in a block that give memory back at its end, in order of declaration."""
     found: list[str] = []
+    early = {name for names in of.spent(block).values() for name in names}
     for s in block:
         storage = walk.declared(s)
-        if storage is None or isinstance(s, Reshape):
+        if storage is None or isinstance(s, Reshape) or storage.name in early:
             continue
         if isinstance(s, View) and (isinstance(of.storages[s.base], Buffer) or not needs_hold(block, s)):
             continue

@@ -85,13 +85,16 @@ class _Sharing:
 
     def _block(self, block: Block, piece: int, at_end: Iterable[str] = ()) -> None:
         runs = self._cutter.pieces(block)
+        spent, number = self._of.spent(block), -1
         for k, run in enumerate(runs):
             here = piece
             if len(runs) > 1:
                 self._count += 1
                 here = self._count
             for s in run:
+                number += 1
                 self._statement(s, here)
+                self._use(spent.get(number, ()), here)
             if k == len(runs) - 1:
                 self._use([*released(block, self._of), *at_end], here)
 

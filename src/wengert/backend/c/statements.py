@@ -38,6 +38,7 @@ from ...ir.nodes import (
 from ...ir.ops import OPS
 from ...ir.types import DType
 from . import library, storages, threads
+from .analysis import released
 from .expressions import element, top
 from .names import C_TYPE, text_literal
 from .writer import Writer
@@ -52,25 +53,29 @@ class BlockWriter:
         self._initial: Expr | None = None
 
     def block(self, block: Block, at_end: Callable[[], None] | None = None, releases: bool = True) -> None:
-        """The statements of a block, then `at_end`, then the release of its storages; long blocks in pieces."""
+        """The statements of a block, arrays released where they are used last, then `at_end`, then the release of the
+        other storages; long blocks in pieces."""
         w = self.w
         runs = w.shared.cutter.pieces(block)
+        spent, number = w.facts.spent(block), -1
         for k, run in enumerate(runs):
             outer = w.begin_piece() if len(runs) > 1 else None
             for at, stmt in enumerate(run):
+                number += 1
                 if self._initial is not None:  # `stmt` is the store that the declaration before it has done
                     self._initial = None
-                    continue
-                store = _initial_store(w, stmt, run[at + 1] if at + 1 < len(run) else None)
-                if store is not None:
-                    self._initial = store.value
-                    stmt = replace(stmt, span=store.span or stmt.span)
-                self.statement(stmt, block)
+                else:
+                    store = _initial_store(w, stmt, run[at + 1] if at + 1 < len(run) else None)
+                    if store is not None:
+                        self._initial = store.value
+                        stmt = replace(stmt, span=store.span or stmt.span)
+                    self.statement(stmt, block)
+                storages.release(w, spent.get(number, ()))
             if k == len(runs) - 1:
                 if at_end:
                     at_end()
                 if releases:
-                    storages.release(w, block)
+                    storages.release(w, released(block, w.facts))
             if outer:
                 w.end_piece(outer)
 

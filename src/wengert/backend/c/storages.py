@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from ...ir.nodes import (
@@ -298,9 +299,9 @@ def resize(w: Writer, stmt: Resize) -> None:
 # -- release -------------------------------------------------------------------------------------------------------
 
 
-def release(w: Writer, block: Block) -> None:
-    """Give back what the block's own storages hold, at its end."""
-    for name in released(block, w.facts):
+def release(w: Writer, names: Iterable[str]) -> None:
+    """Give back what storages hold."""
+    for name in names:
         _release(w, name, w.place(name))
 
 

@@ -188,8 +188,8 @@ def memory(
         Path | None, typer.Argument(help="A file with PROGRAMS (default: benchmarks/memory_programs.py).")
     ] = None,
     only: OnlyOption = "",
-    seconds: Annotated[float, typer.Option(help="Of timing, per program.")] = 30.0,
-    timeout: Annotated[float, typer.Option(help="Seconds per program, compiling included.")] = 75.0,
+    seconds: Annotated[float, typer.Option(help="Of timing, per program.")] = 20.0,
+    timeout: Annotated[float, typer.Option(help="Seconds per program, compiling included.")] = 50.0,
     jax: Annotated[bool, typer.Option("--jax", help="Also jax.checkpoint in as many bytes (needs JAX).")] = False,
     page: PageOption = False,
     save: SaveOption = None,

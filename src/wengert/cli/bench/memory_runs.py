@@ -1,9 +1,9 @@
 """What `wengert bench memory` measures of one program, in a process of its own: its gradient within limits.
 
 `limits`: memory limits from the least that there is a plan for to what storing all takes; measured peak, predicted and
-measured time of each. `strategies`: at some of these limits, the plan that is chosen beside a binomial schedule of the
-outermost loops (one iteration at a time), and what needs no limit: minimum cut alone, storing all, and recomputing all
-(one state). All take turns; times are minima.
+measured time of each. `strategies`: at some of these limits, the plan that is chosen beside the best one that leaves
+single arrays as they are (loops alone) and a binomial schedule of the outermost loops (one iteration at a time), and
+what needs no limit: minimum cut alone, storing all, and recomputing all (one state). All take turns; times are minima.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wengert.cli.bench.programs import load_module
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.memory import Limited, MemoryLimitError, Unbounded, bytes_of, sizes_of
 from wengert.plan_time import Counts
-from wengert.planning import Choices, Decided, Made, Planner
+from wengert.planning import Choices, Decided, Infeasible, Made, Planner
 from wengert.programs import Variant, private
 from wengert.runtime.call import NO_LIMIT, Kernel
 from wengert.selection import active_leaves, objectives
@@ -37,7 +37,7 @@ COMPARED = (3, 9, 15)
 LONGEST = 4.0
 """Seconds: plans that are predicted to take longer are not run."""
 ROUNDS = 7
-STRATEGIES = ("chosen", "binomial", "minimum cut", "store all", "recompute all")
+STRATEGIES = ("chosen", "loops alone", "binomial", "minimum cut", "store all", "recompute all")
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class _Program:
 
     def _call(self, plan: Decided) -> tuple[Any, int]:
         """Run a plan, within the peak that is predicted."""
-        kernel = self.limited.kernel(plan.choices)
+        kernel = self.limited.kernel(plan.choices, plan.remade)
         return kernel.limited((*private(self.variant.staged, self.leaves), *plan.parameters()), plan.peak)
 
     def _add(self, key: tuple[str, int], plan: Decided) -> int:
@@ -198,6 +198,9 @@ class _Program:
             if not self._has_time():
                 return
             self._strategy(found, "chosen", limit, self.limited.plan(self.leaves, limit, self.outside))
+            alone = self._alone(limit - self.outside)
+            if alone is not None:
+                self._strategy(found, "loops alone", limit, alone)
             binomial = self._binomial(limit - self.outside)
             if binomial is not None:
                 self._strategy(found, "binomial", limit, binomial)
@@ -215,6 +218,15 @@ class _Program:
     def _counted(self, slots: int) -> Decided | None:
         """The outermost loops from so many states each, one iteration at a time."""
         return self.planner.fixed(self.sizes, Counts(slots, 1))
+
+    def _alone(self, room: int) -> Decided | None:
+        """The best plan in which no single arrays are made again."""
+        mine = self.planner
+        other = Planner(mine.make, mine.flat, mine.loops, False, mine.made, mine.footprints, mine.known, mine.measured)
+        try:
+            return other.plan(self.sizes, room)
+        except Infeasible:
+            return None
 
     def _binomial(self, room: int) -> Decided | None:
         """As many states as fit."""

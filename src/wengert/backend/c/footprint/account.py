@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ....ir.nodes import Span
@@ -49,6 +49,15 @@ class Account:
         rest = [h for h in self.live[first:] if stays(h)]
         self.current -= sum(h.bytes for h in self.live[first:]) - sum(h.bytes for h in rest)
         self.live[first:] = rest
+
+    def drop(self, function: str, names: Collection[str]) -> None:
+        """Let go of a function's allocations of these names, the last ones."""
+        for name in names:
+            k = next(
+                (k for k, h in reversed(list(enumerate(self.live))) if h.name == name and h.function == function), -1
+            )
+            if k >= 0:
+                self.current -= self.live.pop(k).bytes
 
     def grow(self, held: Held, before: Number) -> None:
         """An allocation that had `before` bytes has become larger, or is new."""

@@ -23,6 +23,7 @@ from ....ir.nodes import (
     PopRef,
     Push,
     PushRef,
+    Rebind,
     Resize,
     Storage,
     Store,
@@ -58,6 +59,28 @@ class Facts:
         if f.name not in self._settled:
             self._settled[f.name] = _settled(f)
         return self._settled[f.name]
+
+    def rebound(self, body: Block) -> set[str]:
+        """The refs that a block may bind to something else."""
+        return {s.ref for s in walk.statements(body) if isinstance(s, (Rebind, PopRef))} if self.refs else set[str]()
+
+    def mixed(self, lists: Iterable[str], body: Block) -> set[str]:
+        """The lists of refs that a block may both push on and pop from."""
+        if not self.collects:
+            return set()
+        pushed, popped = set[str](), set[str]()
+        for s in walk.statements(body):
+            match s:
+                case PushRef(growable=g):
+                    pushed.add(g)
+                case PopRef(growable=g):
+                    popped.add(g)
+                case Call(args=args):
+                    pushed.update(a for a in args if isinstance(a, str))
+                    popped.update(a for a in args if isinstance(a, str))
+                case _:
+                    pass
+        return pushed & popped & set(lists)
 
     def touched(self, lists: Iterable[str], body: Block) -> list[str]:
         """The lists whose lengths a block may change."""

@@ -19,6 +19,17 @@ class List:
     span: Span | None
     length: Number = 0
     reserved: Number = 0
+    extents: list[tuple[Number, Number]] | None = None
+    """Of the arrays whose refs were pushed, by axis."""
+    is_mixed: bool = False
+    """Whether some loop both pushes and pops."""
+
+    def pushed(self, extents: list[tuple[Number, Number]]) -> None:
+        """A ref to an array with these extents is pushed."""
+        if self.extents is not None:
+            pairs = zip(self.extents, extents, strict=True)
+            extents = [(min(a, c), max(b, d)) for (a, b), (c, d) in pairs]
+        self.extents = extents
 
 
 @dataclass

@@ -30,6 +30,8 @@ from ....ir.nodes import (
     PopRef,
     Push,
     PushRef,
+    Rebind,
+    Ref,
     Reshape,
     Resize,
     Scalar,
@@ -91,12 +93,13 @@ class Walk:
                 )
             case Select(_, then, orelse):
                 a, b = self._integer(f, then), self._integer(f, orelse)
-                if a == b:
-                    return a
-                (low, high), (low2, high2) = self.integers.bounds(a), self.integers.bounds(b)
-                return self.integers.unknown(min(low, low2), max(high, high2))
+                return a if a == b else self._either(a, b)
             case _:
                 return self.integers.any() if e.dtype.value != "bool" else self.integers.unknown(0, 1)
+
+    def _either(self, a: Linear, b: Linear) -> Linear:
+        (low, high), (low2, high2) = self.integers.bounds(a), self.integers.bounds(b)
+        return self.integers.unknown(min(low, low2), max(high, high2))
 
     def _real(self, f: Frame, e: Expr) -> tuple[float, float] | None:
         """The least and the greatest value of a float that is made from integers with finite ranges; None if it is not
@@ -145,9 +148,11 @@ class Walk:
                 frame.shapes[p.name] = tuple(self._integer(frame, e) for e in p.shape)
         self._enter_frame(f)
         moments: list[Moment] = []
-        for stmt in f.body:
+        spent = frame.of.spent(f.body)
+        for k, stmt in enumerate(f.body):
             self.account.high = self.account.current
             self._statement(frame, stmt)
+            self.account.drop(f.name, spent.get(k, ()))
             moments.append(Moment(stmt.span, int(self.account.high), int(self.account.current)))
         self._results(frame)
         return Footprint(int(self.account.peak), self.account.at_peak, tuple(moments), self.turns)
@@ -226,8 +231,10 @@ class Walk:
     def _block(self, f: Frame, block: Block) -> None:
         before = len(self.account.live)
         lists = set(f.lists)
-        for stmt in block:
+        spent = f.of.spent(block)
+        for k, stmt in enumerate(block):
             self._statement(f, stmt)
+            self.account.drop(f.function.name, spent.get(k, ()))
         declared = {s.name for s in map(walk.declared, block) if s is not None and s.name not in f.of.held}
         mine = f.function.name
 
@@ -242,6 +249,10 @@ class Walk:
                 if buffer.name in self.of.settled(f.function):
                     f.contents[buffer.name] = (0, 0)
                 self._alloc(f, buffer, stmt.span)
+            case Declare(Ref(name)):
+                f.shapes.pop(name, None)
+            case Rebind(ref, target):
+                f.shapes[ref] = tuple(self._extent(f, target, k) for k in range(f.of.storages[target].rank))
             case Declare(Growable() as g):
                 size = g.dtype.numpy.itemsize if g.ref_rank is None else REF_BYTES
                 f.lists[g.name] = List(g.name, f.function.name, size, stmt.span)
@@ -269,9 +280,14 @@ class Walk:
                 self.account.look(more, (Held(f.function.name, stmt.op, more, stmt.span),))
             case Call():
                 self._call(f, stmt)
-            case Push(growable) | PushRef(growable):
+            case Push(growable):
                 self._grow(f.lists[growable], 1, stmt.span)
-            case Pop(_, growable) | PopRef(_, growable):
+            case PushRef(growable, ref):
+                rank = f.of.storages[ref].rank
+                f.lists[growable].pushed([self.integers.bounds(self._extent(f, ref, k)) for k in range(rank)])
+                self._grow(f.lists[growable], 1, stmt.span)
+            case Pop(name, growable) | PopRef(name, growable):
+                self._popped(f, name, f.lists.get(growable))
                 if growable in f.lists:
                     f.lists[growable].length = max(f.lists[growable].length - 1, 0)
             case Resize(growable, delta):
@@ -317,14 +333,20 @@ class Walk:
             f.cells[storage] = min(low, add_low), max(high, add_high)
 
     def _if(self, f: Frame, then: Block, orelse: Block) -> None:
-        cells = dict(f.cells)
+        cells, shapes = dict(f.cells), dict(f.shapes)
         lengths = {name: x.length for name, x in f.lists.items()}
         self._block(f, then)
+        shapes, f.shapes = f.shapes, shapes
         after = {name: x.length for name, x in f.lists.items()}
         cells, f.cells = f.cells, cells
         for name, x in f.lists.items():
             x.length = lengths.get(name, 0)
         self._block(f, orelse)
+        for name in f.shapes.keys() & shapes.keys():
+            pairs = zip(f.shapes[name], shapes[name], strict=True)
+            f.shapes[name] = tuple(a if a == b else self._either(a, b) for a, b in pairs)
+        for name in self.of.rebound(then) - shapes.keys():
+            f.shapes.pop(name, None)
         for name, (low, high) in cells.items():
             if name in f.cells:
                 f.cells[name] = min(low, f.cells[name][0]), max(high, f.cells[name][1])
@@ -340,6 +362,11 @@ class Walk:
         if most <= 0:
             return
         self._widen(f, loop.body, most)
+        rebound = self.of.rebound(loop.body)
+        for name in self.of.mixed(f.lists, loop.body):
+            f.lists[name].is_mixed = True
+        for name in rebound:  # what an earlier turn has bound it to
+            f.shapes.pop(name, None)
         f.integers[loop.var] = var
         outer, f.turns = f.turns, times(f.turns, most)
         lists = [f.lists[n] for n in self.of.touched(f.lists, loop.body)]
@@ -347,6 +374,8 @@ class Walk:
             self._stacking(f, loop, lists, least, most)
         else:
             self._block(f, loop.body)
+        for name in rebound:
+            f.shapes.pop(name, None)
         f.turns = outer
 
     def _turns(self, f: Frame, loop: Loop) -> tuple[Number, Number, Linear]:
@@ -438,6 +467,12 @@ class Walk:
         self.account.grow(Held(x.function, x.name, room, x.span), old)
         x.reserved = room
         self.account.look(moved)
+
+    def _popped(self, f: Frame, name: str, x: List | None) -> None:
+        """A ref names one of the arrays whose refs were pushed."""
+        f.shapes.pop(name, None)
+        if x is not None and x.extents is not None and not x.is_mixed:
+            f.shapes[name] = tuple(self.integers.unknown(low, high) for low, high in x.extents)
 
     def _shape(self, f: Frame, name: str) -> list[Number]:
         """The greatest extents of a storage."""
