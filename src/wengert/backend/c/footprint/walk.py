@@ -72,7 +72,7 @@ class Walk:
     def _integer(self, f: Frame, e: Expr) -> Linear:
         match e:
             case Const(value):
-                return Linear(int(value.real) if not isinstance(value, complex) else 0)
+                return self.integers.any() if e.dtype.is_inexact else Linear(int(value.real))
             case Var(name):
                 return f.integers.get(name) or self.integers.unknown(-inf, inf)
             case Extent(storage, axis):
