@@ -85,6 +85,16 @@ def test_constants_round_trip_to_the_bit(c: Const) -> None:
     assert repr(value) == repr(m.root.body[0])
 
 
+def test_a_nan_equals_itself() -> None:
+    nan, other = b.const(math.nan, F32), b.const(-math.nan, F32)
+    assert nan == other
+    assert hash(nan) == hash(other)
+    assert nan != b.const(math.nan, F64)
+    assert b.const(0.0, F64) == b.const(-0.0, F64)
+    assert b.const(1.0, F64) != Var("x", F64)
+    assert Let("x", nan) == Let("x", other)
+
+
 def test_nan_round_trips() -> None:
     m = module((), (Let("x", b.const(math.nan, F32)),))
     assert parse(show(m)) == m

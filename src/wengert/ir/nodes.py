@@ -51,8 +51,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Const:
+    """A number. `math.nan` equals itself here, so that a program with a NaN equals itself, too."""
+
     value: bool | int | float | complex
     dtype: DType
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Const):
+            return NotImplemented
+        return self.dtype is other.dtype and (self.value is other.value or self.value == other.value)
 
 
 @dataclass(frozen=True, slots=True)
