@@ -238,22 +238,23 @@ class _Search:
         smallest = self.least
         if not self.planner.singles:
             return
-        found = self._values((), ())
+        found = self._values((), (), best is None)
         if found is not None:
             yield found
         elif best is None and smallest is not None and smallest.choices:
-            found = self._values(smallest.choices, smallest.counts)
+            found = self._values(smallest.choices, smallest.counts, True)
             if found is not None:
                 yield found
 
-    def _values(self, choices: Choices, counts: tuple[Counts, ...]) -> Decided | None:
-        """The plan of least time that is found for a variant with some of its arrays made again; None if none fits."""
+    def _values(self, choices: Choices, counts: tuple[Counts, ...], least: bool) -> Decided | None:
+        """The plan of least time that is found for a variant with some of its arrays made again; None if none fits.
+        `least`: the smallest one is wanted even if it does not fit."""
         first = self.evaluated(choices, counts)
         if first is None:
             return None
         names = self._parameters(choices, counts)
         problem = self.planner.trades(choices, {**self.sizes, **names})
-        if not problem.values:
+        if not problem.values or (problem.floor > self.limit and not least):
             return None
         best = None if first.peak > self.limit else replace(first, seconds=self.kept(first.peak) + given(first.peak))
         room, tried = float(self.limit), set[tuple[bool, ...]]()

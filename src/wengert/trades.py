@@ -166,10 +166,25 @@ class Trades:
         peaks, seconds = self.taken(np.array([stored], bool).reshape(1, -1))
         return float(peaks[0]), float(seconds[0])
 
+    @cached_property
+    def floor(self) -> float:
+        """A peak that no selection is below: all that can be made again takes nothing but where it is used."""
+        marks = [p for p, _ in self.rows]
+        change = np.zeros(len(marks) + 2)
+        for v in self.values:
+            if v.first is not None and v.last is not None and not isinf(v.seconds):
+                for first, beyond, size in ((v.early + 1, v.first, v.size), (v.first, v.last + 1, v.size - v.held)):
+                    change[bisect_left(marks, first)] -= size
+                    change[bisect_left(marks, beyond)] += size
+        most = np.array([b for _, b in self.rows])
+        return float((np.cumsum(change)[: len(marks)] + most).max(initial=0))
+
     # -- the best selection
 
     def best(self, room: float, seconds: float = SECONDS) -> tuple[bool, ...] | None:
         """The selection of least time within so many bytes; None if there is none, or none was found."""
+        if self.floor > room:
+            return None
         if len(self.values) <= FEW:
             return self._pick(self._all, room)
         other = self._pick(self._regular, room)

@@ -133,9 +133,11 @@ def at_limits(one: Measured) -> Iterator[tuple[int, dict[str, Strategy]]]:
         yield limit, {s.name: s for s in fits}
 
 
-def best_other(strategies: dict[str, Strategy]) -> float | None:
-    """The time of the fastest strategy that is not the chosen plan."""
-    times = [s.measured for name, s in strategies.items() if name != "chosen" and s.measured is not None]
+def best_other(strategies: dict[str, Strategy], also: Sequence[str] = ()) -> float | None:
+    """The time of the fastest strategy that is neither the chosen plan nor a part of how that is found ("loops alone",
+    which counts if it is in `also`)."""
+    ours = {"chosen", "loops alone"}.difference(also)
+    times = [s.measured for name, s in strategies.items() if name not in ours and s.measured is not None]
     return min(times, default=None)
 
 
@@ -166,19 +168,23 @@ def _summary(found: Sequence[Measured]) -> Iterator[str]:
     done = [one for one in found if not one.reason]
     better: set[str] = set()
     worse: set[str] = set()
+    only: set[str] = set()
     for one in done:
         for _, strategies in at_limits(one):
             chosen, best = strategies["chosen"].measured, best_other(strategies)
-            if chosen is not None and best is not None:
-                if chosen > NOISE * best:
-                    worse.add(one.name)
-                elif best > NOISE * chosen:
-                    better.add(one.name)
+            every = best_other(strategies, ["loops alone"])
+            if chosen is not None and every is None:
+                only.add(one.name)
+            if chosen is not None and every is not None and chosen > NOISE * every:
+                worse.add(one.name)
+            elif chosen is not None and best is not None and best > NOISE * chosen:
+                better.add(one.name)
     growing = [one.name for one in done if (slower(one) or 1.0) > NOISE]
     yield f"- The peak exceeded the limit {sum(map(exceeded, done))} times of {sum(len(one.limits) for one in done)}."
     yield f"- A larger limit took longer (by more than 15 %) for: {', '.join(growing) or 'none'}."
     yield f"- The chosen plan was faster than all others (by more than 15 %): {', '.join(sorted(better)) or 'never'}."
     yield f"- It was slower than another: {', '.join(sorted(worse)) or 'never'}."
+    yield f"- Nothing else kept within the limit: {', '.join(sorted(only)) or 'never'}."
 
 
 def _aligned(rows: Iterator[list[str]], page: bool) -> Iterator[str]:
