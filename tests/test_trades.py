@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import resource
 import time
 
 import pytest
@@ -140,10 +141,16 @@ def test_without_a_solver_a_plan_is_found_all_the_same(monkeypatch: pytest.Monke
     assert found is not None and problem.of(found)[0] <= room and not all(found)
 
 
+def processor() -> float:
+    """Seconds of the processor, of this process and of those that it has started: others may be busy."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 def test_a_thousand_values_in_time() -> None:
     problem = chain(1000)
-    start = time.monotonic()
+    start = processor()
     room = 0.3 * max(problem.most)
     found = problem.best(room)
-    assert time.monotonic() - start < 30
+    assert processor() - start < 30
     assert found is not None and problem.of(found)[0] <= room

@@ -73,7 +73,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert len(one["limits"]) == 20
     assert all(0 < w["peak"] == w["predicted_peak"] <= w["limit"] and w["measured"] > 0 for w in one["limits"])
     names = {s["name"] for s in one["strategies"]}
-    assert names == {"chosen", "binomial", "minimum cut", "store all", "recompute all"}
+    assert names == {"chosen", "loops alone", "binomial", "minimum cut", "store all", "recompute all"}
     assert report.read(saved) == [report.read_one(one)]
     page = tables([saved])["memory"]
     assert page.startswith("| program | limits |")
