@@ -254,6 +254,54 @@ def test_what_two_products_want_is_copied_once(between: str) -> None:
         same_sums(module, {**matrices, "u": rng.standard_normal(n), "n": n}, made)
 
 
+SCALED = {
+    "rows with fewer and fewer terms": """
+        for i in 0:n { for k in 0:i { for j in 0:n { c[k, j] += x * a[i, k] * b[i, j] } } }""",
+    "columns, downwards": """
+        for i in n - 1:-1 step -1 { for j in 0:n { for k in i + 1:n { c[i, j] += -x * a[k, i] * b[k, j] } } }""",
+    "two products of one triangle": """
+        for i in 0:n { for k in 0:i { for j in 0:n {
+          c[k, j] += x * a[i, k] * b[i, j]
+          c[i, j] += x * a[i, k] * b[k, j]
+        } } }""",
+    "a scale that is a sum of the turn": """
+        for i in 0:n {
+          let s = x + u[i]
+          for k in 0:i { for j in 0:n { c[k, j] += s * a[i, k] * b[i, j] } }
+        }""",
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("x", [1.5, 0.0, np.inf, np.nan])
+def test_scaled_triangles(name: str, x: float) -> None:
+    """One product, of the scaled triangle; what has no terms is not scaled."""
+    module = parse(nests.HEAD.format(t="f64", body=SCALED[name]))
+    verify(module)
+    made = transformed(module, [raise_contractions])
+    loops = [s for s in statements(made.root.body) if isinstance(s, Loop) and abs(s.step) == raising.TURNS[0]]
+    assert len(loops) == 1, show(made)
+    assert not any(isinstance(s, Loop) and abs(s.step) == raising.TURNS[1] for s in statements(made.root.body)), show(
+        made
+    )
+    for n in SIZES:
+        args = nests.arguments(2, n) | {"x": x}
+        wanted, found = outcome(module, args)[1], outcome(made, args)[1]
+        assert isinstance(wanted, dict)
+        assert isinstance(found, dict)
+        finite = np.isfinite(wanted["c"])
+        np.testing.assert_array_equal(np.isfinite(found["c"]), finite)
+        np.testing.assert_allclose(found["c"][finite], wanted["c"][finite], rtol=1e-12, atol=1e-13)
+
+
+def test_a_triangle_is_filled_once() -> None:
+    made = transformed(
+        parse(nests.HEAD.format(t="f64", body=SCALED["two products of one triangle"])), [raise_contractions]
+    )
+    filled = [s for s in statements(made.root.body) if isinstance(s, Store) and s.storage.startswith("factor")]
+    assert len(filled) == 1, show(made)
+
+
 def test_natively() -> None:
     for text in PRODUCTS.values():
         made = transformed(rectangles(text.replace("-=", "+= -1.0 *")), [raise_contractions])

@@ -165,8 +165,11 @@ class Recognition:
             hull[loop.var] = found
         domain = {**domain, **{v: hull[v] for v in (self.outer, *present)}}
         partial = next((k for k in (0, 1) if {self.outer, *present} == set(variables[k]) & set(path)), None)
-        if present and (partial is None or guarded or scale or not frees[0] or len(present) > 1):
+        if present and (partial is None or guarded or not frees[0] or len(present) > 1):
             return None
+        if partial is not None and present:  # where there are no terms, nothing is scaled
+            sides = [[*side, *scale] if k == partial else side for k, side in enumerate(sides)]
+            scale = []
         for group in (frees[0], frees[1], contracted):
             sizes = [constant(self.turns if v == self.outer else isub(hull[v][1], hull[v][0])) for v in group]
             if sizes and None not in sizes and _product(sizes) < SMALL:

@@ -58,6 +58,7 @@ class Move:
         self.copies: dict[int, Copy] = {}
         """By side, the matrices whose elements are copied in the block."""
         self.inserted: dict[int, Block] = {}
+        self.before = self._emitter()
 
     def made(self) -> tuple[Block, Loop, Block] | None:
         """What comes before the turns, the turns without the sum, and what comes after; None if it must stay."""
@@ -66,7 +67,7 @@ class Move:
             return None
         if self.c.guarded is not None and self.c.is_masked:
             return None  # what is never added may be NaN, and would be looked into each time
-        before, after = self._emitter(), self._emitter()
+        before, after = self.before, self._emitter()
         if place == "after":
             for side in (0, 1):
                 if not all(f.late for f in self.c.factors[side]):
@@ -249,7 +250,7 @@ class Move:
         key = None
         is_lasting = all(self._is_complete(x.storage, self._site(stmt)) for x in loads(value))
         if is_lasting and not is_partial and len(order) <= 2:
-            key = value, frozenset((v, self.c.hull[v], self.c.shifts.get(v)) for v in order)
+            key = value, self._ranges_of(order)
             found = self.copied.get(key)
             if found is not None and found.guard in (None, guard):
                 self.copies[side] = found
@@ -316,7 +317,7 @@ class Move:
         with ExitStack() as stack:
             if guard:
                 stack.enter_context(e.if_(self._is_nonempty()))
-            ins = [self._matrix(e, side) for side in (0, 1)]
+            ins = [self._matrix(e, side, place) for side in (0, 1)]
             out = self._flat(e, product, self.c.free)
             if self.c.partial is not None:
                 ranges = self._ranges(e, self.c.partial)
@@ -345,19 +346,39 @@ class Move:
         ranges = [self.c.hull[v] for v in self.c.contracted]
         return b.and_(*(b.lt(low, high) for low, high in ranges if not self.nest.known.less(low, high)))
 
-    def _matrix(self, e: Emitter, side: int) -> Buffer:
+    def _matrix(self, e: Emitter, side: int, place: Place) -> Buffer:
         groups = (self.c.free[0], self.c.contracted) if side == 0 else (self.c.contracted, self.c.free[1])
-        is_partial = side == self.c.partial
-        order, copy = self._order(side), self.copies.get(side)
-        if copy is not None and copy.order != order:
-            shape = [self._extent(v) for v in order]
-            made = self._declared(e.view("turned", copy.buffer, [0, 0], [(1, 1), (0, 1)], shape), copy.buffer.name)
-        else:
-            made = copy.buffer if copy is not None else None if is_partial else self._view(e, side)
-        if made is None:
-            made = self._alloc(e, "factor", order, zero=is_partial)
-            self._fill(e, made, order, self._values(side), set())
-        return self._flat(e, made, groups)
+        copy = self.copies.get(side)
+        part = self._view(e, side) if copy is None and side != self.c.partial else None
+        if part is not None:
+            return self._flat(e, part, groups)
+        return self._flat(e, self._turned(e, copy or self._filled(e, side, place), self._order(side)), groups)
+
+    def _filled(self, e: Emitter, side: int, place: Place) -> Copy:
+        """A matrix of what its elements are before the block (after it), or one that is there already."""
+        order, value, is_partial = self._order(side), self._values(side), side == self.c.partial
+        is_early = place != "after" or all(f.early for f in self.c.factors[side])
+        key = "before", value, self._ranges_of(order), tuple(self.c.present.items()) if is_partial else ()
+        found = self.copied.get(key)
+        if found is not None and is_early and len(order) <= 2:
+            return found
+        is_shared = is_early and not self._needs_guard()
+        first = self.before if is_shared else e
+        made = Copy(self._alloc(first, "factor", order, zero=is_partial), order, None)
+        self._fill(first, made.buffer, order, value, set())
+        if is_shared:
+            self.copied[key] = made
+        return made
+
+    def _ranges_of(self, order: Sequence[str]) -> frozenset[object]:
+        return frozenset((v, self.c.hull[v], self.c.shifts.get(v)) for v in order)
+
+    def _turned(self, e: Emitter, copy: Copy, order: tuple[str, ...]) -> Buffer:
+        """A copied matrix with its axes in another order."""
+        if copy.order == order:
+            return copy.buffer
+        shape = [self._extent(v) for v in order]
+        return self._declared(e.view("turned", copy.buffer, [0, 0], [(1, 1), (0, 1)], shape), copy.buffer.name)
 
     def _flat(self, e: Emitter, buffer: Buffer, groups: Sequence[Sequence[str]]) -> Buffer:
         """A matrix of the elements of a buffer."""
