@@ -157,16 +157,15 @@ class Calls(Interp):
         )
 
     def unchanging(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Python's own call of a method of an object that is not staged: it must not change the object where the change
-        would have to be undone or repeated."""
-        owner = getattr(fn, "__self__", None)
-        if owner is None or self.stage.may_change(owner) or not _is_changeable(owner):
-            return fn(*args, **kwargs)
-        before = copy.copy(owner)
+        """Python's own call of a function that is not staged: it must not change its object or arguments where the
+        change would have to be undone or repeated."""
+        involved = [getattr(fn, "__self__", None), *args, *kwargs.values()]
+        held = [(v, copy.copy(v)) for v in involved if _is_changeable(v) and not self.stage.may_change(v)]
         result = fn(*args, **kwargs)
-        if not _same(before, owner):
-            reason = f"a {class_of(owner).__name__} is changed under run-time control"
-            raise self.stage.refuse(reason, "use a list, a dict or an array")
+        for value, before in held:
+            if not _same(before, value):
+                reason = f"a {class_of(value).__name__} is changed under run-time control"
+                raise self.stage.refuse(reason, "use a list, a dict or an array")
         return result
 
     def known_int(self, value: Any, reason: str) -> Any:
@@ -205,6 +204,7 @@ class Calls(Interp):
     def call_closure(self, fn: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
         parent: Frame = fn.frame
         frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, fn.cls or parent.cls)
+        frame.site = self.call_node
         self.bind(frame, fn.defaults, fn.kw_defaults, args, kwargs)
         return self.run_bound(fn, frame)
 
@@ -225,6 +225,7 @@ class Calls(Interp):
         if isinstance(node, ast.AsyncFunctionDef):
             raise self.stage.refuse(f"{fn.__qualname__} is a coroutine", "write an ordinary function", Code.SYNTAX)
         frame = Frame(fn.__qualname__, node, source, fn.__globals__, len(self.frames), fn, None, _class_of(fn, args))
+        frame.site = self.call_node
         self.bind(frame, fn.__defaults__ or (), fn.__kwdefaults__ or {}, args, kwargs)
         self.record_source(fn)
         return self.run_bound(fn, frame)

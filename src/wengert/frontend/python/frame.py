@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ class Frame:
     cls: type | None = None
     locals: dict[str, Any] = field(default_factory=dict[str, Any])
     returns: Target | None = None
+    site: ast.AST | None = None
+    """The call that made it."""
 
 
 USER_ERRORS = (

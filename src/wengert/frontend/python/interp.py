@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .frame import Frame, PyRaise
     from .functions import Staging
     from .generators import Consumer
+    from .lists import Birth
     from .slots import Spec
     from .stage import Stage
     from .values import Choice, Closure, RArray, RGenerator, RIter, RList, Root, RRange, RScalar
@@ -47,12 +48,12 @@ class Interp(Protocol):
     assumed: dict[int, tuple[int, ...]]  # id of a choice: the alternatives that are possible here
     call_node: ast.AST | None
     name_hint: str  # what the value of the expression at hand will be called
-    current_list_node: ast.AST | None
+    current_list: Birth
 
     # What was learnt: about loops, callees, the nodes where lists were made, the world outside.
     carried: dict[ast.AST, dict[tuple[Any, Any], Spec]]  # loop: (owner, key) of what it carries
     containers: dict[int, Any]
-    list_nodes: dict[int, ast.AST | None]
+    births: dict[int, Birth]
     comprehensions: dict[ast.AST, ast.FunctionDef]
     nesting: dict[Any, int]
     active: list[Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import final
 
-from . import builtin, iterables, itertools_api, mathlib, numpy_api
+from . import builtin, iterables, itertools_api, list_api, mathlib, numpy_api
 from .assignment import Assignment
 from .calls import Calls
 from .classes import Classes
@@ -17,7 +17,7 @@ from .functions import Functions
 from .generators import Generators
 from .items import Items
 from .iteration import Iteration
-from .lists import Lists
+from .lists import Birth, Lists
 from .loops import Loops
 from .names import Names
 from .objects import Objects
@@ -67,10 +67,10 @@ class Interpreter(
         self.assumed = {}
         self.call_node = None
         self.name_hint = "t"
-        self.current_list_node = None
+        self.current_list = Birth(None)
         self.carried = {}
         self.containers = {}
-        self.list_nodes = {}
+        self.births = {}
         self.comprehensions = _comprehensions
         self.nesting = {}
         self.active = []
@@ -80,5 +80,5 @@ class Interpreter(
         self.sources = {}
 
 
-HANDLERS_OF = (builtin, iterables, itertools_api, mathlib, numpy_api)
+HANDLERS_OF = (builtin, iterables, itertools_api, list_api, mathlib, numpy_api)
 """The modules that register handlers when they are imported."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.analysis.affine import constant, iadd, isub
-from wengert.codes import Code
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Const, Expr
 from wengert.ir.types import I64
@@ -17,7 +16,6 @@ from . import generator_programs as programs
 from . import index
 from .frame import PyRaise
 from .lists import sure_keys
-from .numeric import as_scalar, is_number
 from .python_values import is_dict, is_iterator, python_method
 from .registry import handles
 from .values import RArray, RGenerator, RIter, RList, RRange, RScalar, contains_runtime
@@ -236,35 +234,6 @@ def filter_(interp: Interp, fn: Any, values: Any) -> Any:
         if keep:
             out.append(v)
     return out
-
-
-@handles(sorted)
-def sorted_(interp: Interp, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
-    items = interp.static_iterable(values)
-    return interp.stage.note_created(in_order(interp, items, key, bool(reverse)))
-
-
-def in_order(interp: Interp, items: list[Any], key: Any, reverse: bool) -> list[Any]:
-    """The items in ascending (descending) order of their keys, equal ones as they were."""
-    keys = items if key is None else [interp.call(key, [v], {}) for v in items]
-    if not contains_runtime(keys):
-        order = interp.native(lambda: sorted(range(len(items)), key=keys.__getitem__, reverse=reverse))
-        return [items[k] for k in order]
-    numbers = [as_scalar(v) if is_number(v) else v for v in items]
-    kinds = {(v.dtype, v.python) if isinstance(v, RScalar) else None for v in numbers}
-    if len(kinds) > 1 or None in kinds:
-        raise interp.stage.refuse(
-            "objects of several kinds are sorted by run-time numbers", "use np.argsort on arrays", Code.CONTAINER
-        )
-    if reverse:  # equal ones stay as they were
-        return in_order(interp, items[::-1], key, False)[::-1]
-    array = interp.as_array(keys)
-    if array.dtype.is_inexact:
-        nan = interp.call(np.any, [interp.call(np.isnan, [array], {})], {})
-        interp.stage.refuse_if(nan.expr, "NaN among numbers that are sorted: Python's order is then accidental")
-    places = interp.call(np.argsort, [array], {"kind": "stable"})
-    found = interp.get_item(interp.as_array(items), places)
-    return [RScalar(interp.get_item(found, k).expr, numbers[0].python) for k in range(len(items))]
 
 
 @handles(iter)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import collections
 import copy
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from wengert.analysis.affine import constant, iadd, imul, isub
 from wengert.codes import Code
@@ -16,7 +17,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Declare, Expr, Extent, Growable, Load, Loop, Pop, Push, Resize, Store, Var
 from wengert.ir.types import I64, DType
 
-from . import arrays, index
+from . import arrays, index, list_programs
 from .control import PreferUnroll
 from .frame import PyRaise
 from .interp import Interp
@@ -24,7 +25,7 @@ from .numeric import as_scalar, is_number, join_dtype
 from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, tuple_like
 from .registry import handles
 from .stage import Restage, Stage
-from .values import MaybeUnbound, RArray, RList, RScalar, contains_runtime
+from .values import Choice, MaybeUnbound, RArray, RList, RScalar, contains_runtime
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class GrowSpec:
 
 def spec_of_list(items: RList) -> GrowSpec:
     return GrowSpec(items.dtype, items.python, items.shape, items.kind, tuple(spec_of_list(p) for p in items.parts))
+
+
+class Birth(NamedTuple):
+    """Where a list is made: the expression, and the calls on the way to it where those make a difference."""
+
+    node: ast.AST | None
+    calls: tuple[ast.AST | None, ...] = ()
 
 
 _CHANGE_SETS = (
@@ -71,21 +79,24 @@ class Lists(Interp):
 
     def new_list(self, node: ast.AST | None, items: list[Any]) -> Any:
         """A list made by the program: static, or growable if an earlier attempt saw it grow under run-time control."""
-        spec = self.stage.decisions.growable.get(node)
+        birth = Birth(node)
+        if birth in self.stage.decisions.by_caller:
+            birth = Birth(node, tuple(dict.fromkeys(frame.site for frame in self.frames)))
+        spec = self.stage.decisions.growable.get(birth)
         if spec is not None:
-            self.current_list_node = node
+            self.current_list = birth
             return self.growable(spec, items)
         self.stage.note_created(items)
-        self.list_nodes[id(items)] = node
+        self.births[id(items)] = birth
         return items
 
     def needs_growing(self, items: list[Any], elements: list[Any], reason: str) -> None:
         """The list must be growable from birth: restart, knowing its elements."""
-        node: ast.AST | None = self.list_nodes.get(id(items))
-        if node is None:
+        birth = self.births.get(id(items), Birth(None))
+        if birth.node is None:
             raise self.stage.refuse(reason, "create the list inside the function, or use an array", Code.CONTAINER)
         try:
-            self.stage.decisions.growable[node] = self.grow_spec(elements, None, reason)
+            self.stage.decisions.growable[birth] = self.grow_spec(elements, None, reason)
         except Unsupported:
             if self.short is None:
                 raise
@@ -103,7 +114,7 @@ class Lists(Interp):
         return spec
 
     def element_spec(self, element: Any, reason: str) -> GrowSpec:
-        e = self.resolve(element)
+        e = self.one_tuple(element)
         if is_number(e):
             s = as_scalar(e)
             return GrowSpec(s.dtype, s.python, None)
@@ -142,24 +153,24 @@ class Lists(Interp):
         return all(isinstance(a, Var) and a.name in self.stage.concrete for a in atoms(extent))
 
     def growable(self, spec: GrowSpec, items: list[Any]) -> RList:
-        made = self.empty_list(spec, self.current_list_node)
+        made = self.empty_list(spec, self.current_list)
         for item in items:
             self.list_append(made, item)
         return made
 
-    def empty_list(self, spec: GrowSpec, node: Any) -> RList:
+    def empty_list(self, spec: GrowSpec, birth: Birth) -> RList:
         if spec.parts:
-            parts = tuple(self.empty_list(p, node) for p in spec.parts)
+            parts = tuple(self.empty_list(p, birth) for p in spec.parts)
             return RList(parts[0].storage, spec.dtype, False, None, spec.kind, parts)
         name = self.stage.fresh("list")
         self.stage.emit(Declare(Growable(name, spec.dtype), self.stage.span))
         self.stage.owner[name] = self.stage.blocks[-1]
-        self.stage.grow_nodes[name] = node
+        self.stage.births[name] = birth
         return RList(name, spec.dtype, spec.python, spec.shape)
 
     def like(self, items: RList) -> RList:
         """A new list for elements of the same kind."""
-        return self.empty_list(spec_of_list(items), self.stage.grow_nodes[items.storage])
+        return self.empty_list(spec_of_list(items), self.stage.births[items.storage])
 
     def list_extend(self, items: RList, length: Expr, get: Callable[[Expr], Any]) -> None:
         """Append `length` elements given by position; the list itself may be their source."""
@@ -222,10 +233,10 @@ class Lists(Interp):
 
     def make_static(self, items: RList) -> None:
         """A comprehension whose elements staging needs one by one: restart with its loops unrolled, once."""
-        node, decisions = self.stage.grow_nodes[items.storage], self.stage.decisions
-        if isinstance(node, (ast.ListComp, ast.GeneratorExp)) and node not in decisions.static_lists:
-            decisions.static_lists.add(node)
-            decisions.growable.pop(node, None)
+        birth, decisions = self.stage.births[items.storage], self.stage.decisions
+        if isinstance(birth.node, (ast.ListComp, ast.GeneratorExp)) and birth.node not in decisions.static_lists:
+            decisions.static_lists.add(birth.node)
+            decisions.growable.pop(birth, None)
             raise Restage
 
     def list_resized(self, items: RList) -> None:
@@ -236,15 +247,33 @@ class Lists(Interp):
 
     def fit_element(self, items: RList, value: Any) -> None:
         """Restart with a wider description if the list as declared cannot hold the value."""
-        spec = spec_of_list(items)
-        better = self.grow_spec([value], spec, "a list grows at run time")
+        spec, birth, decisions = spec_of_list(items), self.stage.births[items.storage], self.stage.decisions
+        try:
+            better = self.grow_spec([value], spec, "a list grows at run time")
+        except Unsupported:
+            if birth.calls:
+                raise
+            decisions.by_caller.add(birth)
+            del decisions.growable[birth]
+            raise Restage from None
         if better != spec:
-            self.stage.decisions.growable[self.stage.grow_nodes[items.storage]] = better
+            decisions.growable[birth] = better
             raise Restage
+
+    def one_tuple(self, value: Any) -> Any:
+        """The value; one of several tuples as a tuple of what each part is one of."""
+        value = self.resolve(value)
+        if not isinstance(value, Choice) or not all(is_tuple(v) for v in value.alternatives):
+            return value
+        first, *rest = value.alternatives
+        if any(class_of(v) is not class_of(first) or len(v) != len(first) for v in rest):
+            return value
+        parts = [self.one_tuple(self.over_choice(operator.itemgetter(k), value)) for k in range(len(first))]
+        return tuple_like(class_of(first), parts)
 
     def list_append(self, items: RList, value: Any) -> None:
         self.list_resized(items)
-        value = self.resolve(value)
+        value = self.one_tuple(value)
         self.fit_element(items, value)
         if items.parts:
             for part, v in zip(items.parts, value, strict=True):
@@ -296,7 +325,7 @@ class Lists(Interp):
         if isinstance(key, slice):
             raise self.stage.refuse("a slice of a growing list is assigned", "assign its elements", Code.CONTAINER)
         at = index.normalise(self.stage, index.as_index(key), self.list_length(items))
-        value = self.resolve(value)
+        value = self.one_tuple(value)
         self.fit_element(items, value)
         self.set_element(items, self.stage.let(at, "at"), value)
 
@@ -353,6 +382,8 @@ class Lists(Interp):
                 return None
             case "copy", []:
                 return self.list_copy(items)
+            case (("reverse" | "insert" | "pop" | "sort"), _):
+                return self.call(getattr(list_programs, name), [items, *args], kwargs)
             case _:
                 reason = f"list.{name} is not supported on a list that grows at run time"
                 raise self.stage.refuse(reason, "use append, pop, indexing or np.array", Code.CONTAINER)
@@ -373,7 +404,7 @@ class Lists(Interp):
                 if name == "remove" and contains_runtime(items):
                     raise self.stage.refuse("list.remove compares run-time numbers", "use NumPy arrays", Code.CONTAINER)
                 if name in ("pop", "insert") and args and isinstance(args[0], RScalar):
-                    args[0] = self.stage.static_int(args[0].expr, "a list position")
+                    return self.call(getattr(list_programs, name), [items, *args], kwargs)
                 changed = list(items)
                 result = self.native(lambda: getattr(changed, name)(*args, **kwargs))
                 self.stage.mutate(items)[:] = changed

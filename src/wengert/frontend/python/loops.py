@@ -38,6 +38,8 @@ from .slots import (
 from .stage import WHOLE, Trial
 from .values import MISSING, Poison, RArray, Root
 
+CHANGES_LENGTH = "a list changes its length in a loop"
+
 
 class Loops(Control):
     """Stages loops that run at run time. A part of the interpreter."""
@@ -79,7 +81,10 @@ class Loops(Control):
                 wanted.append((container, key, spec))  # its value before the loop is never seen again
                 continue
             old = structs.struct_of(stage, tuple(container) if key is WHOLE else container.get(key, MISSING))
-            wanted.append((container, key, spec if old is MISSING else self._carry_spec(spec, old)))
+            joined = spec if old is MISSING else self._carry_spec(spec, old)
+            if key is WHOLE and isinstance(joined, ChoiceSpec):  # it was shorter or longer when the loop ran before
+                joined = self._carry_spec(None, old)
+            wanted.append((container, key, joined))
         for name in sorted(assigned):
             if ("local", name) in hints or (name not in live_head and name not in live_after):
                 continue
@@ -165,6 +170,8 @@ class Loops(Control):
                     stage.decisions.by_reference.add((node, key))
                 now, before = parts.get(loc, new), None if key is WHOLE else container.get(key)
                 better = self._carry_spec(spec, now, slot, stored, before, bound, sure)
+                if key is WHOLE and isinstance(better, ChoiceSpec):
+                    self.needs_growing(container, [*old, *new], CHANGES_LENGTH)
                 if better != spec and better is not None:
                     retry.append((container, key, better))
             elif key is WHOLE and len(old) != len(new) and isinstance(container, Deque):
@@ -172,11 +179,13 @@ class Loops(Control):
                     raise PreferUnroll(node)
                 raise stage.refuse("a deque changes its length in a loop", "fill it before, or keep an array")
             elif key is WHOLE and len(old) != len(new):
-                self.needs_growing(container, [*old, *new], "a list changes its length in a loop")
+                self.needs_growing(container, [*old, *new], CHANGES_LENGTH)
             elif not (new is old or same_value(new, old)):
                 was = structs.struct_of(stage, tuple(old) if key is WHOLE else old)
                 unseen = was is None or (runs and container is locals_ and key not in live_head)
                 spec = self._carry_spec(None if unseen else self._carry_spec(None, was), parts.get(loc, new))
+                if key is WHOLE and isinstance(spec, ChoiceSpec):
+                    self.needs_growing(container, [*old, *new], CHANGES_LENGTH)
                 if spec is not None:
                     retry.append((container, key, spec))
         if retry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -229,10 +229,13 @@ class Operators(Interp):
                 reason = f"'{symbol}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"
                 raise PyRaise(TypeError(reason))
         if is_sequence(a) and is_sequence(b) and (contains_runtime(a) or contains_runtime(b)):
-            if symbol not in ("==", "!=") or type(a) is not type(b):
-                reason = "ordering sequences of run-time numbers is not supported"
-                raise self.stage.refuse(reason, "compare their elements", Code.CONTAINER)
-            result: Any = len(a) == len(b)
+            if is_list(a) is not is_list(b) and symbol not in ("==", "!="):
+                kinds = [builtin.type_of(v).__name__ for v in (a, b)]
+                reason = f"'{symbol}' not supported between instances of '{kinds[0]}' and '{kinds[1]}'"
+                raise PyRaise(TypeError(reason))
+            if symbol not in ("==", "!="):
+                return self.in_order(symbol, a, b)
+            result: Any = len(a) == len(b) and is_list(a) is is_list(b)
             if result:
                 for x, y in zip(a, b, strict=True):
                     result = self.both(result, self.relation("==", x, y))
@@ -240,6 +243,23 @@ class Operators(Interp):
         if (method := python_method(a, _RELATIONS[symbol])) is not None:
             return self.call(method, [a, b], {})
         return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
+
+    def in_order(self, symbol: str, a: Sequence[Any], b: Sequence[Any]) -> Any:
+        """Whether a stands before (after) b: the first elements that differ decide."""
+        if not a or not b:
+            return self.native(lambda: numeric.OPERATORS[symbol][0](len(a), len(b)))
+        equal = self.relation("==", a[0], b[0])
+        if equal is True:
+            return self.in_order(symbol, a[1:], b[1:])
+        before = self.relation(symbol[0], a[0], b[0])
+        if equal is False:
+            return before
+        try:
+            beyond = self.both(equal, self.in_order(symbol, a[1:], b[1:]))
+        except PyRaise as error:
+            reason = f"sequences are ordered whose elements cannot be where the first are equal ({error.error})"
+            raise self.stage.refuse(reason, "compare their elements", Code.CONTAINER) from None
+        return self.unary(ast.Not(), self.both(self.unary(ast.Not(), before), self.unary(ast.Not(), beyond)))
 
     def identical(self, a: Any, b: Any) -> Any:
         for x, y in ((a, b), (b, a)):

@@ -68,6 +68,7 @@ class Decisions:
     unified: set[Unified] = field(default_factory=set["Unified"])
     unrolled: set[Any] = field(default_factory=set[Any])
     growable: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    by_caller: set[Any] = field(default_factory=set[Any])  # lists that hold other things for other callers
     static_extents: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     static_lists: set[Any] = field(default_factory=set[Any])  # comprehensions whose loops are unrolled
     by_reference: set[Any] = field(default_factory=set[Any])  # (loop, location): arrays held by identity
@@ -147,7 +148,7 @@ class Stage:
         self.scalar_types: dict[str, DType] = {}
         self.roots: dict[str, Root] = {}
         self.unrolled = decisions.unrolled
-        self.grow_nodes: dict[str, Any] = {}
+        self.births: dict[str, Any] = {}
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
         self.representatives: dict[str, tuple[Var, int, int]] = {}
         self.created: dict[int, int] = {}
