@@ -52,7 +52,18 @@ class Assignment(Interp):
     def unpack(self, elts: list[ast.expr], value: Any) -> None:
         value = self.resolve(value)
         if isinstance(value, Choice):
-            raise self.stage.refuse("a value of several possible kinds is unpacked", "test its kind first", Code.KIND)
+            if any(isinstance(e, ast.Starred) for e in elts):
+                reason = "a value of several possible kinds is unpacked into a starred name"
+                raise self.stage.refuse(reason, "test its kind first", Code.KIND)
+            value = self.over_choice(lambda v: tuple(self.unpacked(elts, v)), value)
+            items = [self.over_choice(operator.itemgetter(k), value) for k in range(len(elts))]
+        else:
+            items = self.unpacked(elts, value)
+        for e, v in zip(elts, items, strict=True):
+            self.assign(e.value if isinstance(e, ast.Starred) else e, v)
+
+    def unpacked(self, elts: list[ast.expr], value: Any) -> list[Any]:
+        """A value for each target."""
         if isinstance(value, (RArray, RList)):
             n = self.stage.static_int(self.length(value), "the number of values to unpack")
             items = [self.get_item(value, k) for k in range(n)]
@@ -65,13 +76,11 @@ class Assignment(Interp):
                 counts = f"expected at least {len(elts) - 1}, got {len(items)}"
                 raise PyRaise(ValueError(f"not enough values to unpack ({counts})"))
             middle = items[k : len(items) - rest]
-            items = [*items[:k], self.new_list(elts[k], middle), *items[len(items) - rest :]]
-            elts = [e.value if isinstance(e, ast.Starred) else e for e in elts]
+            return [*items[:k], self.new_list(elts[k], middle), *items[len(items) - rest :]]
         if len(items) != len(elts):
             word = "too many" if len(items) > len(elts) else "not enough"
             raise PyRaise(ValueError(f"{word} values to unpack (expected {len(elts)}, got {len(items)})"))
-        for e, v in zip(elts, items, strict=True):
-            self.assign(e, v)
+        return items
 
     def aug_assign(self, target: ast.expr, op: ast.operator, value_node: ast.expr) -> None:
         symbol = SYMBOLS[type(op)]

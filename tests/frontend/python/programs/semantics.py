@@ -534,7 +534,53 @@ def while_left_at_once(x, s):
     return x[k] * s
 
 
+def best_of(x, w):
+    """What is None until something is found is unpacked."""
+    best, score = None, -np.inf
+    for i in range(len(x) - 1):
+        s = w[i] * np.sin(x[i])
+        if s > score:
+            score = s
+            best = (i, x * w[i], x[i + 1])
+    i, v, y = best
+    return score * y + v[0] * (i + 1) + np.sum(v**2)
+
+
+def none_is_unpacked(x, w):
+    best = None
+    for i in range(len(x)):
+        if x[i] > 100:
+            best = (x[i], i)
+    a, b = best
+    return a * b
+
+
+def lengths_differ(x, w):
+    pair = (x[0], w[1]) if x[0] > 0 else (x[1], w[0], 3.0)
+    if x[1] > 0:
+        pair = (pair[0], x[2])
+    a, b = pair
+    return a * b
+
+
+def kinds_differ(x, w):
+    pair = (x[0], 2) if x[0] > 0 else [x[1] * 3, w[0]]
+    a, b = pair
+    return a * b
+
+
+def starred_choice(x, w):
+    a, *b = (x[0], 2) if x[0] > 0 else (x[1] * 3, w[0], w[1])
+    return a * b[0]
+
+
+U, V = np.array([0.3, -1.2, 0.9]), np.array([1.1, 0.7, -0.3])
+
 CASES = {
+    best_of: [(U, V), (-U, V)],
+    none_is_unpacked: [(U, V)],
+    lengths_differ: [(U, V), (-U, V), (np.array([-1.0, -2.0, 0.5]), V)],
+    kinds_differ: [(U, V), (-U, V)],
     while_left_at_once: [(A(), 0.7), (A(), 1.3)],
     alias_loop: [(A(), 3)],
     alias_keep: [(A(), 4), (A(), 1)],
