@@ -72,30 +72,25 @@ def in_order(items: Any, key: Any, reverse: Any) -> Any:
 
 
 def bisect_left(a: Any, x: Any, lo: Any = 0, hi: Any = None, *, key: Any = None) -> Any:
-    if lo < 0:
-        raise ValueError("lo must be non-negative")
-    if hi is None:
-        hi = len(a)
-    while lo < hi:
-        middle = (lo + hi) // 2
-        if (a[middle] if key is None else key(a[middle])) < x:
-            lo = middle + 1
-        else:
-            hi = middle
-    return lo
+    return boundary(a, lo, hi, lambda v: (v if key is None else key(v)) < x)
 
 
 def bisect_right(a: Any, x: Any, lo: Any = 0, hi: Any = None, *, key: Any = None) -> Any:
+    return boundary(a, lo, hi, lambda v: not x < (v if key is None else key(v)))
+
+
+def boundary(a: Any, lo: Any, hi: Any, below: Any) -> Any:
+    """The first place from `lo` on whose element is not `below`, `hi` if all are."""
     if lo < 0:
         raise ValueError("lo must be non-negative")
     if hi is None:
         hi = len(a)
     while lo < hi:
         middle = (lo + hi) // 2
-        if x < (a[middle] if key is None else key(a[middle])):
-            hi = middle
-        else:
+        if below(a[middle]):
             lo = middle + 1
+        else:
+            hi = middle
     return lo
 
 
