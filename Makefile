@@ -27,8 +27,8 @@ docs: $(VENV)/docs.stamp $(PICTURES)    ## docs/_build/html; a warning is an err
 test: $(VENV)/test.stamp                ## the quick tests, below ten minutes on two cores
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
 
-long-test: $(VENV)/test.stamp           ## N random programs from SEED; every line of the table of NumPy
-	WENGERT_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q tests/supported
+long-test: $(VENV)/test.stamp           ## all tests, with what the quick ones leave out; N random programs from SEED
+	WENGERT_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
 	$(BIN)/python tests/random_programs/long_run.py --count $(N) --seed $(SEED)
 
 numpy-test: $(VENV)/test.stamp          ## five areas of NumPy's own tests, run through wengert

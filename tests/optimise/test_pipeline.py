@@ -8,6 +8,7 @@ import pytest
 from ad import arrays, generator, subscripts
 from ad.checks import unique
 from ad.programs import PROGRAMS
+from amount import part
 from backend.random_modules import Program
 from optimise import loops
 from optimise.checks import ALONE, derivatives, keep_meaning, outcome
@@ -25,7 +26,7 @@ def test_programs_and_their_derivatives(name: str) -> None:
         keep_meaning(m, a)
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", part(range(100), 2))
 def test_random_loops(seed: int) -> None:
     module, args = loops.program(seed), loops.arguments(seed)
     verify(module)
@@ -33,7 +34,7 @@ def test_random_loops(seed: int) -> None:
     keep_meaning(module, loops.arguments(seed, 2))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", part(range(20), 3))
 def test_derivatives_of_random_loops(seed: int) -> None:
     module, args = loops.program(seed), loops.arguments(39)
     if isinstance(outcome(module, args)[0], list):
@@ -41,7 +42,7 @@ def test_derivatives_of_random_loops(seed: int) -> None:
             keep_meaning(m, a)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", part(range(20), 3))
 def test_random_programs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y, a = rng.normal(size=5), rng.normal(size=5), rng.normal(size=(5, 5))
@@ -53,7 +54,7 @@ def test_random_programs(seed: int) -> None:
     keep_meaning(subscripts.program(seed), {"a": rng.standard_normal((4, 4)), "u": rng.standard_normal(4), "n": 4})
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", part(range(20), 3))
 def test_derivatives_of_random_array_programs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     args = {"u": rng.standard_normal(4), "m": rng.standard_normal((4, 4)), "n": 4}

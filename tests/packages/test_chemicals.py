@@ -30,6 +30,7 @@ from chemicals.iapws import iapws95_Ar, iapws95_P, iapws95_properties, iapws95_r
 from chemicals.virial import BVirial_Pitzer_Curl, BVirial_Tsonopoulos_extended
 
 import wengert as wg
+from amount import LONG
 from derivatives import Tolerances, assert_derivatives
 
 
@@ -81,7 +82,11 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LARGE = {"iapws95_properties", "iapws95_rho of the liquid", "iapws97_rho in region 1"}
+"""Hundreds of terms under iterations: minutes of the C compiler each."""
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if LONG or name not in LARGE])
 def test_chemicals(name: str) -> None:
     f, args = CASES[name]
     iterates = name == "Rachford_Rice_solution of 5"  # to a tolerance of its own, which is all that differences see

@@ -6,7 +6,6 @@ in a group is run again line by line, so that failures have names.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from amount import LONG, part
 from frontend.numpy_api.expressions import arguments, same
 from supported.programs import program, quietly
 from wengert.curvature import verify_hvp
@@ -21,7 +21,6 @@ from wengert.native_engine import Native
 from wengert.supported import Entry, table
 from wengert.verify import verify
 
-LONG = bool(os.environ.get("WENGERT_LONG"))
 ALL = list(table())
 Group = Sequence[Entry]
 
@@ -30,7 +29,7 @@ def groups(entries: Sequence[Entry], size: int, share: int) -> list[Group]:
     """Groups of entries far apart in the table; one in `share` of them unless all are asked for."""
     count = -(-len(entries) // size)
     found = [entries[k::count] for k in range(count)]
-    return found if LONG else found[::share]
+    return part(found, share)
 
 
 def label(group: Group) -> str:
