@@ -448,13 +448,13 @@ def trace(
     return sum_(interp, diagonal(interp, value, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
-def matrix_of(interp: Interp, a: Any) -> RArray:
-    """A square matrix argument of numpy.linalg."""
+def matrices_of(interp: Interp, a: Any) -> RArray:
+    """A square matrix, or a stack of them, as an argument of numpy.linalg."""
     value = array(interp, a)
-    if value.rank != 2:
+    if value.rank < 2:
         raise np.linalg.LinAlgError(f"{value.rank}-dimensional array given. Array must be at least two-dimensional")
     message = "Last 2 dimensions of the array must be square"
-    p, q = value.shape
+    p, q = value.shape[-2:]
     if not interp.stage.same(p, q):
         if constant(p) is not None and constant(q) is not None:
             raise np.linalg.LinAlgError(message)
@@ -466,12 +466,14 @@ def matrix_of(interp: Interp, a: Any) -> RArray:
 def matrix_power(interp: Interp, a: Any, n: Any) -> Any:
     from .linalg import inv
 
-    value = arrays.stored(interp.stage, matrix_of(interp, a))
+    value = arrays.stored(interp.stage, matrices_of(interp, a))
     power = static_integer(interp, n, "the exponent of matrix_power")
     if power == 0:
         from .matrices import eye
 
-        return eye(interp, RScalar(value.shape[0], True), dtype=value.dtype.numpy)
+        one = eye(interp, RScalar(value.shape[-1], True), dtype=value.dtype.numpy)
+        shape = tuple(RScalar(n, True) for n in value.shape)
+        return one if value.rank == 2 else arrays.copy(interp.stage, interp.call(np.broadcast_to, [one, shape], {}))
     if power < 0:
         value, power = inv(interp, value), -power
     result: Any = None
