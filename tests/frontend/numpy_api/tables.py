@@ -588,7 +588,6 @@ np.pad(m, (2, 1), mode="wrap")
 np.pad(z, 5, mode="reflect")
 np.pad(v, k)
 np.pad(i, 1)
-np.insert(v, 2, 5.0) if False else v
 """
 
 SELECT = """
@@ -936,6 +935,10 @@ np.lexsort((v, l))
 np.sort(np.argpartition(v, 3)[:4])
 np.insert(v, 2, 5.0)
 np.insert(m, 1, v[:10], axis=0)
+np.insert(v, [2], [1.0, 2.0, 3.0])
+np.insert(m, [1], m[:, :3], axis=1)
+np.insert(m, [-1], m[:2], axis=0)
+np.insert(m[:3], [1], v[:3], axis=1)
 np.delete(v, 2)
 np.delete(v, -1)
 np.delete(m, 3, axis=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.analysis.affine import isub
+from wengert.analysis.affine import constant, isub
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO
 from wengert.ir.types import BOOL
@@ -114,6 +114,8 @@ def _positions(interp: Interp, obj: Any, extent: Any) -> RArray | None:
         places = array(interp, obj)
         if places.dtype is BOOL:
             return stored(interp, interp.call(np.flatnonzero, [places], {}))
+        if places.dtype.is_inexact and constant(places.shape[0]) != 0:
+            raise IndexError("arrays used as indices must be of integer (or boolean) type")
         return stored(interp, interp.call(np.asarray, [places], {"dtype": np.int64}))
     return None
 
@@ -126,7 +128,9 @@ def insert(interp: Interp, arr: Any, obj: Any, values: Any, axis: Any = None) ->
     place = axis_of(interp, axis, value.rank)
     several_places = _positions(interp, obj, value.shape[place])
     if several_places is not None:
-        return programmed(interp, programs.insert_several, value, several_places, values, place)
+        one = constant(several_places.shape[0]) == 1
+        program = programs.insert_at_one_of if one else programs.insert_several
+        return programmed(interp, program, value, several_places, values, place)
     return programmed(interp, programs.insert, value, python_int(integer_expr(interp, obj)), values, place)
 
 

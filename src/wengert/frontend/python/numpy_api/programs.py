@@ -117,6 +117,14 @@ def insert(arr: Array, index: int, values: Array, axis: int) -> Array:
     return np.moveaxis(joined, 0, axis)
 
 
+def insert_at_one_of(arr: Array, positions: Array, values: Array, axis: int) -> Array:
+    """One position in an array of positions: the slices lie along `axis` of the values."""
+    piece = np.asarray(values)
+    for _ in range(np.ndim(arr) - np.ndim(piece)):
+        piece = piece[None]
+    return insert(arr, positions[0], np.moveaxis(piece, axis, 0), axis)
+
+
 def delete(arr: Array, index: int, axis: int) -> Array:
     """All but one position."""
     n = arr.shape[axis]
