@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from wengert import local_rules, pipeline
-from wengert.ad.reverse import kept, tape
+from wengert.ad.reverse import kept
+from wengert.ad.reverse.plan import Box
 from wengert.ad.rules import table
 from wengert.analysis.activity import Flow
 from wengert.ir import build as b
@@ -127,12 +128,13 @@ def test_value_that_is_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_place_on_a_tape(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = tape.iterations
+    right = Box.place
 
     def before(*given: Any) -> tuple[Expr, ...]:
-        return tuple(b.select(b.gt(k, 0), b.sub(k, 1), k) for k in right(*given))
+        k, *rest = right(*given)
+        return (b.select(b.gt(k, 0), b.sub(k, 1), k), *rest)
 
-    monkeypatch.setattr(tape, "iterations", before)
+    monkeypatch.setattr(Box, "place", before)
     assert_blamed(check(steps, np.array([0.3, 1.7]), 4), steps, "c", "4 of 4; the program computed")
 
 

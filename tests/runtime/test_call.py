@@ -144,8 +144,8 @@ def test_no_references_or_memory_leak() -> None:
                 failing((3,))
 
     use()
-    before = [sys.getrefcount(o) for o in (x, np.empty, np.complex128, complex, x.dtype)]
     gc.collect()
+    before = [sys.getrefcount(o) for o in (x, np.empty, np.complex128, complex, x.dtype)]
     tracemalloc.start()
     use()
     gc.collect()
