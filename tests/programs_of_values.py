@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from wengert.cli.bench.programs import load_module
+from wengert.cli.bench.suite import BENCHMARKS
 
-def perceptron(x, weights, biases):
-    for w, b in zip(weights, biases, strict=True):
-        x = np.tanh(x @ w + b)
-    return np.sum(x * x)
+MEASURED = load_module(BENCHMARKS / "memory_programs.py")
 
 
 def stages(x):
@@ -20,19 +19,6 @@ def stages(x):
     e = d / (1.0 + d * d)
     f = np.log(1.0 + e * e) * a
     return np.sum(f * e) + np.sum(d[1:] * c[:-1])
-
-
-def mixed(x, w):
-    """Large arrays and small ones, dear and cheap."""
-    a = np.sin(x) * np.exp(-x * x)
-    wide = np.outer(a, w)
-    p = np.tanh(wide)
-    q = wide * wide + p
-    s = q.sum(axis=1)
-    t = np.exp(s * 1e-3)
-    r = np.outer(t, np.sqrt(w * w + 1.0)) * p
-    z = np.log(1.0 + r * r)
-    return np.sum(z * q) + np.sum(t * a)
 
 
 def convolved(x, k):
@@ -82,4 +68,10 @@ def arguments(name: str) -> tuple[tuple, int]:
             return (r.standard_normal(2500),), 0
 
 
-PROGRAMS = {f.__name__: f for f in (perceptron, stages, mixed, convolved, branches)}
+PROGRAMS = {
+    "perceptron": MEASURED.layers,
+    "stages": stages,
+    "mixed": MEASURED.outer,
+    "convolved": convolved,
+    "branches": branches,
+}

@@ -57,6 +57,10 @@ class Reserve:
     loops: tuple[Loop, ...]
     counts: tuple[Expr, ...]
 
+    def place(self, at: Callable[[Expr], Expr], inner: Sequence[Expr] = ()) -> tuple[Expr, ...]:
+        """As for boxes, with all axes."""
+        return (*(at(iteration(loop)) for loop in self.loops), *inner)
+
 
 Place: TypeAlias = Box | Push | Reserve
 Item: TypeAlias = Definition | Snapshot

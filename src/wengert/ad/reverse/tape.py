@@ -17,7 +17,6 @@ from wengert.ad.reverse.record import Sizes
 from wengert.ad.reverse.regions import CallSite, Definition, Prepared, Region, Snapshot
 from wengert.ad.reverse.stacks import StackKey, Stacks
 from wengert.ad.reverse.sweep import Sweep, Tapes
-from wengert.ad.reverse.trips import iteration
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import (
@@ -125,10 +124,6 @@ def part_of(part: Buffer, box: Buffer, where: Box, at: At, span: Span | None) ->
     return View(part, box.name, start, axes, span)
 
 
-def iterations(loops: Sequence[Loop], at: At) -> tuple[Expr, ...]:
-    return tuple(at(iteration(loop)) for loop in loops)
-
-
 def unchanged(e: Expr) -> Expr:
     return e
 
@@ -191,8 +186,7 @@ class Saver:
             self.e.store(self.boxes[item.name], where.place(unchanged, inner), value)
         else:
             r = self.reserved[item.name]
-            index = (*iterations(where.loops, unchanged), *inner)
-            self.e.store(r.stack, (b.add(r.base, linear(index, r.counts)),), value)
+            self.e.store(r.stack, (b.add(r.base, linear(where.place(unchanged, inner), r.counts)),), value)
 
     def snapshots(self, region: Region, position: int) -> None:
         """Before statement `position` of a region: copy what is needed of buffers as they are now."""
@@ -430,7 +424,7 @@ class Restorer(Tapes):
                 e.emit(part_of(part, box, where, sweep.at, e.span))
                 self._hold(item, part)
             return
-        index = iterations(where.loops, sweep.at)
+        index = where.place(sweep.at)
         r = self.reserved[item.name]
         if isinstance(item, Definition):
             at = b.add(r.base, linear(index, r.counts))

@@ -30,7 +30,8 @@ from wengert.ir.nodes import (
 )
 from wengert.ir.types import I64, DType
 
-from .stage import NotAFunction, Stage
+from .decisions import NotAFunction
+from .stage import Stage
 from .values import Element, RArray, Root, RScalar
 
 CHEAP = 2  # operations above which a lazy element is stored rather than recomputed by broadcasting

@@ -18,11 +18,11 @@ from wengert.ir.nodes import Const, Expr, Fail, Load
 from wengert.ir.types import I64
 
 from .control import ExitNow, Target
+from .decisions import NeedLeafStatic, NeedStatic, Restage
 from .frame import PyRaise
 from .interp import Interp
 from .python_values import is_tuple
 from .source import liveness_of
-from .stage import NeedLeafStatic, NeedStatic, Restage
 from .values import RuntimeString, contains_runtime, template_of
 
 

@@ -19,12 +19,13 @@ from wengert.ir.walk import free_names, map_statements, statements, writes
 
 from . import arrays
 from .control import ExitNow, same_value
+from .decisions import NotAFunction
 from .interp import Interp
 from .numeric import as_scalar
 from .python_values import tuple_like
 from .slots import ArraySpec, ScalarSpec, Spec, StaticSpec, TupleSpec, spec_of, widen
 from .source import names_used, scope_of
-from .stage import WHOLE, NotAFunction
+from .stage import WHOLE
 from .values import MISSING, Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
 
 CHANGES_OUTSIDE = "it changes Python objects that exist outside"

@@ -17,13 +17,13 @@ from wengert.ir.types import BOOL, F64, I64
 
 from . import arrays, index
 from .control import ExitNow, Path, PreferUnroll, Target, Turns
+from .decisions import NeedLeafStatic, NeedStatic, Restage
 from .frame import PyRaise
 from .interp import Interp
 from .lists import sure_keys
 from .python_values import class_of, is_dict, is_iterator, is_list, python_method
 from .slots import CannotJoin
 from .source import assigned, liveness_of, scope_of
-from .stage import NeedLeafStatic, NeedStatic, Restage
 from .subclasses import SubArray, array_of, defined, like
 from .values import Choice, RArray, RGenerator, RIter, RList, RRange, RScalar
 

@@ -105,12 +105,7 @@ def _programmed(function: Callable[..., Any], program: Callable[..., Any]) -> No
     def handler(interp: Interp, *args: Any, **kwargs: Any) -> Any:
         if not args or not is_list(args[0]) or contains_runtime(args) or contains_runtime(kwargs):
             return interp.call(program, list(args), kwargs)
-        before = list(args[0])
-        changed = list(before)
-        result = interp.native(lambda: function(changed, *args[1:], **kwargs))
-        if len(changed) != len(before) or any(a is not b for a, b in zip(changed, before, strict=True)):
-            interp.stage.mutate(args[0])[:] = changed
-        return result
+        return interp.changed_natively(args[0], lambda changed: function(changed, *args[1:], **kwargs))
 
 
 for _module, _names in (

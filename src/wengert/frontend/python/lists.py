@@ -19,12 +19,13 @@ from wengert.ir.types import I64, DType
 
 from . import arrays, index, list_programs
 from .control import PreferUnroll
+from .decisions import Restage
 from .frame import PyRaise
 from .interp import Interp
 from .numeric import as_scalar, is_number, join_dtype
 from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, tuple_like
 from .registry import handles
-from .stage import Restage, Stage
+from .stage import Stage
 from .values import Choice, MaybeUnbound, RArray, RList, RScalar, contains_runtime
 
 
@@ -405,10 +406,7 @@ class Lists(Interp):
                     raise self.stage.refuse("list.remove compares run-time numbers", "use NumPy arrays", Code.CONTAINER)
                 if name in ("pop", "insert") and args and isinstance(args[0], RScalar):
                     return self.call(getattr(list_programs, name), [items, *args], kwargs)
-                changed = list(items)
-                result = self.native(lambda: getattr(changed, name)(*args, **kwargs))
-                self.stage.mutate(items)[:] = changed
-                return result
+                return self.changed_natively(items, lambda changed: getattr(changed, name)(*args, **kwargs))
             if name in ("index", "count") and contains_runtime(items):
                 raise self.stage.refuse(f"list.{name} compares run-time numbers", "use NumPy arrays", Code.CONTAINER)
             result = self.native(lambda: getattr(items, name)(*args, **kwargs))
@@ -422,6 +420,14 @@ class Lists(Interp):
                 raise self.stage.refuse("a set is changed under run-time control", "use a dict or list", Code.CONTAINER)
             self.stage.touch(items)
         return self.native(lambda: getattr(items, name)(*args, **kwargs))
+
+    def changed_natively(self, items: list[Any], run: Callable[[list[Any]], Any]) -> Any:
+        """What Python itself does to a static list, journaled, and what it gives."""
+        changed = list(items)
+        result = self.native(lambda: run(changed))
+        if len(changed) != len(items) or any(a is not b for a, b in zip(changed, items, strict=True)):
+            self.stage.mutate(items)[:] = changed
+        return result
 
     def deque_method(self, items: Deque, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if name == "maxlen":

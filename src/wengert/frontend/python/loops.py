@@ -170,8 +170,6 @@ class Loops(Control):
                     stage.decisions.by_reference.add((node, key))
                 now, before = parts.get(loc, new), None if key is WHOLE else container.get(key)
                 better = self._carry_spec(spec, now, slot, stored, before, bound, sure)
-                if key is WHOLE and isinstance(better, ChoiceSpec):
-                    self.needs_growing(container, [*old, *new], CHANGES_LENGTH)
                 if better != spec and better is not None:
                     retry.append((container, key, better))
             elif key is WHOLE and len(old) != len(new) and isinstance(container, Deque):
@@ -184,10 +182,12 @@ class Loops(Control):
                 was = structs.struct_of(stage, tuple(old) if key is WHOLE else old)
                 unseen = was is None or (runs and container is locals_ and key not in live_head)
                 spec = self._carry_spec(None if unseen else self._carry_spec(None, was), parts.get(loc, new))
-                if key is WHOLE and isinstance(spec, ChoiceSpec):
-                    self.needs_growing(container, [*old, *new], CHANGES_LENGTH)
                 if spec is not None:
                     retry.append((container, key, spec))
+        for container, key, spec in retry:
+            if key is WHOLE and isinstance(spec, ChoiceSpec):
+                _, _, old, new = body.writes[id(container), key]
+                self.needs_growing(container, [*old, *new], CHANGES_LENGTH)
         if retry:
             if short and any(isinstance(spec, ChoiceSpec) for _, _, spec in retry):
                 raise PreferUnroll(node)

@@ -16,6 +16,7 @@ from wengert.ir.nodes import Function, Module
 from wengert.runtime.hashing import code_hash
 
 from .control import ExitNow
+from .decisions import Decisions, NeedLeafStatic, NeedStatic, Restage, Unified
 from .effects import Effects, effects
 from .externals import Guard, Leaf
 from .frame import USER_ERRORS, PyRaise
@@ -23,7 +24,7 @@ from .interp import Interp
 from .interpreter import Interpreter
 from .outputs import flatten
 from .python_values import class_of, is_ndarray
-from .stage import Decisions, NeedLeafStatic, NeedStatic, Restage, Stage, Unified
+from .stage import Stage
 
 MAX_RESTARTS = 60
 

@@ -36,44 +36,12 @@ from wengert.ir.nodes import (
 from wengert.ir.types import I64, DType
 from wengert.ir.walk import substitute
 
+from .decisions import Decisions, NeedLeafStatic, NeedStatic, Restage, Unified
 from .magnitude import MEMORY, Magnitudes
 from .values import MISSING, RArray, Root
 
 if TYPE_CHECKING:
     from .interp import Interp
-
-
-class Restage(Exception):
-    """Staging must start again with the decisions noted in `Decisions`."""
-
-
-class NotAFunction(Exception):
-    """This callee must be staged in place; the message says why."""
-
-
-class NeedStatic(Exception):
-    """The value of a loop index is needed while staging: the loop that owns `variable` must be unrolled."""
-
-    def __init__(self, variable: str, reason: str) -> None:
-        super().__init__(reason)
-        self.variable = variable
-        self.reason = reason
-
-
-@dataclass
-class Decisions:
-    """What earlier attempts at staging the same call have found out."""
-
-    static_leaves: set[int] = field(default_factory=set[int])
-    unified: set[Unified] = field(default_factory=set["Unified"])
-    unrolled: set[Any] = field(default_factory=set[Any])
-    growable: dict[Any, Any] = field(default_factory=dict[Any, Any])
-    by_caller: set[Any] = field(default_factory=set[Any])  # lists that hold other things for other callers
-    static_extents: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
-    static_lists: set[Any] = field(default_factory=set[Any])  # comprehensions whose loops are unrolled
-    by_reference: set[Any] = field(default_factory=set[Any])  # (loop, location): arrays held by identity
-    alias_arrays: bool = False
-    restarts: int = 0
 
 
 @dataclass
@@ -85,9 +53,6 @@ class Trial:
     result: Any = None
     made: set[int] = field(default_factory=set[int])  # ids of the containers made in it
 
-
-Unified = tuple[str, int, str, int]
-"""A size, how many times it is another one, that one, and what it is more."""
 
 Positions = tuple[list[Stmt], int, list[RArray]]
 """Where a mask holds: the block that the index arrays were made in, the mask's number of stores then, the arrays."""
@@ -659,15 +624,6 @@ class Stage:
             yield log
         finally:
             del self.copy_log[depth:]
-
-
-class NeedLeafStatic(Exception):
-    """Arguments whose values staging needs: restart with guards on them."""
-
-    def __init__(self, names: set[str], reason: str) -> None:
-        super().__init__(reason)
-        self.names = names
-        self.reason = reason
 
 
 def _variables(expr: Expr) -> list[Var]:
