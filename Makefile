@@ -24,7 +24,7 @@ docs/pictures/%.png: examples/gallery/%.py | $(VENV)/docs.stamp
 docs: $(VENV)/docs.stamp $(PICTURES)    ## docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-test: $(VENV)/test.stamp                ## the quick tests, a quarter of an hour on two cores
+test: $(VENV)/test.stamp                ## the quick tests, twenty minutes on two cores
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
 
 long-test: $(VENV)/test.stamp           ## all tests, with what the quick ones leave out; N random programs from SEED
