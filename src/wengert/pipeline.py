@@ -16,6 +16,7 @@ from wengert.optimise.carry import carry
 from wengert.optimise.contract import contract
 from wengert.optimise.dce import eliminate_dead_code
 from wengert.optimise.expand import expand
+from wengert.optimise.factor_sums import factor_sums
 from wengert.optimise.final_writes import drop_final_writes
 from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
@@ -41,6 +42,7 @@ Pass = Callable[..., Module]
 LAST: tuple[Pass, ...] = (
     drop_zeros,
     share_copies,
+    factor_sums,
     raise_contractions,
     place_products,
     share_factors,

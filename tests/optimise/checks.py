@@ -43,6 +43,7 @@ def is_exact(passes: Sequence[Pass]) -> bool:
     """Whether the passes keep results to the last bit (but for the sign of zeros): whether no sum is reordered."""
     reordering = {
         "expand",
+        "factor_sums",
         "fuse",
         "gather",
         "interchange",

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from wengert.analysis.access import Access, Effects, accesses, effects, folded, looks, offset
 from wengert.analysis.affine import constant, iadd, isub, same
@@ -64,6 +65,8 @@ from wengert.optimise.fuse import cannot_fail, is_simple
 
 CACHE = 1 << 18
 """Bytes of all arrays of a strip."""
+LARGEST = 16
+"""Bytes of an element, at most."""
 REACH = 8
 """How many rows one nest may run behind another."""
 
@@ -259,6 +262,8 @@ class _Strips:
         row = constant(self._row(group.members))
         if row is not None and all(n is not None and row * n <= CACHE for n in trips):
             return False
+        if sum(_most_bytes(m) for m in group.members) <= CACHE:
+            return False
         for k, m in enumerate(group.members):
             for c, both in m.touched.items():
                 if any(c in o.touched for o in group.members[:k]) and any(len(x.index) > 1 for x in both):
@@ -399,6 +404,14 @@ class _Strips:
         made = unused(name, self.names)
         self.names.add(made)
         return made
+
+
+def _most_bytes(member: _Member) -> float:
+    """What a nest touches at most, however large its arrays are: an element per access in each turn of its loops."""
+    loops = [s for s in statements((member.nest,)) if isinstance(s, Loop)]
+    turns = [None if s.stop is None else constant(isub(s.stop, s.start)) for s in loops]
+    count = prod(float("inf") if t is None else float(t) for t in turns)
+    return count * LARGEST * sum(map(len, member.touched.values()))
 
 
 def _distinct(values: Iterable[Expr]) -> list[Expr]:
