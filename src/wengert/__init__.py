@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wengert.disk import DiskError
     from wengert.errors import CompilerNotFound, NotDifferentiable, OutputDropped, PinError, Unsupported, WengertError
     from wengert.explanation import explain
     from wengert.jacobians import hessian, hvp, jacobian
@@ -37,6 +38,7 @@ _HOME = {
     "check": "verify",
     "explain": "explanation",
     "MemoryLimitError": "memory",
+    "DiskError": "disk",
     "WengertError": "errors",
     "Unsupported": "errors",
     "NotDifferentiable": "errors",
@@ -46,6 +48,7 @@ _HOME = {
 }
 __all__ = [
     "CompilerNotFound",
+    "DiskError",
     "MemoryLimitError",
     "NotDifferentiable",
     "OutputDropped",

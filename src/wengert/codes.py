@@ -192,6 +192,13 @@ class Code(Enum):
         "is left in the reverse sweep gives it again (states that a loop carries), or two pins exclude one another.",
         "`wengert explain --all` lists what is stored, kept and recomputed, with names and lines.",
     )
+    DISK = Entry(
+        "WG404",
+        "Tapes cannot lie on disk",
+        "The directory that `disk` names does not exist, cannot be written, or has less room than the tapes need. "
+        "Nothing has run, or nothing is left of it: the files have no names and vanish with the call.",
+        "Name another directory, free some of it, or raise `memory_limit`, so that less lies on disk.",
+    )
 
     COMPILER = Entry(
         "WG501",

@@ -12,19 +12,20 @@ import numpy as np
 
 from wengert import ad, pipeline
 from wengert import differences as fd
-from wengert.backend.c.footprint import footprint
+from wengert.backend.c.footprint import Held, footprint
 from wengert.dispatch import fetcher
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Span
 from wengert.ir.types import DType
 from wengert.memory import (
+    Bounds,
+    Directory,
     Limit,
     Limited,
     Unbounded,
     bytes_of,
     described_name,
     largest,
-    parse_limit,
     settled,
     size_text,
     sizes_of,
@@ -118,7 +119,8 @@ class Explanation:
     With a memory limit: `limit`, the loops that run `again`, and `outside`, the bytes of copies that the peak includes.
     `predicted`: the peak that is expected beforehand (None: it is not bounded), what is `present` then, and the
     `timeline`, the steps of the derivative's top level in order. `singles`: the arrays that could be stored or made
-    again there, and what was decided (empty if nothing is made again).
+    again there, and what was decided (empty if nothing is made again). `on_disk`: the tapes that lie on disk, with
+    their bytes there (a few parts of each are in memory, and count in the peak).
 
     `tape_bytes`: what all tapes hold at the end of the forward sweep. `shared_bytes`: the part of it that is on
     stacks of functions that are called. `peak_bytes`: the most that was allocated at any time, results and adjoints
@@ -139,6 +141,12 @@ class Explanation:
     present: tuple[Present, ...] = ()
     timeline: tuple[Moment, ...] = ()
     singles: tuple[Single, ...] = ()
+    on_disk: tuple[Present, ...] = ()
+
+    @property
+    def disk_bytes(self) -> int:
+        """What lies on disk."""
+        return sum(h.bytes for h in self.on_disk)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -187,6 +195,9 @@ class Explanation:
             )
             place = f"  {os.path.basename(s.file)}:{s.line}" if s.line else ""
             yield f"  {s.how:<11} {s.name}: {size_text(s.bytes)}{cost}{place}"
+        for h in self.on_disk:
+            place = f"  {os.path.basename(h.file)}:{h.line}" if h.line else ""
+            yield f"  on disk     {size_text(h.bytes):>9}  {h.name}{place}"
         for h in self.present:
             place = f"  {os.path.basename(h.file)}:{h.line}" if h.line else ""
             yield f"  at the peak {size_text(h.bytes):>9}  {h.name}{place}"
@@ -226,14 +237,16 @@ def explain(
     wrt: Wrt | None = None,
     of: Any = None,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
     **kwargs: Any,
 ) -> Explanation:
     """What the pullback of `fn` at `args` keeps, stores and recomputes. Runs it once, to count.
 
-    `wrt`, `of`, `memory_limit` (of what a call allocates, the copies that a pullback holds left out), `store` and
-    `recompute` as for `vjp`.
+    `wrt`, `of`, `memory_limit` (of what a call allocates, the copies that a pullback holds left out), `disk`,
+    `disk_limit`, `store` and `recompute` as for `vjp`.
     Raises what `vjp` raises.
 
     Example:
@@ -251,7 +264,8 @@ def explain(
     record, pins = ad.Record(), ad.Pins.of(store, recompute)
     module = pipeline.prepare(staged.module, staged.names)
     pulled = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, record, pins)
-    limit = parse_limit(memory_limit)
+    bounds = Bounds.of(memory_limit, disk, disk_limit)
+    limit = bounds.limit
     primal = Kernel(pulled.primal, primal_binds(staged))
     leaves = fetcher(staged, args, kwargs)(fn, args, kwargs)
     assert leaves is not None
@@ -261,12 +275,14 @@ def explain(
     plain = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, pins=pins)
     limited = within(f"the pullback of {named(fn)}", plain.primal, plain.active, plain.seeds, plain.make)
     outside = bytes_of([leaves[k] for k in staged.mutated]) + bytes_of(seeds)
-    plan = None if limit is None else limited.plan(given, limit, outside)
+    plan = None if limit is None else limited.plan(given, limit, outside, bounds.disk)
     choices = () if plan is None else plan.choices
     code, binds = settled(*pulled.make(choices))
-    kernel = Kernel(code, binds)
+    on_disk = () if plan is None else plan.on_disk
+    kernel = Kernel(code, binds, on_disk)
     parameters = () if plan is None else plan.parameters()
-    (*_, counts), peak = kernel.limited((*given, *parameters), NO_LIMIT)
+    directory = bounds.disk.directory if bounds.disk is not None and on_disk else None
+    (*_, counts), peak = kernel.limited((*given, *parameters), NO_LIMIT, directory, NO_LIMIT)
     if plan is not None and plan.remade:
         _, peak = limited.kernel(plan.choices, plan.remade).limited((*given, *parameters), NO_LIMIT)
     values = tuple(_value(d, counts) for d in record.decisions)
@@ -287,6 +303,7 @@ def explain(
         0 if limit is None else outside,
         *_predicted(limited, plan, (code, binds), (*given, *parameters), 0 if limit is None else outside),
         () if plan is None else _singles(limited, plan, (*given, *parameters)),
+        () if plan is None or plan.held is None else tuple(_present(h) for h in plan.held.on_disk),
     )
 
 
@@ -326,14 +343,18 @@ def _predicted(
             turns = int(most)
             runs = advances(-(-turns // count.length), count.slots) * count.length
         again.append(Again(choice.var, count.slots, count.length, turns, runs, span.file, span.line, span.text.strip()))
-    present = [(described_name(h), h.bytes, h.span or Span("", 0)) for h in largest(found.held, 12)]
     timeline = [(m.span or Span("", 0), m.most + outside, m.after + outside) for m in found.moments]
     return (
         found.peak + outside,
         tuple(again),
-        tuple(Present(name, n, s.file, s.line) for name, n, s in present),
+        tuple(_present(h) for h in largest(found.held, 12)),
         tuple(Moment(s.file, s.line, most, after) for s, most, after in timeline),
     )
+
+
+def _present(h: Held) -> Present:
+    span = h.span or Span("", 0)
+    return Present(described_name(h), h.bytes, span.file, span.line)
 
 
 def explain_all(
@@ -343,12 +364,17 @@ def explain_all(
     memory_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
 ) -> Explanation:
     """`explain` of everything a function computes: what it returns and the arguments it mutates."""
     plain = fd.run(fn, args)
     of = fd.mutated(fn, args)
     chosen = ("return", *of) if fd.floats(plain.value) or not of else of
-    return explain(fn, *args, wrt=wrt, of=chosen, memory_limit=memory_limit, store=store, recompute=recompute)
+    return explain(
+        fn, *args, wrt=wrt, of=chosen, memory_limit=memory_limit, disk=disk, disk_limit=disk_limit, store=store,
+        recompute=recompute,
+    )  # fmt: skip
 
 
 def _value(d: ad.Decision, counts: Any) -> Value:

@@ -13,7 +13,7 @@ from wengert.frontend.python.outputs import Output
 from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import is_ndarray, number_like
 from wengert.ir.nodes import Module, Scalar
-from wengert.memory import Limit, Limited
+from wengert.memory import UNBOUND, Bounds, Directory, Limit, Limited
 from wengert.planning import Choices, Made
 from wengert.programs import ArgumentError, Given, Limitable, Wrt
 from wengert.runtime.abi import Bind
@@ -90,11 +90,11 @@ class Jacobian(Limitable):
         fn: Callable[..., Any],
         wrt: Wrt = 0,
         mode: str = "auto",
-        memory_limit: Limit | None = None,
+        bounds: Bounds = UNBOUND,
         store: Given = (),
         recompute: Given = (),
     ) -> None:
-        super().__init__(fn, wrt, memory_limit, store, recompute)
+        super().__init__(fn, wrt, bounds, store, recompute)
         if mode not in ("auto", "forward", "reverse"):
             raise ArgumentError(f"mode={mode!r}; choose 'auto', 'forward' or 'reverse'")
         self.mode = mode
@@ -187,6 +187,8 @@ def jacobian(
     mode: str = "auto",
     *,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
 ) -> Jacobian:
@@ -194,7 +196,7 @@ def jacobian(
 
     `mode`: "forward" (one run per input element), "reverse" (one per output element), or "auto" (the fewer). For
     complex arguments of holomorphic functions it is the complex derivative (forward mode). `memory_limit` as for
-    `grad`, the Jacobian itself included; `store` and `recompute` as for `grad`, in reverse mode.
+    `grad`, the Jacobian itself included; `disk`, `disk_limit`, `store` and `recompute` as for `grad`, in reverse mode.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -202,7 +204,7 @@ def jacobian(
         array([[3., 2.],
                [4., 0.]])
     """
-    return Jacobian(fn, wrt, mode, memory_limit, store, recompute)
+    return Jacobian(fn, wrt, mode, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
 
 
 class Second(Limitable):
@@ -275,13 +277,16 @@ def hessian(
     wrt: Wrt = 0,
     *,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
 ) -> Hessian:
     """The Hessian of a function that returns one real number: shape of the argument twice over.
 
     With a tuple `wrt`, a tuple of tuples of blocks. Forward over reverse: one gradient-sized run per input element.
-    `memory_limit` as for `grad`, the Hessian itself included; `store` and `recompute` as for `grad`.
+    `memory_limit` as for `grad`, the Hessian itself included; `disk`, `disk_limit`, `store` and `recompute` as for
+    `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -289,7 +294,7 @@ def hessian(
         array([[   6.,   -2.],
                [  -2., -480.]])
     """
-    return Hessian(fn, wrt, memory_limit, store, recompute)
+    return Hessian(fn, wrt, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
 
 
 class Hvp(Second):
@@ -321,20 +326,22 @@ def hvp(
     wrt: Wrt = 0,
     *,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
 ) -> Hvp:
     """Hessian-vector products: `hvp(f)(x, v)` is the Hessian of f at x times v, at the cost of a few runs of f.
 
-    The arguments of f come first, then one vector per `wrt`. `memory_limit`, `store` and `recompute` as for
-    `grad`.
+    The arguments of f come first, then one vector per `wrt`. `memory_limit`, `disk`, `disk_limit`, `store` and
+    `recompute` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
         >>> wg.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
         array([ 6., 12.])
     """
-    return Hvp(fn, wrt, memory_limit, store, recompute)
+    return Hvp(fn, wrt, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
 
 
 __all__ = ["hessian", "hvp", "jacobian"]

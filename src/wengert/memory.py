@@ -9,6 +9,7 @@ what Python and NumPy need to be there, numbers and small arrays of fixed extent
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +20,12 @@ import numpy as np
 from wengert.ad import LoopOf
 from wengert.backend.c.footprint import Held, Unbounded
 from wengert.codes import Code
+from wengert.disk import ANY, Disk, DiskError, DiskFailed
 from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Buffer, Module, Span
 from wengert.plan_cache import Plans
+from wengert.plan_time import PLAIN
 from wengert.planning import NOTHING, Choices, Decided, Infeasible, Made, Planner, Sizes
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
@@ -40,6 +43,7 @@ UNITS = {
     "TiB": 2**40,
 }
 Limit = int | str
+Directory = str | os.PathLike[str]
 PLANS = 64
 """Plans remembered per program and transform."""
 
@@ -60,7 +64,8 @@ class Memory:
     """What a call took: `peak`, the most bytes that were allocated at any time, as counted while it ran; `predicted`,
     what was expected before; both with the `outside` bytes of copies of arguments and seeds. `loops`: those that ran
     again from stored states, with slots and iterations per segment. `again`: single arrays, by their names in the
-    derivative's code, that were not stored but made again."""
+    derivative's code, that were not stored but made again. `disk`: the most bytes that tapes had on disk, `on_disk`
+    their names in the derivative's code."""
 
     limit: int
     predicted: int
@@ -68,6 +73,32 @@ class Memory:
     outside: int
     loops: tuple[tuple[str, int, int], ...]
     again: tuple[str, ...] = ()
+    disk: int = 0
+    on_disk: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a derivative may take: bytes of memory (None: any), and where tapes may lie on disk (None: nowhere)."""
+
+    limit: int | None = None
+    disk: Disk | None = None
+
+    @staticmethod
+    def of(memory_limit: Limit | None, disk: Directory | None = None, disk_limit: Limit | None = None) -> Bounds:
+        """From what users say; raises ValueError."""
+        limit = parse_limit(memory_limit)
+        if disk is None:
+            if disk_limit is not None:
+                raise ValueError("disk_limit says how much of a directory may be used: name one by disk")
+            return Bounds(limit)
+        if limit is None:
+            raise ValueError("disk is for tapes that do not fit in memory: say by memory_limit what does")
+        most = parse_limit(disk_limit)
+        return Bounds(limit, Disk(os.path.abspath(os.fsdecode(disk)), ANY if most is None else most))
+
+
+UNBOUND = Bounds()
 
 
 def parse_limit(limit: Limit | None) -> int | None:
@@ -111,23 +142,34 @@ class Limited:
     def __init__(self, what: str, make: Callable[[Choices], Made], flat: Module, loops: Sequence[LoopOf]) -> None:
         self.what = what
         self.planner = Planner(make, flat, loops)
-        self._kernels: dict[tuple[Choices, Remade], Kernel] = {}
-        self._plans: dict[tuple[int, ...], Decided] = {}
+        self._kernels: dict[tuple[Choices, Remade, tuple[str, ...]], Kernel] = {}
+        self._plans: dict[tuple[int | Disk | None, ...], Decided] = {}
         self._stored: Plans | None = None
         self._lock = threading.RLock()
 
-    def run(self, leaves: tuple[Any, ...], limit: int, outside: int) -> tuple[tuple[Any, ...], Memory]:
+    def run(
+        self, leaves: tuple[Any, ...], limit: int, outside: int, disk: Disk | None = None
+    ) -> tuple[tuple[Any, ...], Memory]:
         """The results of a call and what it took. `outside`: bytes of copies that were made for it before. Raises
-        MemoryLimitError, before anything runs, if no plan keeps within the limit."""
-        plan = self.plan(leaves, limit, outside)
-        kernel = self.kernel(plan.choices, plan.remade)
-        results, peak = kernel.limited((*leaves, *plan.parameters()), max(limit - outside, 1))
+        MemoryLimitError, before anything runs, if no plan keeps within the limit, and DiskError if tapes cannot lie on
+        disk: before anything runs, unless others take the room meanwhile."""
+        plan = self.plan(leaves, limit, outside, disk)
+        kernel = self.kernel(plan.choices, plan.remade, plan.on_disk)
+        room, given = max(limit - outside, 1), (*leaves, *plan.parameters())
         loops = tuple((c.var, x.slots, x.length) for c, x in zip(plan.choices, plan.counts, strict=True))
-        return results, Memory(limit, plan.peak + outside, peak + outside, outside, loops, plan.remade.again)
+        taken = Memory(limit, plan.peak + outside, 0, outside, loops, plan.remade.again, on_disk=plan.on_disk)
+        if disk is None or not plan.on_disk:
+            results, peak = kernel.limited(given, room)
+            return results, replace(taken, peak=peak + outside)
+        try:
+            results, peak = kernel.limited(given, room, disk.directory, disk.limit)
+        except DiskFailed as failed:
+            raise disk.failed(failed) from None
+        return results, replace(taken, peak=peak + outside, disk=kernel.on_disk())
 
-    def kernel(self, choices: Choices, remade: Remade = NOTHING) -> Kernel:
+    def kernel(self, choices: Choices, remade: Remade = NOTHING, on_disk: tuple[str, ...] = ()) -> Kernel:
         """The compiled code of a plan."""
-        key = choices, remade
+        key = choices, remade, on_disk
         with self._lock:
             if key not in self._kernels:
                 made = self.planner.code(choices, remade)
@@ -135,21 +177,33 @@ class Limited:
                 module, binds = made
                 first = 1 + max((b.leaf for b in binds), default=-1)
                 self._kernels[key] = Kernel(
-                    module, [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds]
+                    module, [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds], on_disk
                 )
             return self._kernels[key]
 
-    def plan(self, leaves: tuple[Any, ...], limit: int, outside: int) -> Decided:
+    def plan(self, leaves: tuple[Any, ...], limit: int, outside: int, disk: Disk | None = None) -> Decided:
         """The plan for a call with these leaves, remembered by their sizes."""
+        if disk is None:
+            return self._plan(leaves, limit, outside)
+        free = disk.free()
+        plan = self._plan(leaves, limit, outside, disk)
+        if plan.disk <= free:
+            return plan
+        try:  # in powers of two, so that few plans are made
+            return self._plan(leaves, limit, outside, replace(disk, limit=1 << free.bit_length() - 1 if free else 0))
+        except MemoryLimitError:
+            raise disk.full(plan.disk, free) from None
+
+    def _plan(self, leaves: tuple[Any, ...], limit: int, outside: int, disk: Disk | None = None) -> Decided:
         with self._lock:
             plain = self.planner.code(())
             assert plain is not None
             sizes = sizes_of(*plain, leaves)
-            key = (limit, outside, *sizes.values())
+            key = (limit, outside, disk, *sizes.values())
             found = self._plans.get(key)
             if found is None:
                 try:
-                    found = self._planned(sizes, limit - outside)
+                    found = self._planned(sizes, limit - outside, disk)
                 except Infeasible as failed:
                     raise self._refused(failed, limit, outside) from None
                 if len(self._plans) >= PLANS:
@@ -157,16 +211,17 @@ class Limited:
                 self._plans[key] = found
             return found
 
-    def _planned(self, sizes: Sizes, room: int) -> Decided:
+    def _planned(self, sizes: Sizes, room: int, disk: Disk | None) -> Decided:
         """The plan that an earlier process found, or a new one."""
         plain = self.planner.code(())
         assert plain is not None
         self._stored = self._stored or Plans(self.planner.flat, plain[0])
-        known = self._stored.load(sizes, room)
-        found = None if known is None else self.planner.replayed(known, sizes, room)
+        most = 0 if disk is None else disk.limit
+        known = self._stored.load(sizes, room, most)
+        found = None if known is None else self.planner.replayed(known, sizes, room, most)
         if found is None:
-            found = self.planner.plan(sizes, room)
-            self._stored.save(sizes, room, found)
+            found = self.planner.plan(sizes, room, most, PLAIN if disk is None else disk.rates())
+            self._stored.save(sizes, room, most, found)
         return found
 
     def _refused(self, failed: Infeasible, bound: int, outside: int) -> MemoryLimitError:
@@ -234,4 +289,4 @@ def bytes_of(values: Sequence[Any]) -> int:
     return sum(max(-(-v.nbytes // 64), 1) * 64 for v in values if is_ndarray(v))
 
 
-__all__ = ["Limited", "Memory", "MemoryLimitError", "Unbounded", "parse_limit", "size_text"]
+__all__ = ["Bounds", "DiskError", "Limited", "Memory", "MemoryLimitError", "Unbounded", "parse_limit", "size_text"]

@@ -155,6 +155,11 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
     return (RScalar(stage.load_cell(value, "value"), built.result.python), result) if transform.value else result
 
 
+def _is_steered(*options: Any) -> bool:
+    """Whether memory limits or pins are asked for."""
+    return any(x is not None and x != () for x in options)
+
+
 def _limited(interp: Interp) -> Exception:
     return interp.stage.refuse(
         "an inner derivative has a memory limit or pins", "put them on the outermost derivative", Code.NESTED
@@ -174,17 +179,33 @@ def _read(interp: Interp, array: RArray) -> Any:
 
 
 @handles(grad)
-def grad_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None, store: Any = (), recompute: Any = ()) -> Any:
-    if memory_limit is not None or store or recompute:
+def grad_(
+    interp: Interp,
+    fn: Any,
+    wrt: Any = 0,
+    memory_limit: Any = None,
+    disk: Any = None,
+    disk_limit: Any = None,
+    store: Any = (),
+    recompute: Any = (),
+) -> Any:
+    if _is_steered(memory_limit, disk, disk_limit, store, recompute):
         raise _limited(interp)
     return _made(Grad, fn, wrt, False)
 
 
 @handles(value_and_grad)
 def value_and_grad_(
-    interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None, store: Any = (), recompute: Any = ()
+    interp: Interp,
+    fn: Any,
+    wrt: Any = 0,
+    memory_limit: Any = None,
+    disk: Any = None,
+    disk_limit: Any = None,
+    store: Any = (),
+    recompute: Any = (),
 ) -> Any:
-    if memory_limit is not None or store or recompute:
+    if _is_steered(memory_limit, disk, disk_limit, store, recompute):
         raise _limited(interp)
     return _made(Grad, fn, wrt, True)
 
@@ -230,8 +251,17 @@ def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
 
 
 @handles(make_hvp)
-def hvp_(interp: Interp, fn: Any, wrt: Any = 0, memory_limit: Any = None, store: Any = (), recompute: Any = ()) -> Any:
-    if memory_limit is not None or store or recompute:
+def hvp_(
+    interp: Interp,
+    fn: Any,
+    wrt: Any = 0,
+    memory_limit: Any = None,
+    disk: Any = None,
+    disk_limit: Any = None,
+    store: Any = (),
+    recompute: Any = (),
+) -> Any:
+    if _is_steered(memory_limit, disk, disk_limit, store, recompute):
         raise _limited(interp)
     made = object.__new__(Hvp)
     made.fn, made.wrt = fn, wrt

@@ -17,7 +17,7 @@ from wengert.ir.nodes import Module
 from wengert.ir.text import show
 from wengert.persist import own_version
 from wengert.planning import Decided
-from wengert.runtime import cache as disk
+from wengert.runtime import cache
 
 
 class Plans:
@@ -27,19 +27,19 @@ class Plans:
         text = f"{own_version()}\n{show(program)}\n{show(plain)}"
         self._program = hashlib.sha256(text.encode()).hexdigest()
 
-    def load(self, sizes: Mapping[str, int], room: int) -> Decided | None:
+    def load(self, sizes: Mapping[str, int], room: int, disk: int) -> Decided | None:
         """What was stored for a call; what is not readable is not there."""
         try:
-            found = pickle.loads(self._path(sizes, room).read_bytes())
+            found = pickle.loads(self._path(sizes, room, disk).read_bytes())
         except (OSError, pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError):
             return None
         return found if isinstance(found, Decided) else None
 
-    def save(self, sizes: Mapping[str, int], room: int, plan: Decided) -> None:
+    def save(self, sizes: Mapping[str, int], room: int, disk: int, plan: Decided) -> None:
         """Store a plan."""
         with contextlib.suppress(OSError):
-            disk.write_atomically(self._path(sizes, room), pickle.dumps(replace(plan, held=None)))
+            cache.write_atomically(self._path(sizes, room, disk), pickle.dumps(replace(plan, held=None)))
 
-    def _path(self, sizes: Mapping[str, int], room: int) -> Path:
-        key = hashlib.sha256(repr((self._program, sorted(sizes.items()), room)).encode()).hexdigest()
-        return disk.directory() / "plans" / f"{key}.pickle"
+    def _path(self, sizes: Mapping[str, int], room: int, disk: int) -> Path:
+        key = hashlib.sha256(repr((self._program, sorted(sizes.items()), room, disk)).encode()).hexdigest()
+        return cache.directory() / "plans" / f"{key}.pickle"

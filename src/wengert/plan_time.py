@@ -20,6 +20,8 @@ KEPT = int(SPARE)
 """Peaks up to which memory is kept between calls."""
 RUN = 1e-6
 """Seconds to start a run of a segment: its function, its own arrays."""
+DISK_FAULT = 1e-9
+"""Seconds per byte that the program itself takes for a tape on disk, each way: page faults."""
 ROUNDS = 12
 """How often the counts of several loops are improved in turn."""
 
@@ -54,20 +56,47 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """Seconds per byte written to a disk, and read from it."""
+
+    write: float = 1 / 0.3e9
+    read: float = 1 / 0.5e9
+
+
+PLAIN = Rates()
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """A loop at the sizes of the call: its turns, the seconds of one, the bytes of a slot, and those of another
-    iteration in a segment (0: there are no segments)."""
+    iteration in a segment (0: there are no segments). `disk`: bytes of a slot that lie on disk; `most`: the slots that
+    there is room for there (0: as many as there are turns), `rates` how fast that is."""
 
     turns: int
     seconds: float
     slot: int = 0
     iteration: int = 0
+    disk: int = 0
+    most: int = 0
+    rates: Rates = PLAIN
+
+    @property
+    def slots(self) -> int:
+        """The most slots that are of use."""
+        return min(self.turns, self.most) if self.most else self.turns
 
 
 def moved(size: float, footprint: float) -> float:
     """Seconds to write so many bytes and read them later, in memory of which `footprint` bytes are in use by turns."""
     m = DEFAULT
     return max(size / m.vector_bytes * (m.load + m.store), m.transfer(footprint, size, size))
+
+
+def spilled(size: float, busy: float, rates: Rates) -> float:
+    """Seconds to write so many bytes to disk and read them later, while the program is busy for so long with other
+    things each way."""
+    waiting = max(size * rates.write - busy, 0.0) + max(size * rates.read - busy, 0.0)
+    return 2 * size * DISK_FAULT + waiting
 
 
 def given(peak: int) -> float:
@@ -82,7 +111,8 @@ def again(loop: Steps, count: Counts) -> float:
     runs = advances(segments, count.slots)
     copies = moved((segments + runs) * loop.slot, count.slots * loop.slot)
     tape = moved(loop.turns * loop.iteration, count.length * loop.iteration)
-    return loop.seconds * (loop.turns + runs * count.length) + RUN * (segments + runs) + copies + tape
+    stored = spilled((segments + runs) * loop.disk, loop.seconds * loop.turns, loop.rates) if loop.disk else 0.0
+    return loop.seconds * (loop.turns + runs * count.length) + RUN * (segments + runs) + copies + tape + stored
 
 
 def menu(turns: int, part: int = 8) -> Iterable[int]:
@@ -96,7 +126,7 @@ def menu(turns: int, part: int = 8) -> Iterable[int]:
 
 def items(room: int, loop: Steps, times: float) -> Iterable[Item]:
     """What one loop can do in `room` bytes more than with one slot and one iteration in a segment."""
-    for slots in menu(loop.turns, 5):
+    for slots in menu(loop.slots, 5):
         resident = (slots - 1) * loop.slot
         if resident > room:
             return
@@ -124,7 +154,7 @@ def _alone(room: float, loop: Steps) -> Counts:
     """The counts of least time of one loop. Of the lengths, the longest that fits counts, and the longest whose tape
     stays in a cache."""
     best, seconds = Counts(), again(loop, Counts())
-    for slots in menu(loop.turns):
+    for slots in menu(loop.slots):
         left = room - (slots - 1) * loop.slot
         if left < 0:
             break

@@ -20,7 +20,7 @@ from wengert.errors import WengertError
 from wengert.frontend.python.program import Staged, stage_call
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Module
-from wengert.memory import Limit, Memory, bytes_of, parse_limit
+from wengert.memory import UNBOUND, Bounds, Memory, bytes_of
 from wengert.runtime.abi import Bind
 
 Wrt = int | str | Sequence[int | str]
@@ -171,12 +171,12 @@ class Limitable(Transform):
         self,
         fn: Callable[..., Any],
         wrt: Wrt | None = None,
-        memory_limit: Limit | None = None,
+        bounds: Bounds = UNBOUND,
         store: Given = (),
         recompute: Given = (),
     ) -> None:
         super().__init__(fn, wrt)
-        self.limit = parse_limit(memory_limit)
+        self.limit, self.disk = bounds.limit, bounds.disk
         self.pins = Pins.of(store, recompute)
         self.memory: Memory | None = None
 
@@ -198,7 +198,7 @@ class Limitable(Transform):
         if self.limit is None:
             return variant.kernel(given)
         outside = copied(variant, leaves, variant.raw(self.fn, args, kwargs)) + bytes_of(more) + held
-        results, self.memory = variant.kernel.run(given, self.limit, outside)
+        results, self.memory = variant.kernel.run(given, self.limit, outside, self.disk)
         return results
 
 

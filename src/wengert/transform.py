@@ -27,7 +27,7 @@ from wengert.frontend.python.python_values import (
     tuple_like,
 )
 from wengert.ir.nodes import Buffer, Module, Scalar
-from wengert.memory import Limit, Limited, Memory, bytes_of, parse_limit
+from wengert.memory import UNBOUND, Bounds, Directory, Limit, Limited, Memory, bytes_of
 from wengert.planning import Choices, Made
 from wengert.programs import (
     ArgumentError,
@@ -212,11 +212,11 @@ class Grad(Limitable):
         fn: Callable[..., Any],
         wrt: Wrt = 0,
         value: bool = False,
-        memory_limit: Limit | None = None,
+        bounds: Bounds = UNBOUND,
         store: Given = (),
         recompute: Given = (),
     ) -> None:
-        super().__init__(fn, wrt, memory_limit, store, recompute)
+        super().__init__(fn, wrt, bounds, store, recompute)
         self.value = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -283,6 +283,8 @@ def grad(
     wrt: Wrt = 0,
     *,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
 ) -> Grad:
@@ -295,6 +297,9 @@ def grad(
     `memory_limit`: as a number of bytes or, say, "512 MiB": the most that may be allocated at any time of a call beyond
     the caller's arrays (see docs/memory.md). Loops then run again from stored states where their values do not fit; the
     derivative is the same. Raises MemoryLimitError, before anything runs, with the smallest possible limit.
+
+    `disk`: a directory where tapes may lie that do not fit, in files that vanish with the call; `disk_limit`: how much
+    of it. The derivative is the same to the last bit. Raises DiskError if the directory cannot be used, or is too full.
 
     `store`, `recompute`: values that the reverse sweep is to have stored, or to compute again, whatever the planner
     would do: names of variables, or source lines (42, or "file.py:42"); `wg.explain` shows what there is.
@@ -309,7 +314,7 @@ def grad(
         >>> bool(np.allclose(wg.grad(f)(np.array([0.5])), np.sin(1.0)))
         True
     """
-    return Grad(fn, wrt, memory_limit=memory_limit, store=store, recompute=recompute)
+    return Grad(fn, wrt, False, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
 
 
 def value_and_grad(
@@ -317,11 +322,13 @@ def value_and_grad(
     wrt: Wrt = 0,
     *,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
 ) -> Grad:
     """The value and the gradient in one run: `(value, gradient)`, see `grad`."""
-    return Grad(fn, wrt, True, memory_limit, store, recompute)
+    return Grad(fn, wrt, True, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
 
 
 def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | str, ...]:
@@ -384,6 +391,8 @@ def vjp(
     wrt: Wrt | None = None,
     of: Any = None,
     memory_limit: Limit | None = None,
+    disk: Directory | None = None,
+    disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
     **kwargs: Any,
@@ -393,8 +402,8 @@ def vjp(
     `wrt`: position, name, or a tuple of these (default: every argument that holds floats; then the pullback gives a
     tuple with one entry per such argument). `of`: the name of a parameter the program mutates, "return", or a tuple of
     these; the outputs and the cotangent have the same structure. The caller's arrays are left alone. `memory_limit` as
-    for `grad`, of a call of the pullback, with what it holds: copies of the arguments, and the outputs; `store` and
-    `recompute` as for `grad`.
+    for `grad`, of a call of the pullback, with what it holds: copies of the arguments, and the outputs; `disk`,
+    `disk_limit`, `store` and `recompute` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -406,11 +415,11 @@ def vjp(
     wrt = all_floats(args, kwargs) if wrt is None else wrt
     wrts = wrt_list(wrt)
 
-    limit, pins = parse_limit(memory_limit), ad.Pins.of(store, recompute)
+    bounds, pins = Bounds.of(memory_limit, disk, disk_limit), ad.Pins.of(store, recompute)
 
     def make(staged: Staged, module: Module) -> tuple[Any, Any]:
         pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of, pins=pins)
-        if limit is None:
+        if bounds.limit is None:
             primal, pullback = both(
                 lambda: Kernel(pipeline.finish(pulled.primal), primal_binds(staged)),
                 lambda: Kernel(*pulled.make(())),
@@ -421,14 +430,14 @@ def vjp(
             pullback = within(what, pulled.primal, pulled.active, pulled.seeds, pulled.make)
         return primal, (pulled.selected, pulled.seeded, pulled.plan, pullback)
 
-    kind = variant_key(("vjp", wrt_key(wrt), wrt_key(of)), limit is not None, pins)
+    kind = variant_key(("vjp", wrt_key(wrt), wrt_key(of)), bounds.limit is not None, pins)
     variant, leaves = program.variant(kind, args, kwargs, make)
     selected, staged = variant.plan[0], variant.staged
     leaves = tuple(v.copy() if is_ndarray(v) else v for v in leaves)
     results = variant.kernel(private(staged, leaves))
     held = bytes_of(leaves) + bytes_of(results)
     return rebuild(selected.tree, results), Pullback(
-        wrt, args, kwargs, staged, leaves, results, variant.plan, held, limit
+        wrt, args, kwargs, staged, leaves, results, variant.plan, held, bounds
     )
 
 
@@ -446,13 +455,13 @@ class Pullback:
         results: tuple[Any, ...],
         plan: tuple[Selected, list[int], GradPlan, Any],
         held: int,
-        limit: int | None,
+        bounds: Bounds,
     ) -> None:
         selected, self._seeded, self._plan, self._reverse = plan
         self._wrt, self._args, self._kwargs, self._staged, self._leaves = wrt, args, kwargs, staged, leaves
         self._shapes = {i: results[i] for i in self._seeded}
         self._tree = decided(selected.tree, results)
-        self._held, self._limit = held, limit
+        self._held, self._limit, self._disk = held, bounds.limit, bounds.disk
         self.memory: Memory | None = None
 
     def __call__(self, cotangent: Any) -> Any:
@@ -466,7 +475,8 @@ class Pullback:
         all_leaves = (*private(self._staged, self._leaves), *seeds)
         if self._limit is not None:
             copies = bytes_of([self._leaves[k] for k in self._staged.mutated])
-            out, self.memory = self._reverse.run(all_leaves, self._limit, self._held + copies + bytes_of(seeds))
+            outside = self._held + copies + bytes_of(seeds)
+            out, self.memory = self._reverse.run(all_leaves, self._limit, outside, self._disk)
         else:
             out = self._reverse(all_leaves)
         return self._plan.read(self._wrt, self._args, self._kwargs, out)

@@ -162,6 +162,7 @@ EXAMPLES: dict[Code, Callable[..., Any]] = {
     Code.NO_DERIVATIVE: grad(order_of_bessel, 1.5),
     Code.LIMIT: grad(squares, memory_limit=100),
     Code.PIN: grad(squares, store="nothing"),
+    Code.DISK: grad(squares, memory_limit="1 MB", disk="/nowhere"),
     Code.UNBOUNDED: grad(until_small, memory_limit="1 MB"),
     Code.COMPILER: no_compiler,
     Code.COMPILATION: lambda: Compiler(("false",), "none").run([]),

@@ -129,6 +129,8 @@ def explain(
     wrt: WrtOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is kept and recomputed.")] = False,
     memory_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="Plan for it: 512 MiB, 2 GB.")] = None,
+    disk: Annotated[Path | None, typer.Option(metavar="DIRECTORY", help="Tapes that do not fit may lie there.")] = None,
+    disk_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="How much of that.")] = None,
     store: Annotated[str, typer.Option(metavar="PINS", help="Variables or lines to store, with commas.")] = "",
     recompute: Annotated[str, typer.Option(metavar="PINS", help="Variables or lines to recompute.")] = "",
     timeline: Annotated[bool, typer.Option("--timeline", help="Also how memory goes, step by step.")] = False,
@@ -145,7 +147,9 @@ def explain(
     values = found.arguments(args)
     with progress(f"differentiating {found.name}"):
         chosen = None if wrt is None else tuple(wrt.split(","))
-        explanation = explain_all(found.function, values, chosen, memory_limit, pins_of(store), pins_of(recompute))
+        explanation = explain_all(
+            found.function, values, chosen, memory_limit, pins_of(store), pins_of(recompute), disk, disk_limit
+        )
     if html is not None:
         html.write_text(explanation.html(), "utf-8")
     if plot is not None:

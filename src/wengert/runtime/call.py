@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -45,11 +45,11 @@ class Kernel:
     ValueError otherwise); those of `inout` parameters are written in place. A result of rank 0 is a NumPy scalar, any
     other a new array, except that one that names an array parameter is that very leaf. Errors of the program are raised
     with its exception, an attribute `span` and a note that shows the user's line. Calls may run at the same time in
-    several threads.
+    several threads. `on_disk`: arrays that may lie on disk in calls that have a directory for it (see `limited`).
     """
 
-    def __init__(self, module: Module, binds: Sequence[Bind] | None = None) -> None:
-        source = emit(module, binds, compiling.threads())
+    def __init__(self, module: Module, binds: Sequence[Bind] | None = None, on_disk: Collection[str] = ()) -> None:
+        source = emit(module, binds, compiling.threads(), on_disk)
         path = compiling.build(source)
         try:
             self._library = _load(path)
@@ -80,14 +80,23 @@ class Kernel:
         self._library.handle.wg_stats(out)
         return Stats(*out)
 
-    def limited(self, leaves: tuple[Any, ...], limit: int) -> tuple[tuple[Any, ...], int]:
+    def limited(
+        self, leaves: tuple[Any, ...], limit: int, directory: str | None = None, disk: int = 0
+    ) -> tuple[tuple[Any, ...], int]:
         """The results of a call that fails with MemoryError rather than allocate more than `limit` bytes at a time, and
-        the most that it had allocated at any time."""
+        the most that it had allocated at any time. With a directory, at most `disk` bytes of tapes lie there; raises
+        DiskFailed if that was not possible."""
         handle = self._library.handle
         recycling.release()
+        name = None if directory is None else os.fsencode(directory)  # alive until the call ends
         handle.wg_limit_next(limit)
+        handle.wg_disk_next(name, disk)
         results = self.call(leaves)
         return results, handle.wg_own_peak()
+
+    def on_disk(self) -> int:
+        """The most bytes of tapes that the latest call in this thread had on disk."""
+        return self._library.handle.wg_own_disk()
 
     def limit_memory(self, limit: int | None) -> None:
         """Let calls fail with MemoryError rather than allocate more than `limit` bytes at a time (None: no limit)."""
@@ -129,6 +138,10 @@ def _load_new(path: Path) -> _Library:
     handle.wg_configure.restype = None
     handle.wg_limit_next.argtypes = [ctypes.c_int64]
     handle.wg_limit_next.restype = None
+    handle.wg_disk_next.argtypes = [ctypes.c_char_p, ctypes.c_int64]
+    handle.wg_disk_next.restype = None
+    handle.wg_own_disk.argtypes = []
+    handle.wg_own_disk.restype = ctypes.c_int64
     handle.wg_own_peak.argtypes = []
     handle.wg_own_peak.restype = ctypes.c_int64
     handle.wg_stats.argtypes = [ctypes.POINTER(ctypes.c_int64)]

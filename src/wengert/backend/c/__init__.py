@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from ...analysis.rows import used_by_rows
 from ...ir.depth import deep
 from ...ir.nodes import Module
 from ...runtime.abi import Bind
@@ -12,21 +13,24 @@ from .names import Names, text_literal
 from .writer import ModuleWriter, Writer
 
 
-def emit(module: Module, binds: Sequence[Bind] | None = None, threads: int = 1) -> str:
+def emit(module: Module, binds: Sequence[Bind] | None = None, threads: int = 1, on_disk: Collection[str] = ()) -> str:
     """The C source of a module. It includes headers of the directory `native`; `runtime.compile` knows what to link.
 
     `binds` say how Python fills the root's parameters (default: a leaf per parameter); `threads`, on how many loops may
-    run (with more than one, the source may need OpenMP). Raises ValueError for binds that
+    run (with more than one, the source may need OpenMP); `on_disk` are arrays of the root (see `analysis.rows`) that a
+    call may have on disk. Raises ValueError for binds that
     do not fit the parameters and for library operations that the backend lacks.
     """
     with deep():
-        return _emit(module, entry.default_binds(module.root) if binds is None else binds, threads)
+        return _emit(module, entry.default_binds(module.root) if binds is None else binds, threads, on_disk)
 
 
-def _emit(module: Module, binds: Sequence[Bind], threads: int) -> str:
+def _emit(module: Module, binds: Sequence[Bind], threads: int, on_disk: Collection[str]) -> str:
     names = Names()
     c_names = {name: names.fresh(name) for name in module.functions}
     shared = ModuleWriter(module, analysis.facts(module), c_names, names.taken, threads)
+    if on_disk:
+        shared.tapes = {name: rows for name, rows in used_by_rows(module.root).items() if name in on_disk}
     in_place = entry.made_in_place(module.root, shared.facts.functions[module.entry].held)
     bodies: list[str] = []
     heads: list[str] = []

@@ -67,8 +67,10 @@ class BlockWriter:
                 else:
                     store = _initial_store(w, stmt, run[at + 1] if at + 1 < len(run) else None)
                     if store is not None:
+                        storages.touch(w, store)
                         self._initial = store.value
                         stmt = replace(stmt, span=store.span or stmt.span)
+                    storages.touch(w, run[at])
                     self.statement(stmt, block)
                 storages.release(w, spent.get(number, ()))
             if k == len(runs) - 1:

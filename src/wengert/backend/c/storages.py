@@ -21,6 +21,7 @@ from ...ir.nodes import (
     Ref,
     Reshape,
     Resize,
+    Stmt,
     Var,
     View,
 )
@@ -79,12 +80,37 @@ def alloc(w: Writer, stmt: Alloc, result: int | None, initial: Expr | None) -> N
     size = f"sizeof({c_type})"
     for n in ns:
         size = f"wg_times({size}, {w.use(n)})"
-    where = f"_result(wg, &{w.use(RESULTS)}[{result}], " if result is not None else "(wg, "
-    w.declare(buffer.name, name, pointer(buffer), f"wg_alloc{where}{size}, {'true' if stmt.zero else 'false'})")
+    zero = "true" if stmt.zero else "false"
+    rows = w.shared.tapes.get(buffer.name) if w.function is w.shared.module.root else None
+    if result is not None:
+        made = f"wg_alloc_result(wg, &{w.use(RESULTS)}[{result}], {size}, {zero})"
+    elif rows is not None:
+        made = f"wg_alloc_tape(wg, {size}, {_row(w, w.places[buffer.name])}, {rows.most}, {zero})"
+    else:
+        made = f"wg_alloc(wg, {size}, {zero})"
+    w.declare(buffer.name, name, pointer(buffer), made)
     w.line(f"if (WG_UNLIKELY(!{name})) return 1;")
     if held:
         block = w.declare(buffer.name, w.names.fresh(f"{name}_block"), "wg_block *", f"wg_block_of({name})")
         w.places[buffer.name] = Place(buffer, "array", name, ns, None, block)
+
+
+def _row(w: Writer, place: Place) -> str:
+    """The bytes of a row of a contiguous array."""
+    size = f"sizeof({C_TYPE[place.storage.dtype]})"
+    for n in place.extents[1:]:
+        size = f"wg_times({size}, {w.use(n)})"
+    return size
+
+
+def touch(w: Writer, stmt: Stmt) -> None:
+    """Say which rows of tapes that may lie on disk a statement is going to use."""
+    if w.function is not w.shared.module.root:
+        return
+    for name, row in w.shared.touched(stmt):
+        place, size = w.place(name), w.names.fresh("wg_row")
+        w.line(f"const int64_t {size} = {_row(w, place)};")
+        w.line(f"if (WG_UNLIKELY(wg_touch(wg, {w.data(place)}, ({top(w, row)}) * {size}, {size}))) return 1;")
 
 
 def is_cell(w: Writer, buffer: Buffer) -> bool:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from ...analysis.access import folded
 from ...analysis.alias import AliasAnalysis, Aliases, analyse
-from ...ir.nodes import Function, Growable, Module, Span, Storage
+from ...analysis.rows import Rows
+from ...ir.nodes import Expr, Function, Growable, Module, Span, Stmt, Storage
 from .analysis import Facts, FunctionFacts
 from .names import Names, comment
 from .outline import Cutter, framed
@@ -28,12 +29,15 @@ class ModuleWriter:
     function_names: dict[str, str]
     taken: frozenset[str]
     threads: int = 1
+    tapes: dict[str, Rows] = field(default_factory=dict[str, Rows])
+    """Arrays of the root that may lie on disk."""
     cutter: Cutter = field(default_factory=Cutter)
     sites: dict[Span, int] = field(default_factory=dict[Span, int])
     ref_ranks: set[int] = field(default_factory=set[int])
     headers: set[str] = field(default_factory=set[str])
     _aliases: AliasAnalysis | None = None
     _folded: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    _touched: dict[int, list[tuple[str, Expr]]] = field(default_factory=dict[int, list[tuple[str, Expr]]])
 
     def aliases(self, function: Function) -> tuple[Aliases, set[str]]:
         """The alias classes of a function, and those of them that are folded (see `analysis.access`)."""
@@ -42,6 +46,14 @@ class ModuleWriter:
         if function.name not in self._folded:
             self._folded[function.name] = folded(function.body, found)
         return found, self._folded[function.name]
+
+    def touched(self, stmt: Stmt) -> list[tuple[str, Expr]]:
+        """The tapes, and their rows, that a statement is going to use."""
+        if self.tapes and not self._touched:
+            for name, rows in self.tapes.items():
+                for before, row in rows.before:
+                    self._touched.setdefault(id(before), []).append((name, row))
+        return self._touched.get(id(stmt), [])
 
     def site(self, span: Span | None) -> str:
         """A pointer to the description of a source position."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from ....analysis.rows import used_by_rows
 from ....ir import walk
 from ....ir.nodes import (
     Alloc,
@@ -38,8 +39,11 @@ from ..outline import Cutter, framed
 class Facts:
     """Of one module."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, on_disk: Collection[str] = ()) -> None:
         self.module, self.functions = module, analysis.facts(module).functions
+        rows = used_by_rows(module.root) if on_disk else {}
+        self.tapes = {name: found.most for name, found in rows.items() if name in on_disk}
+        """Arrays of the root that may lie on disk, and how many of their rows are used at once."""
         self._framed: dict[str, set[str]] = {}
         self._touched: dict[int, frozenset[str]] = {}
         """By a block's identity, the names that may be lists and whose lengths it may change."""

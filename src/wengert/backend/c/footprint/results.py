@@ -40,3 +40,10 @@ class Footprint:
     held: tuple[Held, ...]
     moments: tuple[Moment, ...]
     turns: dict[tuple[str, str], tuple[Number, Number]]
+    on_disk: tuple[Held, ...] = ()
+    """Tapes on disk, with the bytes that they have there: of these, `peak` counts what is in memory."""
+
+    @property
+    def disk(self) -> int:
+        """Bytes on disk."""
+        return sum(h.bytes for h in self.on_disk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 
 from ....ir import walk
@@ -51,6 +51,7 @@ from .facts import Facts, variables_of
 from .frames import Frame, List
 from .integers import EXACT, Integers, Linear, Number, real_operation, rounded, times
 from .results import Footprint, Moment, Unbounded
+from .windows import window
 from .work_space import work_space
 
 LARGE = 1 << 20
@@ -66,6 +67,7 @@ class Walk:
         self.known: dict[tuple[str, tuple[object, ...]], tuple[Number, tuple[Held, ...]]] = {}
         self.running: list[str] = []
         self.turns: dict[tuple[str, str], tuple[Number, Number]] = {}
+        self.on_disk: list[Held] = []
 
     # -- integers
 
@@ -155,7 +157,8 @@ class Walk:
             self.account.drop(f.name, spent.get(k, ()))
             moments.append(Moment(stmt.span, int(self.account.high), int(self.account.current)))
         self._results(frame)
-        return Footprint(int(self.account.peak), self.account.at_peak, tuple(moments), self.turns)
+        peak = int(self.account.peak)
+        return Footprint(peak, self.account.at_peak, tuple(moments), self.turns, tuple(self.on_disk))
 
     def _results(self, frame: Frame) -> None:
         """Results that are not made in place are copied to arrays of their own at the end."""
@@ -308,6 +311,13 @@ class Walk:
             size = times(size, f.turns if self.of.collects else min(f.turns, self.of.refs + 1))
         if size == inf:
             raise Unbounded(f"the extents of {buffer.name} are not known beforehand", span)
+        rows = self.of.tapes.get(buffer.name) if f.function is self.module.root else None
+        if rows is not None:
+            row = self._size(f, f.shapes[buffer.name][1:], buffer.dtype.numpy.itemsize)
+            inside = window(int(size), int(row), rows) if row != inf else size
+            if inside < size:
+                self.on_disk.append(Held(f.function.name, buffer.name, int(size), span))
+                size = inside
         self.account.take(Held(f.function.name, buffer.name, int(size), span))
 
     def _is_local(self, f: Frame, buffer: Buffer) -> bool:
@@ -504,8 +514,9 @@ def footprint(module: Module, sizes: Mapping[str, int]) -> Footprint:
 class Footprints:
     """The footprints of one module, at any sizes."""
 
-    def __init__(self, module: Module) -> None:
-        self.facts = Facts(module)
+    def __init__(self, module: Module, on_disk: Collection[str] = ()) -> None:
+        """`on_disk`: arrays of the root that lie on disk if they are large (see `analysis.rows`)."""
+        self.facts = Facts(module, on_disk)
 
     def at(self, sizes: Mapping[str, int]) -> Footprint:
         """With integer parameters of these values."""

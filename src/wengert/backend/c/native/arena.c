@@ -170,6 +170,7 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero) {
         block->raw = raw;
         block->capacity = capacity;
         block->size_class = size_class;
+        block->window = NULL;
         data = (char *)block + WG_HEADER;
         if (zero && !cleared) memset(data, 0, (size_t)bytes);
     }
@@ -182,6 +183,11 @@ void wg_free(wg *wg, wg_block *block) {
     else wg->live = block->next;
     if (block->next) block->next->previous = block->previous;
     wg->current -= block->bytes;
+    if (block->window) {
+        wg->disk -= block->capacity;
+        wg_close_tape(block);
+        return;
+    }
     if (block->capacity > WG_CACHE_MOST) {
         free(block->raw);
         return;
@@ -190,6 +196,27 @@ void wg_free(wg *wg, wg_block *block) {
     wg->spare[block->size_class] = block;
     wg->cached += block->capacity;
     if (wg->cached > WG_CACHE_MOST) wg_drop_spares(wg, WG_CACHE_MOST / 2);
+}
+
+void *wg_alloc_tape(wg *wg, int64_t bytes, int64_t row, int64_t rows, bool zero) {
+    if (!wg->directory || bytes > INT64_MAX / 2) return wg_alloc(wg, bytes, zero);
+    const wg_window_size size = wg_window_of(bytes, row, rows);
+    if (size.bytes >= bytes) return wg_alloc(wg, bytes, zero);
+    if (size.bytes > wg->limit - wg->current) {
+        wg_out_of_memory(wg, size.bytes, "the memory limit does not allow another {} bytes");
+        return NULL;
+    }
+    if (bytes > wg->disk_limit - wg->disk) {
+        wg_disk_failed(wg, bytes, EDQUOT);
+        return NULL;
+    }
+    void *data = wg_new_tape_block(wg, bytes, size);
+    if (!data) return NULL;
+    wg_block_of(data)->capacity = bytes;
+    wg_hold(wg, wg_block_of(data), size.bytes);
+    wg->disk += bytes;
+    if (wg->disk > wg->disk_peak) wg->disk_peak = wg->disk;
+    return data;
 }
 
 void *wg_alloc_result(wg *wg, wg_result *result, int64_t bytes, bool zero) {
@@ -306,6 +333,9 @@ static int64_t wg_last_peak, wg_most_peak, wg_calls;
 static unsigned long wg_main_thread;
 static __thread int64_t wg_next_limit;  /* of the next call in this thread; 0: none of its own */
 static __thread int64_t wg_peak_here;   /* of the latest call in this thread */
+static __thread const char *wg_next_directory; /* of the next call in this thread, for tapes on disk */
+static __thread int64_t wg_next_disk;   /* the bytes that these may have */
+static __thread int64_t wg_disk_here;   /* that they had in the latest call in this thread */
 static bool wg_alone;
 
 /* How far the stack may grow below `here`: to a quarter of its size, where that is known, else by a cautious amount. */
@@ -344,6 +374,10 @@ static wg *wg_enter(void) {
     context->depth_limit = wg_depth_limit;
     context->limit = wg_next_limit ? wg_next_limit : wg_limit;
     wg_next_limit = 0;
+    context->directory = wg_next_directory;
+    context->disk_limit = wg_next_disk;
+    wg_next_directory = NULL;
+    context->disk = context->disk_peak = 0;
     context->peak_before = context->peak;
     context->current = context->peak = 0;
     context->exception = NULL;
@@ -353,6 +387,7 @@ static wg *wg_enter(void) {
 
 static void wg_leave(wg *context) {
     wg_last_peak = wg_peak_here = context->peak;
+    wg_disk_here = context->disk_peak;
     if (context->peak > wg_most_peak) wg_most_peak = context->peak;
     wg_calls++;
     while (context->live) wg_free(context, context->live);

@@ -448,6 +448,16 @@ WG_EXPORT void wg_configure(int64_t memory_limit, int64_t depth_limit, unsigned 
 /* For the next call in this thread: fail rather than allocate more than so many bytes at a time. */
 WG_EXPORT void wg_limit_next(int64_t limit) { wg_next_limit = limit > 0 ? limit : 1; }
 
+/* For the next call in this thread: tapes may have so many bytes on disk, in a directory whose name is there until the
+   call ends. */
+WG_EXPORT void wg_disk_next(const char *directory, int64_t bytes) {
+    wg_next_directory = directory;
+    wg_next_disk = bytes;
+}
+
+/* The bytes that tapes had on disk in the latest call in this thread. */
+WG_EXPORT int64_t wg_own_disk(void) { return wg_disk_here; }
+
 /* The peak of the latest call in this thread. */
 WG_EXPORT int64_t wg_own_peak(void) { return wg_peak_here; }
 

@@ -5,6 +5,8 @@
 
 #include "python.h"
 
+#include "disk.c"
+
 #include "arena.c"
 #include "special.c"
 #include "entry.c"

@@ -42,6 +42,11 @@
 #define WG_MAX_RANK 32
 #define WG_MAX_ARGS 8
 
+/* The bytes of a tape on disk that are in memory for sure. */
+typedef struct {
+    int64_t low, high;
+} wg_window;
+
 /* The header of a reference-counted block, in the 64 bytes before its data. */
 typedef struct wg_block wg_block;
 struct wg_block {
@@ -51,6 +56,7 @@ struct wg_block {
     int64_t capacity;
     int64_t holders;
     int64_t size_class;
+    wg_window *window; /* of a tape on disk; else NULL */
 };
 
 /* A place in the user's source. */
@@ -85,6 +91,9 @@ struct wg {
     wg_block *spare[WG_CLASSES];
     int64_t current, peak, peak_before, limit; /* bytes counted; the peak of the call before */
     int64_t cached;               /* bytes in the free lists */
+
+    const char *directory;           /* for tapes on disk, or NULL */
+    int64_t disk, disk_peak, disk_limit; /* their bytes */
 
     const char *exception; /* NULL: none, or one that Python itself holds */
     const char *message;
@@ -200,7 +209,19 @@ void *wg_alloc(wg *wg, int64_t bytes, bool zero);
 /* Give a block without holders back. */
 void wg_free(wg *wg, wg_block *block);
 
+/* The same for an array of which at most `rows` rows of `row` bytes are used at once, on disk if the call has a directory
+   and that takes less memory; its contents are zero. */
+void *wg_alloc_tape(wg *wg, int64_t bytes, int64_t row, int64_t rows, bool zero);
+
 static inline wg_block *wg_block_of(void *data) { return (wg_block *)((char *)data - 64); }
+
+/* Bytes of an array by wg_alloc_tape are about to be used: nonzero after recording that the disk failed. */
+int wg_turn_to(wg *wg, wg_window *window, int64_t from, int64_t bytes);
+static inline int wg_touch(wg *wg, void *data, int64_t from, int64_t bytes) {
+    wg_window *window = wg_block_of(data)->window;
+    if (WG_LIKELY(!window || (from >= window->low && from + bytes <= window->high))) return 0;
+    return wg_turn_to(wg, window, from, bytes);
+}
 
 /* NULL stands for memory that the arena does not own. */
 static inline void wg_retain(wg_block *block) {

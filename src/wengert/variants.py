@@ -1,0 +1,149 @@
+"""Variants of a derivative's code, and what they take: the choices that select code, with their footprints and the
+times of the program's loops, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wengert import ad
+from wengert.ad import Choice, LoopOf
+from wengert.analysis.rows import used_by_rows
+from wengert.backend.c.footprint import Footprint, Footprints, Unbounded, footprint
+from wengert.ir.nodes import Module
+from wengert.plan_time import Counts, Steps
+from wengert.runtime.abi import Bind
+from wengert.trades import Trades
+from wengert.trading import Remade, Trading
+
+KNOWN = 2000
+"""Footprints remembered per program and transform."""
+NOTHING = Remade()
+
+Choices = tuple[Choice, ...]
+Made = tuple[Module, list[Bind]]
+Sizes = Mapping[str, int]
+Code = tuple[Choices, Remade, tuple[str, ...]]
+"""What selects code: how loops run again, arrays that are made again, arrays on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A plan: the choices with their counts, the predicted peak (bytes) and time (seconds) of a call, and what is held
+    at the peak."""
+
+    choices: Choices
+    counts: tuple[Counts, ...]
+    peak: int
+    seconds: float
+    held: Footprint | None = None
+    remade: Remade = NOTHING
+    """Arrays of the top level that are made again."""
+    on_disk: tuple[str, ...] = ()
+    """Arrays of the top level that lie on disk (those that are large enough)."""
+    disk: int = 0
+    """Their bytes there."""
+
+    def parameters(self) -> tuple[int, ...]:
+        """The further arguments of the derivative."""
+        pairs = zip(self.choices, self.counts, strict=True)
+        return tuple(n for c, x in pairs for n in ((x.slots, x.length) if c.segmented else (x.slots,)))
+
+
+class Infeasible(Exception):
+    """No plan was found: `least` is the smallest one (None: there is no bound for any), or why there is no bound."""
+
+    def __init__(self, least: Decided | None, reason: Unbounded | None) -> None:
+        super().__init__()
+        self.least, self.reason = least, reason
+
+
+@dataclass
+class Variants:
+    """Those of one program and transform. `make` gives the code of a variant, ready to be compiled; `flat` and `loops`
+    are of `ad.loops_of`."""
+
+    make: Callable[[Choices], Made]
+    flat: Module
+    loops: Sequence[LoopOf]
+    singles: bool = True
+    """Whether single arrays are made again, too."""
+    made: dict[tuple[Choices, Remade], Made | None] = field(default_factory=dict[tuple[Choices, Remade], "Made | None"])
+    footprints: dict[Code, Footprints] = field(default_factory=dict[Code, Footprints])
+    known: dict[tuple[Code, tuple[tuple[str, int], ...]], Footprint] = field(
+        default_factory=dict[tuple[Code, tuple[tuple[str, int], ...]], Footprint]
+    )
+    """What variants take at sizes and counts that were looked at."""
+    measured: dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]] = field(
+        default_factory=dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]]
+    )
+    """The program's loops, by sizes."""
+    trading: dict[Choices, Trading] = field(default_factory=dict[Choices, Trading])
+    traded: dict[tuple[Choices, tuple[tuple[str, int], ...]], Trades] = field(
+        default_factory=dict[tuple[Choices, tuple[tuple[str, int], ...]], Trades]
+    )
+    """The single values of variants, at sizes and counts that were looked at."""
+
+    rows: dict[Choices, tuple[str, ...]] = field(default_factory=dict[Choices, tuple[str, ...]])
+    """The arrays of variants that can lie on disk."""
+
+    def code(self, choices: Choices, remade: Remade = NOTHING) -> Made | None:
+        """The code of a variant, with arrays made again; None if there is none."""
+        key = choices, remade
+        if key not in self.made:
+            try:
+                self.made[key] = self._remade(choices, remade) if remade else self.make(choices)
+            except ad.NotCheckpointable:
+                self.made[key] = None
+        return self.made[key]
+
+    def _remade(self, choices: Choices, remade: Remade) -> Made | None:
+        made = self.code(choices)
+        return None if made is None else (self.trades_of(choices).code(remade), made[1])
+
+    def trades_of(self, choices: Choices) -> Trading:
+        """The single values of a variant."""
+        if choices not in self.trading:
+            made = self.code(choices)
+            assert made is not None
+            self.trading[choices] = Trading(made[0])
+        return self.trading[choices]
+
+    def trades(self, choices: Choices, sizes: Sizes) -> Trades:
+        """The problem of a variant's single values; raises Unbounded."""
+        key = choices, tuple(sizes.items())
+        if key not in self.traded:
+            if len(self.traded) >= KNOWN:
+                self.traded.clear()
+            self.traded[key] = self.trades_of(choices).problem(sizes, self.footprint(choices, sizes))
+        return self.traded[key]
+
+    def by_rows(self, choices: Choices) -> tuple[str, ...]:
+        """The arrays of a variant that can lie on disk."""
+        if choices not in self.rows:
+            made = self.code(choices)
+            self.rows[choices] = () if made is None else tuple(used_by_rows(made[0].root))
+        return self.rows[choices]
+
+    def footprint(
+        self, choices: Choices, sizes: Sizes, remade: Remade = NOTHING, on_disk: tuple[str, ...] = ()
+    ) -> Footprint:
+        """What a variant takes; raises Unbounded."""
+        code = choices, remade, on_disk
+        if code not in self.footprints:
+            made = self.code(choices, remade)
+            assert made is not None
+            self.footprints[code] = Footprints(made[0], on_disk)
+        key = code, tuple(sizes.items())
+        if key not in self.known:
+            if len(self.known) >= KNOWN:
+                self.known.clear()
+            self.known[key] = self.footprints[code].at(sizes)
+        return self.known[key]
+
+    def turns(self, sizes: Sizes) -> Mapping[tuple[str, str], tuple[float, float]]:
+        """The least and the greatest number of turns of the program's loops, as far as they are known."""
+        try:
+            return footprint(self.flat, sizes).turns
+        except Unbounded:
+            return {}
