@@ -38,15 +38,19 @@ from wengert.runtime.call import NO_LIMIT, Kernel
 from wengert.selection import wrt_list
 from wengert.transform import Pulled, all_floats, named, within
 
+ORDER = ("stored", "inverted", "recomputed", "kept")
+"""How values are had, in the order of the tables."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """One value that the reverse sweep needs, and how it gets it.
 
-    `how`: "kept" (the program's own memory still holds it), "stored" (on a tape) or "recomputed". `bytes` is what its
-    tape holds in this call; None if several values share a stack (see `Explanation.shared_bytes`), if nothing is
-    stored, or if it is `transient`: stored in the reverse sweep only, by a part of the program that runs again, until
-    that is reversed. `pinned`: that was asked for.
+    `how`: "kept" (the program's own memory still holds it), "stored" (on a tape), "inverted" (memory holds it again
+    when updates are undone; of an array: it is that memory) or "recomputed". `bytes` is what its tape, or the copy of
+    such memory (0: it needs none), holds in this call; None if several values share a stack (see
+    `Explanation.shared_bytes`), if nothing is stored, or if it is `transient`: stored in the reverse sweep only, by a
+    part of the program that runs again, until that is reversed. `pinned`: that was asked for.
     """
 
     name: str
@@ -60,6 +64,11 @@ class Value:
     source: str
     transient: bool = False
     pinned: bool = False
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it is memory that is taken back."""
+        return self.how == "inverted" and self.kind == "array"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,24 +163,23 @@ class Explanation:
     def lines(self, everything: bool = False) -> Iterator[str]:
         """The table, a line at a time: what is stored, by size; with `everything` also what is kept and recomputed."""
         names = ", ".join(map(str, self.wrt))
-        counts = {how: sum(v.how == how for v in self.values) for how in ("stored", "recomputed", "kept")}
+        counts = {how: sum(v.how == how for v in self.values) for how in ORDER}
         yield f"pullback of {self.name} with respect to {names}"
-        yield f"  {', '.join(f'{n} {how}' for how, n in counts.items())}"
+        yield f"  {', '.join(f'{n} {how}' for how, n in counts.items() if n or how != 'inverted')}"
         yield (
             f"  tapes {size_text(self.tape_bytes)}, peak {size_text(self.peak_bytes)} (results and adjoints included), "
             f"float arguments {size_text(self.argument_bytes)}"
         )
         yield from self._limited()
-        order = {"stored": 0, "recomputed": 1, "kept": 2}
-        shown = [v for v in self.values if everything or v.how == "stored"]
-        shown.sort(key=lambda v: (order[v.how], -(v.bytes or 0)))
+        shown = [v for v in self.values if everything or v.how == "stored" or v.is_memory]
+        shown.sort(key=lambda v: (ORDER.index(v.how), not v.is_memory, -(v.bytes or 0)))
         if not shown:
             return
         yield ""
         width = max(len(v.name) for v in shown)
         place = max(len(_place(v)) for v in shown)
         for v in shown:
-            much = "" if v.how != "stored" else _size(v)
+            much = _size(v) if v.how == "stored" or v.is_memory else ""
             how = f"{v.how}*" if v.pinned else v.how
             yield f"  {how:<11} {v.name:<{width}}  {v.kind:<6}  {much:>9}  {_place(v):<{place}}  {v.source}".rstrip()
         if self.shared_bytes:
@@ -241,12 +249,13 @@ def explain(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
     **kwargs: Any,
 ) -> Explanation:
     """What the pullback of `fn` at `args` keeps, stores and recomputes. Runs it once, to count.
 
     `wrt`, `of`, `memory_limit` (of what a call allocates, the copies that a pullback holds left out), `disk`,
-    `disk_limit`, `store` and `recompute` as for `vjp`.
+    `disk_limit`, `store`, `recompute` and `invert` as for `vjp`.
     Raises what `vjp` raises.
 
     Example:
@@ -261,7 +270,7 @@ def explain(
     chosen = all_floats(args, kwargs) if wrt is None else wrt
     program = program_of(fn)
     staged = program.stage(args, kwargs)
-    record, pins = ad.Record(), ad.Pins.of(store, recompute)
+    record, pins = ad.Record(), ad.Pins.of(store, recompute, invert)
     module = pipeline.prepare(staged.module, staged.names)
     pulled = Pulled.of(fn, args, kwargs, staged, module, wrt_list(chosen), of, record, pins)
     bounds = Bounds.of(memory_limit, disk, disk_limit)
@@ -286,7 +295,7 @@ def explain(
     if plan is not None and plan.remade:
         _, peak = limited.kernel(plan.choices, plan.remade).limited((*given, *parameters), NO_LIMIT)
     values = tuple(_value(d, counts) for d in record.decisions)
-    known = sum(v.bytes or 0 for v in values if v.how == "stored")
+    known = sum(v.bytes or 0 for v in values)
     stacks = sum(int(counts[k]) * _itemsize(dtype) for k, dtype in record.stacks.items())
     boxed = known - sum(v.bytes or 0 for v, d in zip(values, record.decisions, strict=True) if d.on_stack)
     tape = boxed + stacks
@@ -366,6 +375,7 @@ def explain_all(
     recompute: Given = (),
     disk: Directory | None = None,
     disk_limit: Limit | None = None,
+    invert: bool = False,
 ) -> Explanation:
     """`explain` of everything a function computes: what it returns and the arguments it mutates."""
     plain = fd.run(fn, args)
@@ -373,13 +383,15 @@ def explain_all(
     chosen = ("return", *of) if fd.floats(plain.value) or not of else of
     return explain(
         fn, *args, wrt=wrt, of=chosen, memory_limit=memory_limit, disk=disk, disk_limit=disk_limit, store=store,
-        recompute=recompute,
+        recompute=recompute, invert=invert,
     )  # fmt: skip
 
 
 def _value(d: ad.Decision, counts: Any) -> Value:
     span = d.span or Span("", 0)
     size = int(counts[d.place]) * _itemsize(d.dtype) if d.place is not None else None
+    if d.how == "inverted" and d.array and not (d.on_stack or d.transient):
+        size = size or 0
     kind = "array" if d.array else "number"
     return Value(
         d.name, d.how, kind, d.dtype.value, size, span.file, span.line, d.function, span.text, d.transient, d.pinned

@@ -93,8 +93,9 @@ class Jacobian(Limitable):
         bounds: Bounds = UNBOUND,
         store: Given = (),
         recompute: Given = (),
+        invert: bool = False,
     ) -> None:
-        super().__init__(fn, wrt, bounds, store, recompute)
+        super().__init__(fn, wrt, bounds, store, recompute, invert)
         if mode not in ("auto", "forward", "reverse"):
             raise ArgumentError(f"mode={mode!r}; choose 'auto', 'forward' or 'reverse'")
         self.mode = mode
@@ -191,12 +192,14 @@ def jacobian(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
 ) -> Jacobian:
     """The Jacobian: shape of the output followed by the shape of the argument.
 
     `mode`: "forward" (one run per input element), "reverse" (one per output element), or "auto" (the fewer). For
     complex arguments of holomorphic functions it is the complex derivative (forward mode). `memory_limit` as for
-    `grad`, the Jacobian itself included; `disk`, `disk_limit`, `store` and `recompute` as for `grad`, in reverse mode.
+    `grad`, the Jacobian itself included; `disk`, `disk_limit`, `store`, `recompute` and `invert` as for
+    `grad`, in reverse mode.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -204,7 +207,7 @@ def jacobian(
         array([[3., 2.],
                [4., 0.]])
     """
-    return Jacobian(fn, wrt, mode, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
+    return Jacobian(fn, wrt, mode, Bounds.of(memory_limit, disk, disk_limit), store, recompute, invert)
 
 
 class Second(Limitable):
@@ -281,12 +284,13 @@ def hessian(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
 ) -> Hessian:
     """The Hessian of a function that returns one real number: shape of the argument twice over.
 
     With a tuple `wrt`, a tuple of tuples of blocks. Forward over reverse: one gradient-sized run per input element.
-    `memory_limit` as for `grad`, the Hessian itself included; `disk`, `disk_limit`, `store` and `recompute` as for
-    `grad`.
+    `memory_limit` as for `grad`, the Hessian itself included; `disk`, `disk_limit`, `store`, `recompute` and
+    `invert` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -294,7 +298,7 @@ def hessian(
         array([[   6.,   -2.],
                [  -2., -480.]])
     """
-    return Hessian(fn, wrt, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
+    return Hessian(fn, wrt, Bounds.of(memory_limit, disk, disk_limit), store, recompute, invert)
 
 
 class Hvp(Second):
@@ -330,18 +334,19 @@ def hvp(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
 ) -> Hvp:
     """Hessian-vector products: `hvp(f)(x, v)` is the Hessian of f at x times v, at the cost of a few runs of f.
 
-    The arguments of f come first, then one vector per `wrt`. `memory_limit`, `disk`, `disk_limit`, `store` and
-    `recompute` as for `grad`.
+    The arguments of f come first, then one vector per `wrt`. `memory_limit`, `disk`, `disk_limit`, `store`,
+    `recompute` and `invert` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
         >>> wg.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
         array([ 6., 12.])
     """
-    return Hvp(fn, wrt, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
+    return Hvp(fn, wrt, Bounds.of(memory_limit, disk, disk_limit), store, recompute, invert)
 
 
 __all__ = ["hessian", "hvp", "jacobian"]

@@ -127,7 +127,7 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
         raise interp.stage.refuse(
             "an inner derivative is called with keyword arguments", "pass them by position", Code.NESTED
         )
-    if getattr(transform, "limit", None) is not None or getattr(transform, "pins", None):
+    if getattr(transform, "limit", None) is not None or getattr(transform, "pins", ad.NO_PINS) != ad.NO_PINS:
         raise _limited(interp)
     stage = interp.stage
     built, values = _function_of(interp, transform.fn, args)
@@ -162,7 +162,9 @@ def _is_steered(*options: Any) -> bool:
 
 def _limited(interp: Interp) -> Exception:
     return interp.stage.refuse(
-        "an inner derivative has a memory limit or pins", "put them on the outermost derivative", Code.NESTED
+        "an inner derivative has a memory limit, pins or invert=True",
+        "put them on the outermost derivative",
+        Code.NESTED,
     )
 
 
@@ -188,8 +190,9 @@ def grad_(
     disk_limit: Any = None,
     store: Any = (),
     recompute: Any = (),
+    invert: Any = False,
 ) -> Any:
-    if _is_steered(memory_limit, disk, disk_limit, store, recompute):
+    if _is_steered(memory_limit, disk, disk_limit, store, recompute, invert):
         raise _limited(interp)
     return _made(Grad, fn, wrt, False)
 
@@ -204,8 +207,9 @@ def value_and_grad_(
     disk_limit: Any = None,
     store: Any = (),
     recompute: Any = (),
+    invert: Any = False,
 ) -> Any:
-    if _is_steered(memory_limit, disk, disk_limit, store, recompute):
+    if _is_steered(memory_limit, disk, disk_limit, store, recompute, invert):
         raise _limited(interp)
     return _made(Grad, fn, wrt, True)
 
@@ -260,8 +264,9 @@ def hvp_(
     disk_limit: Any = None,
     store: Any = (),
     recompute: Any = (),
+    invert: Any = False,
 ) -> Any:
-    if _is_steered(memory_limit, disk, disk_limit, store, recompute):
+    if _is_steered(memory_limit, disk, disk_limit, store, recompute, invert):
         raise _limited(interp)
     made = object.__new__(Hvp)
     made.fn, made.wrt = fn, wrt
@@ -270,7 +275,7 @@ def hvp_(
 
 def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A Hessian-vector product inside a program: the tangent of the gradient."""
-    if getattr(transform, "limit", None) is not None or getattr(transform, "pins", None):
+    if getattr(transform, "limit", None) is not None or getattr(transform, "pins", ad.NO_PINS) != ad.NO_PINS:
         raise _limited(interp)
     if not isinstance(transform.wrt, int):
         raise interp.stage.refuse("an inner hvp with several arguments", "use wrt=0", Code.NESTED)

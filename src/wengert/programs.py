@@ -174,10 +174,11 @@ class Limitable(Transform):
         bounds: Bounds = UNBOUND,
         store: Given = (),
         recompute: Given = (),
+        invert: bool = False,
     ) -> None:
         super().__init__(fn, wrt)
         self.limit, self.disk = bounds.limit, bounds.disk
-        self.pins = Pins.of(store, recompute)
+        self.pins = Pins.of(store, recompute, invert)
         self.memory: Memory | None = None
 
     def kind(self, *parts: Any) -> Any:
@@ -205,7 +206,8 @@ class Limitable(Transform):
 def variant_key(parts: tuple[Any, ...], limited: bool, pins: Pins) -> tuple[Any, ...]:
     """The key of a variant, of what decides on its code."""
     pinned = ("pinned", pins.store, pins.recompute) if pins else ()
-    return (*parts, *(("limited",) if limited else ()), *pinned)
+    inverted = ("inverted",) if pins.invert else ()
+    return (*parts, *(("limited",) if limited else ()), *pinned, *inverted)
 
 
 def copied(variant: Variant, leaves: tuple[Any, ...], raw: tuple[Any, ...] | None) -> int:

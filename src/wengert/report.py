@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STYLE = (
     "body{font:14px sans-serif;margin:2em}pre,td{font-family:monospace}"
     "td{padding:0 1em;white-space:pre;vertical-align:top}"
-    ".stored{background:#fdd}.recomputed{background:#ddf}.kept{background:#dfd}.again{background:#ffd}"
+    ".stored{background:#fdd}.inverted{background:#fde}.recomputed{background:#ddf}.kept{background:#dfd}.again{background:#ffd}"
 )
 
 
@@ -57,7 +57,7 @@ def html_report(explanation: Explanation) -> str:
         for number in range(max(min(lines) - 3, 1), max(lines) + 4):
             found = notes.get((file, number), [])
             kinds = [how for how, _ in found]
-            kind = next((k for k in ("again", "stored", "recomputed", "kept") if k in kinds), "")
+            kind = next((k for k in ("again", "stored", "inverted", "recomputed", "kept") if k in kinds), "")
             text = html.escape("; ".join(dict.fromkeys(t for _, t in found)))
             source = html.escape(linecache.getline(file, number).rstrip())
             parts.append(f"<tr class='{kind}'><td>{number}</td><td>{source}</td><td>{text}</td></tr>")

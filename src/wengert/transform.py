@@ -215,8 +215,9 @@ class Grad(Limitable):
         bounds: Bounds = UNBOUND,
         store: Given = (),
         recompute: Given = (),
+        invert: bool = False,
     ) -> None:
-        super().__init__(fn, wrt, bounds, store, recompute)
+        super().__init__(fn, wrt, bounds, store, recompute, invert)
         self.value = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -287,6 +288,7 @@ def grad(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
 ) -> Grad:
     """The gradient of a function that returns one real number.
 
@@ -304,6 +306,10 @@ def grad(
     `store`, `recompute`: values that the reverse sweep is to have stored, or to compute again, whatever the planner
     would do: names of variables, or source lines (42, or "file.py:42"); `wg.explain` shows what there is.
 
+    `invert`: memory that changes by `A[i] += g` may be had again by `A[i] -= g` in place of a tape (the states of
+    leapfrog, the columns of Gram-Schmidt), which gives floats up to rounding relative to the larger of `A[i]` and `g`,
+    and NaN after an infinity: so not without being asked for (see docs/memory.md).
+
     Raises ArgumentError if the result is not one real number or the argument holds no floats, PinError for what cannot
     be stored or recomputed, Unsupported if the program cannot be compiled, and whatever the program itself raises.
 
@@ -314,7 +320,7 @@ def grad(
         >>> bool(np.allclose(wg.grad(f)(np.array([0.5])), np.sin(1.0)))
         True
     """
-    return Grad(fn, wrt, False, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
+    return Grad(fn, wrt, False, Bounds.of(memory_limit, disk, disk_limit), store, recompute, invert)
 
 
 def value_and_grad(
@@ -326,9 +332,10 @@ def value_and_grad(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
 ) -> Grad:
     """The value and the gradient in one run: `(value, gradient)`, see `grad`."""
-    return Grad(fn, wrt, True, Bounds.of(memory_limit, disk, disk_limit), store, recompute)
+    return Grad(fn, wrt, True, Bounds.of(memory_limit, disk, disk_limit), store, recompute, invert)
 
 
 def all_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | str, ...]:
@@ -395,6 +402,7 @@ def vjp(
     disk_limit: Limit | None = None,
     store: Given = (),
     recompute: Given = (),
+    invert: bool = False,
     **kwargs: Any,
 ) -> tuple[Any, Pullback]:
     """The outputs at `args` and the pullback: `pullback(cotangent)` gives the gradient of <cotangent, outputs>.
@@ -403,7 +411,7 @@ def vjp(
     tuple with one entry per such argument). `of`: the name of a parameter the program mutates, "return", or a tuple of
     these; the outputs and the cotangent have the same structure. The caller's arrays are left alone. `memory_limit` as
     for `grad`, of a call of the pullback, with what it holds: copies of the arguments, and the outputs; `disk`,
-    `disk_limit`, `store` and `recompute` as for `grad`.
+    `disk_limit`, `store`, `recompute` and `invert` as for `grad`.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -415,7 +423,7 @@ def vjp(
     wrt = all_floats(args, kwargs) if wrt is None else wrt
     wrts = wrt_list(wrt)
 
-    bounds, pins = Bounds.of(memory_limit, disk, disk_limit), ad.Pins.of(store, recompute)
+    bounds, pins = Bounds.of(memory_limit, disk, disk_limit), ad.Pins.of(store, recompute, invert)
 
     def make(staged: Staged, module: Module) -> tuple[Any, Any]:
         pulled = Pulled.of(fn, args, kwargs, staged, module, wrts, of, pins=pins)

@@ -133,6 +133,7 @@ def explain(
     disk_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="How much of that.")] = None,
     store: Annotated[str, typer.Option(metavar="PINS", help="Variables or lines to store, with commas.")] = "",
     recompute: Annotated[str, typer.Option(metavar="PINS", help="Variables or lines to recompute.")] = "",
+    invert: Annotated[bool, typer.Option("--invert", help="Undo updates of floats in place of a tape.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also how memory goes, step by step.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the source, annotated.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the timeline (needs matplotlib).")] = None,
@@ -147,8 +148,9 @@ def explain(
     values = found.arguments(args)
     with progress(f"differentiating {found.name}"):
         chosen = None if wrt is None else tuple(wrt.split(","))
+        pins = pins_of(store), pins_of(recompute)
         explanation = explain_all(
-            found.function, values, chosen, memory_limit, pins_of(store), pins_of(recompute), disk, disk_limit
+            found.function, values, chosen, memory_limit, *pins, disk=disk, disk_limit=disk_limit, invert=invert
         )
     if html is not None:
         html.write_text(explanation.html(), "utf-8")

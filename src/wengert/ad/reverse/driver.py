@@ -21,12 +21,13 @@ from wengert.ad.reverse.checkpoints import (
     sequential_loops,
     with_checkpoints,
 )
+from wengert.ad.reverse.inversion import Updates
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.outline import outlinings
 from wengert.ad.reverse.pins import NO_PINS, Obeyed, Pins, check
 from wengert.ad.reverse.plan import Plan
 from wengert.ad.reverse.planners import minimum_cut
-from wengert.ad.reverse.problem import Cost, Planner
+from wengert.ad.reverse.problem import Cost, Planner, with_dear_tapes
 from wengert.ad.reverse.record import Record, Sizes, decisions
 from wengert.ad.reverse.regions import CallSite, Region, prepare
 from wengert.ad.reverse.remake import remake
@@ -93,7 +94,7 @@ def vjp(
     decided but by the planner; each has further parameters, after all others: how many states are stored (at least 1)
     and, if it is segmented, how many iterations a segment has (at least 1).
 
-    `pins`: values that are to be stored, or recomputed (see `pins`).
+    `pins`: values that are to be stored, or recomputed, and whether floats may be had by undoing updates (see `pins`).
 
     Raises NotDifferentiable if an active operation has no derivative, PinError for a pin that
     cannot be obeyed, NotCheckpointable if iterations of a chosen loop cannot run again.
@@ -408,9 +409,26 @@ class _Planned:
         self._give_params(trial)
         used = free_names(trial.region(self.p.root))
         demands = frozenset(n for n in used if n in self.p.definitions or n in self.p.snapshots)
-        values = Values(self.p, self.kept, self.visible, self._rerun)
-        plan = make_plan(values, demands | self.p.calls.keys(), self.shared_top, self.state.planner, self.state.pins)
+        plan = self._cheapest(demands | self.p.calls.keys())
         return plan, {key for key in stacks.found if key.refs} | Layout(self.p, plan).stack_keys()
+
+    def _cheapest(self, demands: frozenset[str]) -> Plan:
+        """The plan with memory that is taken back, or the one without. Who allows that for floats wants small tapes: a
+        plan that takes more time, but stores less than half, is preferred."""
+        planner, pins = self.state.planner, self.state.pins
+
+        def made(updates: Updates | None, planner: Planner = planner) -> Plan:
+            values = Values(self.p, self.kept, self.visible, self._rerun, updates)
+            return make_plan(values, demands, self.shared_top, planner, pins)
+
+        plain, updates = made(None), Updates(self.p, self.kept, pins.invert)
+        if not plain.stored or not updates.of:
+            return plain
+        best = min(plain, made(updates), key=lambda plan: plan.cost.total)
+        if best.stored and pins.invert:
+            lean = made(updates, lambda problem: planner(with_dear_tapes(problem)))
+            best = lean if lean.inverted and 2 * lean.cost.stored < best.cost.stored else best
+        return best
 
     def _give_params(self, sweep: Sweep, names: Mapping[str, str] | None = None) -> list[Param]:
         """Name the adjoints of the chosen parameters; the result lists them as parameters, in order."""

@@ -1,8 +1,8 @@
 """Which floats have the same bits in the reverse sweep as in the forward sweep, however they are had there.
 
-Memory that still holds a value, or a tape, gives the same bits. Computing it again does if all operations are correctly
-rounded (IEEE 754: +, -, *, /, square root of reals; nothing is contracted or reassociated) and their operands are
-exact. Sums over loops (which may be split into lanes), elementary functions (which have vector variants) and library
+Memory that still holds a value, or a tape, gives the same bits; memory that was taken back does not. Computing it again
+does if all operations are correctly rounded (IEEE 754: +, -, *, /, square root of reals; nothing is contracted or
+reassociated) and their operands are exact. Sums over loops (which may be split into lanes), elementary functions (which have vector variants) and library
 operations are not. What is decided from exact values need not be recorded.
 """
 
@@ -57,6 +57,8 @@ class Exactness:
         way = self.values.way(name)
         if way is not None and not isinstance(way.value, Load):
             return self.atom(way.value)
+        if way is not None and way.source in self.values.inversion.memory:
+            return False
         if way is not None:
             return way.source is None or way.source in self.values.p.snapshots or self.array(way.source)
         value = self.values.operation(name)

@@ -34,21 +34,23 @@ def _pins(given: Pin | Iterable[Pin], option: str) -> tuple[Pin, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """What is to be stored, and what is to be recomputed."""
+    """What is to be stored, what is to be recomputed, and whether floats may be had by undoing updates."""
 
     store: tuple[Pin, ...] = ()
     recompute: tuple[Pin, ...] = ()
+    invert: bool = False
 
     @staticmethod
-    def of(store: Pin | Iterable[Pin], recompute: Pin | Iterable[Pin]) -> Pins:
+    def of(store: Pin | Iterable[Pin], recompute: Pin | Iterable[Pin], invert: bool = False) -> Pins:
         """From what the user gives; raises PinError."""
-        made = Pins(_pins(store, "store"), _pins(recompute, "recompute"))
+        made = Pins(_pins(store, "store"), _pins(recompute, "recompute"), invert)
         both = set(made.store) & set(made.recompute)
         if both:
             raise PinError(f"{', '.join(sorted(map(repr, both)))}: pinned to be stored and to be recomputed")
         return made
 
     def __bool__(self) -> bool:
+        """Whether any value is pinned."""
         return bool(self.store or self.recompute)
 
 
@@ -162,6 +164,8 @@ class _Value:
             return _Value(_names(taken.storage), True, span_of(taken))
         if name in p.calls:
             return _Value((), False, p.calls[name].stmt.span)
+        if name not in p.home:
+            return _Value((), True, None)  # memory that is taken back
         alloc = next((s for s in p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name), None)
         return _Value(_names(name), True, None if alloc is None else alloc.span)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from wengert.ad.reverse.inversion import Inverted
 from wengert.ad.reverse.packing import Packing, packing
 from wengert.ad.reverse.pins import Obeyed
 from wengert.ad.reverse.problem import Cost
@@ -68,18 +69,21 @@ Item: TypeAlias = Definition | Snapshot
 
 @dataclass
 class Replay:
-    """What runs again at the start of the reverse of a region, to rebuild arrays.
+    """What runs again at a point of the reverse of a region, to rebuild arrays.
 
     By region, the statements by position (among them the lets that are computed as the replay runs), and, inside, what
-    is fetched from tapes. `inline`: lets that find the states that pass, so that they are as in the program.
+    is fetched from tapes. `inline`: lets that find the states that pass, so that they are as in the program. `uses`:
+    all that this needs, and what is rebuilt on the way.
     """
 
     steps: dict[Region, set[int]] = field(default_factory=dict[Region, set[int]])
     gets: dict[Region, set[str]] = field(default_factory=dict[Region, set[str]])
     inline: set[str] = field(default_factory=set[str])
+    uses: set[str] = field(default_factory=set[str])
 
     def merge(self, other: Replay) -> None:
         self.inline |= other.inline
+        self.uses |= other.uses
         for region, steps in other.steps.items():
             self.steps.setdefault(region, set()).update(steps)
         for region, names in other.gets.items():
@@ -99,8 +103,8 @@ class Plan:
     """Arrays below the top level that become parts of a buffer at the top level, to be read in the reverse sweep."""
     ends: dict[str, str]
     """Arrays that are copied at the end of their life: the snapshot's name."""
-    rebuilt: dict[Region, Replay]
-    """Arrays that are rebuilt, by the region they live in."""
+    rebuilt: dict[tuple[Region, int], Replay]
+    """Arrays that are rebuilt, by the region they live in and the point of its reverse."""
     rebuilt_arrays: frozenset[str]
     unchanged: frozenset[str]
     """Snapshots of what is not written in the rest of their region: if pushed, they need no copy before."""
@@ -112,6 +116,10 @@ class Plan:
     """The bodies of `any` loops that must run in sequence so that they can push."""
     reruns: dict[str, Arguments]
     """Calls that run again in the reverse sweep, and what they are given then."""
+    inverted: tuple[Inverted, ...]
+    """Memory that is taken back."""
+    late: dict[str, int]
+    """What is had again only when its region's reverse has come to a point: it depends on such memory."""
     stored: dict[str, float]
     """What storing each node costs that is stored."""
     cost: Cost

@@ -11,7 +11,7 @@ Costs are in units of a floating-point addition, with nominal trip counts and ex
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isinf
 from typing import Literal, TypeAlias
 
@@ -23,7 +23,8 @@ Schedule: TypeAlias = dict[str, Answer]
 class Node:
     """`store` and `again` are what the two ways cost (inf: not possible). Having it again requires the nodes `needs` to
     be available, and the nodes `together` to be had again as well: states in between of theirs are read. `kept`: memory
-    of the program holds it to the end."""
+    of the program holds it to the end. `stepwise`: it is had again statement by statement, so that what it needs may
+    need it, as it was at another time."""
 
     name: str
     store: float
@@ -31,6 +32,7 @@ class Node:
     needs: frozenset[str] = frozenset()
     together: frozenset[str] = frozenset()
     kept: bool = False
+    stepwise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,16 @@ class Cost:
     @property
     def total(self) -> float:
         return self.stored + self.again
+
+
+DEAR = 256.0
+"""How much more storing costs where tapes should be small."""
+
+
+def with_dear_tapes(problem: Problem) -> Problem:
+    """The problem for a planner that should store little, at the price of time."""
+    nodes = {name: replace(node, store=DEAR * node.store) for name, node in problem.nodes.items()}
+    return Problem(nodes, problem.demands)
 
 
 class PlanError(AssertionError):
@@ -84,7 +96,26 @@ def replay(problem: Problem, schedule: Schedule) -> Cost:
         if apart:
             raise PlanError(f"{name} is had again without {', '.join(apart)}")
         todo += [*node.needs, *node.together]
+    _check_order(problem, {n for n in done if schedule[n] == "again"})
     return Cost(stored, again)
 
 
-__all__ = ["Answer", "Cost", "Node", "PlanError", "Planner", "Problem", "Schedule", "inf", "replay"]
+def _check_order(problem: Problem, again: set[str]) -> None:
+    """Raises PlanError if what is had again needs itself, other than as it was at another time."""
+    nodes = problem.nodes
+    needs = {n: {m for m in nodes[n].needs if m in again and not nodes[m].stepwise} for n in again}
+    users: dict[str, list[str]] = {}
+    for name, needed in needs.items():
+        for other in needed:
+            users.setdefault(other, []).append(name)
+    ready = [n for n, needed in needs.items() if not needed]
+    for name in ready:
+        for user in users.get(name, ()):
+            needs[user].discard(name)
+            if not needs[user]:
+                ready.append(user)
+    if len(ready) < len(again):
+        raise PlanError(f"{', '.join(sorted(again - set(ready)))}: had again from one another")
+
+
+__all__ = ["Answer", "Cost", "Node", "PlanError", "Planner", "Problem", "Schedule", "inf", "replay", "with_dear_tapes"]

@@ -18,15 +18,16 @@ from wengert.ir.nodes import Alloc, Buffer, Expr, Growable, Span
 from wengert.ir.types import I64, DType
 from wengert.ir.walk import names_in
 
-How: TypeAlias = Literal["kept", "stored", "recomputed"]
+How: TypeAlias = Literal["kept", "stored", "inverted", "recomputed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How the reverse sweep gets a value: `kept` (the program's own memory still holds it), `stored` (on a tape) or
-    `recomputed`. `place` is where the vector of counts says how many elements are stored (None: nothing is, or, for a
-    function that is called, its stacks say it). `transient`: it is stored in the reverse sweep, by a call that runs
-    again there, until that is reversed. `pinned`: the user asked for it."""
+    """How the reverse sweep gets a value: `kept` (the program's own memory still holds it), `stored` (on a tape),
+    `inverted` (memory that is taken back holds it again, or, an array, is that memory) or `recomputed`. `place` is where
+    the vector of counts says how many elements are stored (None: nothing is, or, for a function that is called, its
+    stacks say it). `transient`: it is stored in the reverse sweep, by a call that runs again there, until that is
+    reversed. `pinned`: the user asked for it."""
 
     function: str
     name: str
@@ -84,7 +85,7 @@ def decisions(p: Prepared, plan: Plan, places: dict[str, int], joint: bool = Fal
 
     def made(name: str, how: How, array: bool, dtype: DType, span: Span | None, place: str = "") -> Decision:
         k = places.get(place or name)
-        on_stack, transient = stacked(place or name), joint and how == "stored"
+        on_stack, transient = stacked(place or name), joint and (how == "stored" or place in plan.places)
         pinned = (place or name) in plan.pinned
         return Decision(function, name, how, array, dtype, span, k, on_stack, transient, pinned)
 
@@ -94,8 +95,12 @@ def decisions(p: Prepared, plan: Plan, places: dict[str, int], joint: bool = Fal
     for name in (*plan.hoisted, *plan.rebuilt_arrays):
         alloc = next(s for s in p.home[name].stmts if isinstance(s, Alloc) and s.buffer.name == name)
         yield made(name, "stored" if name in plan.hoisted else "recomputed", True, alloc.buffer.dtype, alloc.span)
+    copies = {memory.copy.name for memory in plan.inverted}
+    for memory in plan.inverted:
+        s, span = memory.copy, memory.updates[0].write.stmt.span
+        yield made(s.storage, "inverted", True, s.dtype, span, s.name)
     for s in p.snapshots.values():
-        if s.name in plan.places:
+        if s.name in plan.places and s.name not in copies:
             yield made(s.storage, "stored", True, s.dtype, span_of(s), s.name)
 
 
@@ -105,6 +110,8 @@ def _how(name: str, plan: Plan) -> How:
             return "stored"
         case "recomputed":
             return "recomputed"
+        case "reloaded" if names_in(plan.ways[name]) & {memory.copy.name for memory in plan.inverted}:
+            return "inverted"
         case "reloaded" if names_in(plan.ways[name]) & plan.rebuilt_arrays:
             return "recomputed"
         case _:

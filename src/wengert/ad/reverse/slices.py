@@ -11,6 +11,7 @@ around them. What these statements read must be available:
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from wengert.ad.reverse.kept import Kept
@@ -39,7 +40,8 @@ class Impossible(Exception):
 @dataclass
 class Slice:
     """How an array of a region is rebuilt. `statements` are places in the region's tree: writers, what nests them, and
-    views that library operations use; `names` the scalars they read."""
+    views that library operations use; `names` the scalars they read. `restored`: buffers (or views) that library
+    operations read, and where, which must be as they were then (see `inversion`)."""
 
     array: str
     home: Region
@@ -48,13 +50,14 @@ class Slice:
     inline: set[str] = field(default_factory=set[str])
     together: set[str] = field(default_factory=set[str])
     names: set[str] = field(default_factory=set[str])
+    restored: set[tuple[str, Region, int]] = field(default_factory=set[tuple[str, Region, int]])
 
 
 class Slicer:
-    """Finds the slices of one function's arrays."""
+    """Finds the slices of one function's arrays. `restorable`: buffers that may be taken back."""
 
-    def __init__(self, p: Prepared, kept: Kept, final: dict[str, Load]) -> None:
-        self.p, self.kept, self.final = p, kept, final
+    def __init__(self, p: Prepared, kept: Kept, final: dict[str, Load], restorable: Container[str] = ()) -> None:
+        self.p, self.kept, self.final, self.restorable = p, kept, final, restorable
         self._passing: dict[tuple[str, Region], bool] = {}
 
     def slice(self, array: str) -> Slice | None:
@@ -132,8 +135,11 @@ class Slicer:
             if base != made.array:
                 made.together.add(base)
             return
-        if not self.kept.is_top(base) or not self.kept.is_final(name, None, region, position):
+        if self.kept.is_top(base) and self.kept.is_final(name, None, region, position):
+            return
+        if base not in self.restorable:
             raise Impossible
+        made.restored.add((base, region, position))
 
     def _views(self, made: Slice, name: str) -> str:
         """The storage that a chain of views shows; the views that are not at the top level become part of the slice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from wengert.ad.reverse.inversion import Inverted
 from wengert.ad.reverse.parts import parts, within
 from wengert.ad.reverse.pins import Pinned, Pins
 from wengert.ad.reverse.plan import Answer, Answers, Arguments, Box, Item, Place, Plan, Replay, Reserve, place
@@ -47,6 +48,7 @@ class _Decided:
         self.ends: dict[str, str] = {}
         self.rebuilt: list[str] = []
         self.reruns: dict[str, Arguments] = {}
+        self.inverted: dict[str, Inverted] = {}
         stored: list[Item] = []
         for name in self._in_order():
             again = schedule[name] == "again"
@@ -62,6 +64,12 @@ class _Decided:
             elif name in self.p.calls:
                 if again:
                     self.reruns[name] = values.arguments(self.p.calls[name])
+            elif name in values.inversion.memory:
+                memory = self.inverted[name] = values.inversion.memory[name]
+                if memory.in_place:
+                    self.kept[memory.copy.name] = memory.copy.storage
+                else:
+                    stored.append(memory.copy)
             elif again:
                 self.rebuilt.append(name)
             elif (box := values.box(name)) is not None:
@@ -76,11 +84,13 @@ class _Decided:
         stored = [self.parts.get(item.name, item) for item in stored]
         self.places, self.sequential = place(self.p, stored, shared_top, self.reruns)
         self.replays = {name: self._replay(name) for name in self.rebuilt}
+        self.late = self._late() if self.inverted else {}
 
     def _parts(self, stored: Iterable[Item]) -> dict[str, Snapshot]:
         """Of which of the snapshots that are stored a part is."""
         copies = [item for item in stored if isinstance(item, Snapshot)]
-        whole = {*self.ends.values(), *(s for args in self.reruns.values() for s in args if s is not None)}
+        whole = {*self.ends.values(), *(m.copy.name for m in self.inverted.values())}
+        whole |= {*(s for args in self.reruns.values() for s in args if s is not None)}
         for region in self.p.root.tree():
             whole |= {s.name for roles in region.snapshots.values() for s in roles.values()}
         return parts(self.p, self.values.kept, self.values.visible, copies, self.ways, whole)
@@ -127,6 +137,7 @@ class _Decided:
         names: set[str] = set()
 
         def array_needed(name: str) -> None:
+            made.uses.add(name)
             if name in arrays or (self.p.home.get(name) is home and name != array):
                 return
             if home not in self.p.home[name].ancestors():
@@ -146,6 +157,7 @@ class _Decided:
 
         def name_needed(name: str, inline: bool) -> None:
             d = self.p.definitions[name]
+            made.uses.add(name)
             if name in names or home not in d.region.ancestors():
                 return
             if d.region is home and name in self.schedule:
@@ -174,18 +186,53 @@ class _Decided:
 
         def source_needed(source: str) -> None:
             snapshot = self.p.snapshots.get(source)
-            if snapshot is None:
+            if source in self.inverted:
+                made.uses.add(source)
+            elif snapshot is None:
                 array_needed(source)
             elif snapshot.region is not home and home in snapshot.region.ancestors():
                 made.gets.setdefault(snapshot.region, set()).add(source)
 
         array_needed(array)
+        made.uses |= self.values.inversion.arrays.get(array, frozenset())
         return made
 
+    def _late(self) -> dict[str, int]:
+        """What depends on memory that is taken back, itself or by what lives in the same region: the points at which it
+        is had."""
+        late: dict[str, int] = {}
+
+        def depends(names: Iterable[str], home: Region) -> bool:
+            return any(
+                n in self.inverted
+                or (n in late and (self.p.definitions[n].region if n in self.p.definitions else self.p.home[n]) is home)
+                for n in names
+            )
+
+        def put(name: str, home: Region, names: Iterable[str]) -> bool:
+            if name in late or not depends(names, home):
+                return False
+            late[name] = self.values.inversion.points[name][home]
+            return True
+
+        again = [n for n, a in self.answers.items() if a in ("reloaded", "recomputed")]
+        changed = True
+        while changed:
+            changed = False
+            for name in again:
+                d, way = self.p.definitions[name], self.values.way(name)
+                exprs = (d.value,) if way is None and d.value is not None else () if way is None else way.operands
+                source = () if way is None or way.source is None else (way.source,)
+                changed |= put(name, d.region, (*self.values.scalars(*exprs), *source))
+            for array, made in self.replays.items():
+                changed |= put(array, self.p.home[array], made.uses)
+        return late
+
     def plan(self, stored: dict[str, float], cost: Cost) -> Plan:
-        rebuilt: dict[Region, Replay] = {}
+        rebuilt: dict[tuple[Region, int], Replay] = {}
         for array, made in self.replays.items():
-            rebuilt.setdefault(self.p.home[array], Replay()).merge(made)
+            home = self.p.home[array]
+            rebuilt.setdefault((home, self.late.get(array, len(home.stmts))), Replay()).merge(made)
         ways = {n: within(way, self.parts) for n, way in self.ways.items()}
         places: dict[str, Place] = self.places
         unchanged = frozenset(
@@ -208,6 +255,8 @@ class _Decided:
             self.parts,
             self.sequential,
             self.reruns,
+            tuple(self.inverted.values()),
+            self.late,
             stored,
             cost,
         )

@@ -73,6 +73,12 @@ class Tapes:
     def restore(self, sweep: Sweep, region: Region) -> None:
         """At the start of the reverse of a region: emit what makes its values available."""
 
+    def resume(self, sweep: Sweep, region: Region, point: int) -> None:
+        """At a point of the reverse of a region, before that of statement `point - 1`: the same for late values."""
+
+    def undo(self, sweep: Sweep, region: Region, position: int) -> None:
+        """After the reverse of a statement: undo it, if it is an update of memory that is taken back."""
+
     def before_loop(self, sweep: Sweep, body: Region) -> None:
         """Before the reverse of the loop with this body."""
 
@@ -224,7 +230,9 @@ class Sweep:
                 middle()
             for k in reversed(range(len(region.stmts))):
                 with self.e.at(region.stmts[k].span):
+                    self.tapes.resume(self, region, k + 1)
                     self.statement(region, k)
+                    self.tapes.undo(self, region, k)
             self._flush(frame)
         with self.e.collect() as declarations:
             self._declare(region)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from wengert.ad.loops import each
+from wengert.ad.reverse.inversion import Update
 from wengert.ad.reverse.kept import Kept
 from wengert.ad.reverse.plan import Box, Item, Plan, Push, Replay, Reserve
 from wengert.ad.reverse.record import Sizes
@@ -233,21 +234,31 @@ class Restorer(Tapes):
         self.layout = Layout(p, plan)
         self.buffers: dict[str, Buffer] = {}
         """What snapshots and arrays of the forward sweep are called here."""
-        self.again: dict[Region, set[int]] = {}
-        """The positions of lets that are computed or loaded again."""
+        self.again: dict[tuple[Region, int], set[int]] = {}
+        """The positions of lets that are computed or loaded again, by point of the region's reverse."""
         for name, definition in p.definitions.items():
             if plan.answers.get(name) in ("recomputed", "reloaded"):
-                self.again.setdefault(definition.region, set()).add(definition.position)
+                point = plan.late.get(name, len(definition.region.stmts))
+                self.again.setdefault((definition.region, point), set()).add(definition.position)
         self.arrays: dict[Region, list[str]] = {}
         for name in plan.hoisted:
             self.arrays.setdefault(p.home[name], []).append(name)
         self.reserved: dict[str, Reserved] = {}
+        self.updates: dict[tuple[Region, int], list[tuple[str, Update]]] = {}
+        """What is undone, by statement, and what the memory is called that is taken back."""
+        self.standing_in = {memory.copy.name for memory in plan.inverted if memory.stands_in}
+        for memory in plan.inverted:
+            if memory.in_place:
+                buffer = p.storages[memory.copy.storage]
+                assert isinstance(buffer, Buffer)
+                self.buffers[memory.copy.name] = buffer
+            for u in memory.updates:
+                self.updates.setdefault((u.write.region, u.write.position), []).append((memory.copy.name, u))
 
     def restore(self, sweep: Sweep, region: Region) -> None:
         """Scalars from tapes, what the extents of copies are computed from, copies, and the rest."""
         items = self.layout.by_region.get(region, ())
-        replay = self.plan.rebuilt.get(region, Replay())
-        steps = self.again.get(region, set()) | replay.steps.get(region, set())
+        steps, replay = self._due(region, len(region.stmts))
         first = self._extents(region, [i for i in items if isinstance(i, Snapshot)])
         for kind in (Definition, Snapshot):
             for item in reversed(self.layout.pushed(region)):
@@ -263,11 +274,28 @@ class Restorer(Tapes):
             self._part(sweep, name)
         self._steps(sweep, region, steps - first, replay)
 
+    def resume(self, sweep: Sweep, region: Region, point: int) -> None:
+        if point < len(region.stmts):
+            steps, replay = self._due(region, point)
+            self._steps(sweep, region, steps, replay)
+
+    def _due(self, region: Region, point: int) -> tuple[set[int], Replay]:
+        """The statements that run again at a point of a region's reverse, and what is rebuilt there."""
+        replay = self.plan.rebuilt.get((region, point), Replay())
+        return self.again.get((region, point), set()) | replay.steps.get(region, set()), replay
+
+    def undo(self, sweep: Sweep, region: Region, position: int) -> None:
+        for name, u in self.updates.get((region, position), ()):
+            for term, is_added in u.terms:
+                value = sweep.at(term)
+                back = b.neg(value) if is_added else value
+                sweep.e.accumulate(self.buffers[name], sweep.shape(u.index), back)
+
     def _extents(self, region: Region, copies: list[Snapshot]) -> set[int]:
         """The positions of the lets, had again in this region, that the extents of copies depend on."""
         todo = [n for s in copies for e in s.extents for n in names_in(e)]
         found: set[int] = set()
-        again = self.again.get(region, set())
+        again = self.again.get((region, len(region.stmts)), set())
         while todo:
             d = self.p.definitions.get(todo.pop())
             if d is not None and d.region is region and d.position in again and d.position not in found:
@@ -405,9 +433,9 @@ class Restorer(Tapes):
         self._hold(item, buffer)
 
     def _hold(self, item: Snapshot, buffer: Buffer) -> None:
-        """A snapshot is in this buffer, and so is the array of which it is the end."""
+        """A snapshot is in this buffer, and so is the array of which it is the end, or which is taken back from it."""
         self.buffers[item.name] = buffer
-        if self.plan.ends.get(item.storage) == item.name:
+        if self.plan.ends.get(item.storage) == item.name or item.name in self.standing_in:
             self.buffers[item.storage] = buffer
 
     def _get(self, sweep: Sweep, item: Item, where: Box | Reserve) -> None:

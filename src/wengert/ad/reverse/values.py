@@ -8,7 +8,8 @@ A scalar (a let) is a node. It can be stored, once per iteration of the loops ar
 - a load of an element that is final in an array that does not, if that array is available (a node of its own: stored by
   *hoisting* it, which makes it a part of a buffer at the top level, or by copying it; or rebuilt, see `slices`);
 - a load of an element that was not yet changed at some earlier point outside the loops around it, or is not changed
-  until some later one, if a copy of the buffer as it was there is stored (a node of its own: a *snapshot*).
+  until some later one, if a copy of the buffer as it was there is stored (a node of its own: a *snapshot*);
+- a load from memory that the reverse sweep takes back (a node of its own, see `inversion`).
 
 A call of an active function is a node, too. It is *stored* if the forward sweep leaves what the callee's reverse needs
 on stacks (split reversal), or *again* if the callee runs again in the reverse sweep, followed at once by its reverse
@@ -23,6 +24,7 @@ from math import inf
 from typing import TypeAlias
 
 from wengert.ad.reverse.exact import Exactness
+from wengert.ad.reverse.inversion import Inversion, Inverted, Updates, inversion
 from wengert.ad.reverse.kept import AFTER, BEFORE, Direction, Index, Kept
 from wengert.ad.reverse.plan import Arguments, Box, box_of
 from wengert.ad.reverse.problem import Cost, Node, Problem
@@ -32,7 +34,7 @@ from wengert.analysis.cost.counts import Counts, itemsize
 from wengert.analysis.cost.nominal import STORED, cost, library
 from wengert.ir.nodes import Accumulate, Buffer, Cast, Const, Expr, LibCall, Load, Op, Select, Store, Var
 from wengert.ir.types import DType
-from wengert.ir.walk import declared, names_in, operands
+from wengert.ir.walk import declared, expressions, names_in, operands
 
 Place: TypeAlias = tuple[str, Region, int]
 """A buffer, and the point at which its contents are wanted."""
@@ -69,13 +71,15 @@ Reruns: TypeAlias = Callable[[CallSite], Rerun | None]
 
 
 class Values:
-    """The nodes of one function, and what stands behind them."""
+    """The nodes of one function, and what stands behind them. `updates`: those that may be undone."""
 
-    def __init__(self, p: Prepared, kept: Kept, visible: frozenset[str], rerun: Reruns) -> None:
+    def __init__(
+        self, p: Prepared, kept: Kept, visible: frozenset[str], rerun: Reruns, updates: Updates | None = None
+    ) -> None:
         self.p, self.kept, self.visible, self._rerun = p, kept, visible, rerun
         self.final = kept.values()
         self.counts = Counts(p.function)
-        self.slicer = Slicer(p, kept, self.final)
+        self.slicer = Slicer(p, kept, self.final, () if updates is None else updates)
         self.banned: set[str] = set()
         """Arrays that turned out not to be rebuildable with what is stored where."""
         self.slices: dict[str, Slice | None] = {}
@@ -87,6 +91,9 @@ class Values:
         self._ways: dict[str, Way | None] = {}
         self._copies: set[str] = set()
         self._trips: dict[Region, float] = {}
+        self.inversion = Inversion()
+        if updates is not None:
+            self.inversion = inversion(p, kept, self.final, updates, visible, self._slice)
 
     # -- the problem
 
@@ -108,6 +115,8 @@ class Values:
             return self._snapshot(self.p.snapshots[name])
         if name in self.p.calls:
             return self._call(self.p.calls[name])
+        if name in self.inversion.memory:
+            return self._inverted(self.inversion.memory[name])
         return self._array(name)
 
     def _scalar(self, d: Definition) -> Node:
@@ -130,15 +139,18 @@ class Values:
         store = self._size(s.shape, s.dtype) * self.trips(s.region)
         if s.name in self._copies:
             return Node(s.name, store, inf)
-        if not self.kept.is_final(s.storage, None, s.region, s.position):
+        memory, names = self.inversion.snapshots.get(s.name), set[str]()
+        if not self.kept.is_final(s.storage, None, s.region, s.position) and memory is None:
             return Node(s.name, store, inf)
-        base, names = s.storage, set[str]()
+        base = s.storage
         while not self.kept.is_top(base) and base in self.p.bases:  # a view that is gone is made again
             view, buffer = self.p.views.get(base), self.p.storages[base]
             assert isinstance(buffer, Buffer)
             steps = () if view is None else (*view.start, *(step for _, step in view.axes))
             names |= self.scalars(*buffer.shape, *steps)
             base = self.p.bases[base]
+        if memory is not None:
+            return Node(s.name, store, 0.0, frozenset(names | {memory}))
         if not isinstance(self.p.storages[base], Buffer) or self.p.aliases.is_rebindable(base):
             return Node(s.name, store, inf)
         if self.kept.is_top(base):
@@ -158,7 +170,24 @@ class Values:
         cost = sum(self._work(region, k) for region, k in made.statements) + sum(
             self.trips(self.p.definitions[n].region) * self._inline_cost(n) for n in made.inline
         )
-        return Node(name, store, cost, frozenset(made.needs), frozenset(made.together))
+        needs = made.needs | self.inversion.arrays.get(name, frozenset())
+        return Node(name, store, cost, frozenset(needs), frozenset(made.together), stepwise=True)
+
+    def _inverted(self, memory: Inverted) -> Node:
+        """Memory that is taken back: a copy to begin with, unless it is taken back in place, and the updates undone."""
+        copy, again, needs = memory.copy, 0.0, set[str]()
+        if not memory.in_place:
+            again += self._size(copy.shape, copy.dtype) * self.trips(copy.region)
+            needs |= self.scalars(*copy.shape)
+        for u in memory.updates:
+            region = u.write.region
+            again += self.trips(region) * len(u.terms)
+            needs |= self.scalars(*u.index, *(e for e, _ in u.terms))
+            while region is not copy.region and region.parent is not None:
+                region, k = region.parent, region.position
+                needs |= self.scalars(*expressions(region.stmts[k]))
+                needs |= {region.notes[k]} if k in region.notes else set[str]()
+        return Node(memory.name, inf, again, frozenset(needs), stepwise=True)
 
     def _call(self, site: CallSite) -> Node:
         """A call: what running it again stores is there for one call at a time."""
@@ -218,6 +247,11 @@ class Values:
         return self._taken((storage, region, first))
 
     def slice(self, name: str) -> Slice | None:
+        """How an array is rebuilt, None if it cannot be, or not from what is as it was."""
+        made = self._slice(name)
+        return None if made is not None and made.restored and name not in self.inversion.arrays else made
+
+    def _slice(self, name: str) -> Slice | None:
         if name not in self.slices:
             self.slices[name] = self.slicer.slice(name)
         return self.slices[name]
@@ -278,6 +312,9 @@ class Values:
                 if own == load.storage:  # not one that the value is stored to: rebuilding that would need the value
                     return Way(load, own)
         place, remade = self._place(definition), self.p.remade.get(name)
+        inverted = self.inversion.loads.get(name)
+        if inverted is not None and (place is None or place[1] is not self.p.home[place[0]]):
+            return Way(*inverted)
         if remade is not None and (place is None or self._lasts(remade)):
             return Way(remade, None)
         if place is None:
