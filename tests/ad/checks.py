@@ -19,8 +19,10 @@ import numpy as np
 
 from wengert.ad.forward import jvp
 from wengert.ad.reverse import vjp
+from wengert.ad.reverse.pins import NO_PINS, Pins
 from wengert.ad.reverse.planners import minimum_cut
 from wengert.ad.reverse.problem import Planner
+from wengert.ad.reverse.record import Record
 from wengert.ir.interpret import run
 from wengert.ir.nodes import Block, Buffer, Expr, Function, Growable, Loop, Module, Scalar
 from wengert.ir.text import parse
@@ -102,10 +104,16 @@ def jvp_of(module: Module, args: Args, wrt: Sequence[str]) -> tuple[Module, Any]
 
 
 def vjp_of(
-    module: Module, args: Args, wrt: Sequence[str], of: Sequence[str], planner: Planner = minimum_cut
+    module: Module,
+    args: Args,
+    wrt: Sequence[str],
+    of: Sequence[str],
+    planner: Planner = minimum_cut,
+    pins: Pins = NO_PINS,
+    record: Record | None = None,
 ) -> tuple[Module, Any]:
     """The vjp module and a function seeds -> (its arguments, primal results, gradients)."""
-    d = vjp(module, module.entry, wrt, of, planner=planner)
+    d = vjp(module, module.entry, wrt, of, record, planner, pins=pins)
     verify(d)
     root, primal = d.root, module.root
     extra = list(root.params[len(primal.params) :])
@@ -119,7 +127,7 @@ def vjp_of(
             mine[rest.pop(0).name] = s
         results, _ = run_with(d, mine, any_order)
         n = len(primal.results)
-        return mine, results[:n], results[n:]
+        return mine, results[:n], results[n : n + len(wrt)]
 
     return d, apply
 

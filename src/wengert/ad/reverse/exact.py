@@ -2,8 +2,8 @@
 
 Memory that still holds a value, or a tape, gives the same bits; memory that was taken back does not. Computing it again
 does if all operations are correctly rounded (IEEE 754: +, -, *, /, square root of reals; nothing is contracted or
-reassociated) and their operands are exact. Sums over loops (which may be split into lanes), elementary functions (which have vector variants) and library
-operations are not. What is decided from exact values need not be recorded.
+reassociated) and their operands are exact. Sums over loops (which may be split into lanes), elementary functions (which
+have vector variants) and library operations are not. What is decided from exact values need not be recorded.
 """
 
 from __future__ import annotations

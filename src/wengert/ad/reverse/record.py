@@ -24,7 +24,7 @@ How: TypeAlias = Literal["kept", "stored", "inverted", "recomputed"]
 @dataclass(frozen=True, slots=True)
 class Decision:
     """How the reverse sweep gets a value: `kept` (the program's own memory still holds it), `stored` (on a tape),
-    `inverted` (memory that is taken back holds it again, or, an array, is that memory) or `recomputed`. `place` is where
+    `inverted` (memory that is taken back holds it again, or, an array, is that memory) or `recomputed`. `place`: where
     the vector of counts says how many elements are stored (None: nothing is, or, for a function that is called, its
     stacks say it). `transient`: it is stored in the reverse sweep, by a call that runs again there, until that is
     reversed. `pinned`: the user asked for it."""
