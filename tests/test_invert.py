@@ -152,7 +152,7 @@ def test_tapes_do_not_grow_with_steps(f: Callable[..., Any]) -> None:
 
 def test_numbers_need_no_tape() -> None:
     tapes = [wg.explain(pendulum, 0.4, 0.2, 0.05, n, invert=True).tape_bytes for n in (10, 1000)]
-    assert tapes[0] == tapes[1] <= 16
+    assert tapes == [0, 0]
     assert wg.explain(pendulum, 0.4, 0.2, 0.05, 1000).tape_bytes >= 8000
 
 

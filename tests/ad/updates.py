@@ -108,7 +108,7 @@ class Updates:
 
     def item(self) -> None:
         kinds = [self.update] * 4 + [self.stencil, self.fused, self.sweep, self.scatter, self.local, self.store]
-        kinds += [self.scale, self.number, self.sum, self.branch, self.assigned, self.view, self.element]
+        kinds += [self.scale, self.number, self.sum, self.branch, self.assigned, self.view, self.element, self.carried]
         if self.depth < 4:
             kinds += [self.nest, self.inner]
         self.pick(*kinds)()
@@ -243,6 +243,18 @@ class Updates:
         if self.rng.random() < 0.3:
             b = self.array(a)
             self.add(b, i, self.smooth(total))
+        self.close()
+
+    def carried(self) -> None:
+        """What the element will be is used before it is."""
+        a, i = self.array(), self.new("i")
+        b = self.array(a)
+        self.open(f"for {i} in 0:n any")
+        t, g = self.load(a, i), self.smooth(self.load(b, i))
+        total = self.let(self.pick(f"{t} + {g}", f"{g} + {t}"))
+        other = self.smooth(total)
+        for target, value in self.pick(((a, g), (b, other)), ((b, other), (a, g))):
+            self.add(target, i, value)
         self.close()
 
     def element(self) -> None:

@@ -28,30 +28,35 @@ and not at all after an infinity, so floats are taken back on request only, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from wengert.ad.reverse.kept import AFTER, MAX_WRITES, Index, Kept, Write, entry, meetings
 from wengert.ad.reverse.regions import Prepared, Region, Snapshot
 from wengert.ad.reverse.slices import Slice
 from wengert.ad.reverse.until import Points, Uses
 from wengert.analysis.affine import same
-from wengert.ir.nodes import Accumulate, Alloc, Buffer, Expr, Load, Op, Scalar, Store, Var
+from wengert.ir.nodes import Accumulate, Alloc, Buffer, Expr, Let, Load, Op, Scalar, Store, Var
 from wengert.ir.types import BOOL
 
 MAX_TERMS = 16
 """How many summands a store may add to an element."""
 
 
+Term: TypeAlias = tuple[Expr, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An element of a buffer plus a sum: `terms` are its summands, and whether each was added (or subtracted)."""
+    """An element of a buffer plus a sum: `terms` are its summands, and whether each was added (or subtracted). `sums`:
+    the lets that are what the element is after it."""
 
     write: Write
     index: Index
-    terms: tuple[tuple[Expr, bool], ...]
-    value: str | None = None
-    """The let that is the sum of the element and the terms, if there is one."""
+    terms: tuple[Term, ...]
+    sums: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,6 +103,7 @@ class Updates:
     def __init__(self, p: Prepared, kept: Kept, floats: bool) -> None:
         self.p, self.kept, self.floats = p, kept, floats
         self.of: dict[str, list[Update]] = {}
+        self._made: dict[Region, list[str]] = {}
         for writes in kept.writes.values():
             if len(writes) <= MAX_WRITES:
                 for w in writes:
@@ -111,23 +117,21 @@ class Updates:
         match w.stmt:
             case Accumulate(storage, index, value, "add"):
                 storage, index = self.kept.resolve_fully(storage, index)
-                terms, name = ((value, True),), None
-            case Store(storage, index, Var() as value):
+                terms = ((value, True),)
+                sums = self._sums(value, storage, index, w)
+            case Store(storage, index, Var(name) as value):
                 storage, index = self.kept.resolve_fully(storage, index)
-                found = self._added(value, storage, index, w)
-                if found is None:
-                    return
-                terms, name = found, value.name
+                terms, sums = self._added(value, storage, index, w), (name,)
             case _:
                 return
-        if self._is_suitable(storage, terms) and self._is_reached(w.region, self.p.home[storage]):
-            self.of.setdefault(storage, []).append(Update(w, index, terms, name))
+        if terms and self._is_suitable(storage, terms[0][0]) and self._is_reached(w.region, self.p.home[storage]):
+            self.of.setdefault(storage, []).append(Update(w, index, terms, sums))
 
-    def _is_suitable(self, storage: str, terms: tuple[tuple[Expr, bool], ...]) -> bool:
+    def _is_suitable(self, storage: str, term: Expr) -> bool:
         s = self.p.storages[storage]
         if not isinstance(s, Buffer) or storage in self.p.bases or self.p.aliases.is_rebindable(storage):
             return False
-        return s.dtype is not BOOL and (self.floats or not s.dtype.is_inexact) and terms[0][0].dtype is s.dtype
+        return s.dtype is not BOOL and (self.floats or not s.dtype.is_inexact) and term.dtype is s.dtype
 
     def _is_reached(self, region: Region, home: Region) -> bool:
         """Whether the reverse sweep can run the loops around an update."""
@@ -140,42 +144,62 @@ class Updates:
             region = region.parent
         return True
 
-    def _added(self, value: Var, storage: str, index: Index, w: Write) -> tuple[tuple[Expr, bool], ...] | None:
-        """The summands of a value that is a sum of them and of what the element holds until it is stored there."""
-        terms: list[tuple[Expr, bool]] = []
-        e: Expr = value
-        while len(terms) < MAX_TERMS and isinstance(e, Var):
-            d = self.p.definitions.get(e.name)
-            if d is None or d.region is not w.region:
-                return None
-            match d.value:
-                case Load(mine, at):
-                    mine, at = self.kept.resolve_fully(mine, at)
-                    same_place = mine == storage and all(
-                        same(self.kept.inlined(i), self.kept.inlined(j)) for i, j in zip(at, index, strict=True)
-                    )
-                    return tuple(terms) if terms and same_place and self._holds(mine, at, d.position, w) else None
-                case Op("add", (a, other)):
-                    first = self._leads(a, storage)
-                    terms.append((other if first else a, True))
-                    e = a if first else other
-                case Op("sub", (a, other)):
-                    terms.append((other, False))
-                    e = a
-                case _:
-                    return None
-        return None
+    def _added(self, value: Expr, storage: str, index: Index, w: Write) -> tuple[Term, ...]:
+        """The summands of a value that is a sum of them and of what the element holds up to a write of it in the same
+        block; none if it is not."""
+        terms, elements = list[Term](), 0
+        for e, is_added in self._terms(value, w.region):
+            if is_added and self._is_element(e, storage, index, w):
+                elements += 1
+            else:
+                terms.append((e, is_added))
+        return tuple(terms) if elements == 1 else ()
 
-    def _leads(self, e: Expr, storage: str) -> bool:
-        """Whether a summand is, or contains, a load of the storage."""
+    def _terms(self, value: Expr, region: Region) -> list[Term]:
+        """The summands of a sum made in a block; the value alone if it is none, or a long one."""
+        done: list[Term] = []
+        todo: list[Term] = [(value, True)]
+        while todo:
+            e, is_added = todo.pop()
+            d = self.p.definitions.get(e.name) if isinstance(e, Var) else None
+            match None if d is None or d.region is not region else d.value:
+                case Op("add", (a, other)):
+                    todo += [(other, is_added), (a, is_added)]
+                case Op("sub", (a, other)):
+                    todo += [(other, not is_added), (a, is_added)]
+                case Op("neg", (a,)):
+                    todo.append((a, not is_added))
+                case _:
+                    done.append((e, is_added))
+            if len(done) + len(todo) > MAX_TERMS:
+                return [(value, True)]
+        return done
+
+    def _is_element(self, e: Expr, storage: str, index: Index, w: Write) -> bool:
+        """Whether a scalar is a load, in the block of a write, of what the write changes."""
         d = self.p.definitions.get(e.name) if isinstance(e, Var) else None
-        match None if d is None else d.value:
-            case Load(mine, at):
-                return self.kept.resolve_fully(mine, at)[0] == storage
-            case Op("add" | "sub", (a, other)):
-                return self._leads(a, storage) or self._leads(other, storage)
-            case _:
-                return False
+        if d is None or d.region is not w.region or not isinstance(d.value, Load) or d.position > w.position:
+            return False
+        mine, at = self.kept.resolve_fully(d.value.storage, d.value.index)
+        return mine == storage and self._is_same(at, index) and self._holds(mine, at, d.position, w)
+
+    def _is_same(self, a: Index, other: Index) -> bool:
+        return all(same(self.kept.inlined(i), self.kept.inlined(j)) for i, j in zip(a, other, strict=True))
+
+    def _sums(self, value: Expr, storage: str, index: Index, w: Write) -> tuple[str, ...]:
+        """The sums, made in the block of an accumulation, of what the element holds before and of what is added."""
+        wanted = Counter(self._terms(value, w.region))
+        if w.region not in self._made:
+            self._made[w.region] = [
+                s.name
+                for s in w.region.stmts
+                if isinstance(s, Let) and isinstance(s.value, Op) and s.value.name in ("add", "sub")
+            ]
+        return tuple(
+            name
+            for name in self._made[w.region]
+            if (terms := self._added(Var(name, value.dtype), storage, index, w)) and Counter(terms) == wanted
+        )
 
     def _holds(self, storage: str, index: Index, position: int, w: Write) -> bool:
         """Whether the element is untouched from a place to the write, in the same block."""
@@ -235,7 +259,7 @@ class _Search:
         }
         for array in [a for a, ws in self.inputs.items() if not all(map(self._may, ws))]:
             del self.inputs[array]
-        further = [(u.write.region, u.write.position, self._exprs(u)) for found in updates.of.values() for u in found]
+        further = [(u.write.region, u.write.position, self._named(u)) for found in updates.of.values() for u in found]
         self.uses = Uses(p, kept, final, {a: made.together for a, made in arrays.items()}, further)
 
     def found(self) -> Inversion:
@@ -262,20 +286,21 @@ class _Search:
             made.memory[memory.name] = memory
         return made
 
-    def _exprs(self, u: Update) -> Iterable[Expr]:
-        """What undoing an update takes."""
-        return (*u.index, *(e for e, _ in u.terms))
+    def _named(self, u: Update) -> Iterable[Expr]:
+        """What undoing an update takes, and what must not be asked for only after that."""
+        return (*u.index, *(e for e, _ in u.terms), *(Var(name, u.terms[0][0].dtype) for name in u.sums))
 
     def _loads(self, others: set[str]) -> Iterable[_Wanted]:
-        """Loads, and sums that are stored where they were loaded from: those are there after that."""
+        """Loads, and sums that are what an element is after an update: those are there after that."""
         for name, d in self.p.definitions.items():
             if name not in others and isinstance(d.value, Load):
                 storage, index = self.kept.resolve_fully(d.value.storage, d.value.index)
                 yield _Wanted(name, storage, index, d.region, d.position)
         for storage, found in self.updates.of.items():
             for u in found:
-                if u.value is not None and u.value not in others:
-                    yield _Wanted(u.value, storage, u.index, u.write.region, u.write.position + 1)
+                for name in u.sums:
+                    if name not in others:
+                        yield _Wanted(name, storage, u.index, u.write.region, u.write.position + 1)
 
     def _base(self, storage: str) -> str:
         while storage in self.p.bases:
