@@ -156,8 +156,8 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
 
 
 def _is_steered(*options: Any) -> bool:
-    """Whether memory limits or pins are asked for."""
-    return any(x is not None and x != () for x in options)
+    """Whether memory limits, pins or undone updates are asked for."""
+    return any(x is not None and x is not False and x != () for x in options)
 
 
 def _limited(interp: Interp) -> Exception:
