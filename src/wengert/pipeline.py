@@ -23,6 +23,7 @@ from wengert.optimise.fuse import fuse
 from wengert.optimise.gather import gather
 from wengert.optimise.interchange import interchange
 from wengert.optimise.layout import layout
+from wengert.optimise.mirror import mirror
 from wengert.optimise.names import tidy_names
 from wengert.optimise.place_products import place_products
 from wengert.optimise.raise_contractions import raise_contractions
@@ -43,6 +44,7 @@ LAST: tuple[Pass, ...] = (
     drop_zeros,
     share_copies,
     factor_sums,
+    mirror,
     raise_contractions,
     place_products,
     share_factors,

@@ -140,7 +140,7 @@ class _Raiser:
         inside.assume(block.high, iadd(ends[0], ONE), ends[1])
         inside.assume(block.low, ends[0], isub(block.high, ONE))
         start, stop = (block.low, block.high) if loop.step > 0 else (isub(block.high, ONE), isub(block.low, ONE))
-        now = _Blocked(replace(loop, start=start, stop=stop, body=_separated(loop)))
+        now = _Blocked(replace(loop, start=start, stop=stop, body=separated(loop)))
         refused: set[int] = set()
         while True:
             nest = self._instances(now.loop, inside)
@@ -285,7 +285,7 @@ def _inside(block: Block, depth: int) -> Iterator[Stmt]:
             yield from _inside(nested, depth - isinstance(s, Loop))
 
 
-def _separated(loop: Loop) -> Block:
+def separated(loop: Loop) -> Block:
     """The body with sums of several terms as several sums."""
     lets = {s.name: s.value for s in statements(loop.body) if isinstance(s, Let)}
     deep = {id(s) for s in _inside(loop.body, 2)}
