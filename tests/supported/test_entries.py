@@ -6,6 +6,8 @@ in a group is run again line by line, so that failures have names.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -156,3 +158,35 @@ def _caught(test: Callable[[Group], list[str]], entry: Entry) -> list[str]:
         return test([entry])
     except Exception as error:
         return [f"{type(error).__name__}: {error}"]
+
+
+ALONE = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+import numpy, scipy
+from amount import LONG
+from frontend.numpy_api.expressions import arguments
+from supported.programs import program, quietly
+from wengert.frontend.python.program import stage_call
+from wengert.supported import table
+
+for entry in table():
+    module, _, name = entry.name.rpartition(".")
+    if not module.startswith("scipy.") or not (LONG or hasattr(numpy, name)):
+        continue
+    if not os.fork():
+        f, names = program([entry])
+        try:
+            quietly(lambda: stage_call(f, tuple(arguments()[n] for n in names), {}))
+        except Exception as error:
+            print(entry.name, error)
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
+"""Every function of SciPy, or every one with a namesake in NumPy, is the first that a process stages."""
+
+
+def test_each_function_of_scipy_may_be_the_first_that_is_met() -> None:
+    command = [sys.executable, "-c", ALONE, *[p for p in sys.path if p]]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""

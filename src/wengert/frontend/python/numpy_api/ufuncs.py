@@ -85,7 +85,7 @@ def call_ufunc(
 
 def known(ufunc: np.ufunc) -> bool:
     """Whether an elementwise function has a meaning here; SciPy's are registered when the first one is met."""
-    if ufunc not in numeric.UFUNCS and not hasattr(np, ufunc.__name__):
+    if ufunc not in numeric.UFUNCS and getattr(np, ufunc.__name__, None) is not ufunc:
         importlib.import_module("wengert.frontend.python.scipy_special")
     return ufunc in numeric.UFUNCS
 
