@@ -25,7 +25,7 @@ RNG = np.random.default_rng(0)
 LOUD = {"complex"}
 DISCRETE = set(
     (
-        "ipow shl shr bitand bitor bitxor bitnot addc subc mulc ipowc shlc eq ne lt le gt ge and or xor not "
+        "ipow shl shr bitand bitor bitxor bitnot popcount addc subc mulc ipowc shlc eq ne lt le gt ge and or xor not "
         "isnan isinf isfinite signbit"
     ).split()
 )

@@ -152,6 +152,11 @@ def helper(name: str) -> ToC:
     return lambda dtype, x: f"wg_{name}_{dtype.value}({', '.join(x)})"
 
 
+def _ldexp(x: Scalar, n: Scalar) -> Scalar:
+    """5000 is beyond all that floats have."""
+    return n if math.isnan(n) else np.ldexp(x, int(min(max(n, -5000), 5000)))
+
+
 def _libm_or_helper(name: str) -> ToC:
     """<math.h> for real operands, a helper for complex ones (C99 has no cexp2, clog10 ...)."""
     return lambda dtype, x: (helper(name) if dtype.is_complex else _libm(name))(dtype, x)
@@ -336,6 +341,7 @@ add_row("shr", "iu", np.right_shift, helper("shr"), None, ((0, 9), (0, 5)),
 add_row("bitand", "iu", np.bitwise_and, _infix("&"), None, ((0, 9), (0, 9)))
 add_row("bitor", "iu", np.bitwise_or, _infix("|"), None, ((0, 9), (0, 9)))
 add_row("bitxor", "iu", np.bitwise_xor, _infix("^"), None, ((0, 9), (0, 9)))
+add_row("popcount", "iu", lambda x: x.dtype.type(np.bitwise_count(x)), helper("popcount"), None, ((0, 9),))
 add_row("bitnot", "iu", np.bitwise_not, lambda dtype, x: _narrow(dtype, f"(~{x[0]})"), None, ((0, 9),))
 add_row("addc", "i", _exact(lambda x, y: x + y), _checked("addc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
 add_row("subc", "i", _exact(lambda x, y: x - y), _checked("subc"), None, ((0, 9), (0, 9)), note="i64; OverflowError")
@@ -401,6 +407,13 @@ add_row("copysign", "f", np.copysign, _libm("copysign"),
      lambda a, ans: (b.mul(b.op("sign", a[0]), b.op("copysign", b.one(ans.dtype), a[1])), None),
      (AWAY_FROM_0, AWAY_FROM_0), note="the sign is a step, derivative 0; so is the derivative at a zero magnitude")
 
+add_row("ldexp", "f", _ldexp, helper("ldexp"),
+     lambda a, ans: (b.op("ldexp", b.one(ans.dtype), a[1]), None), (ANYWHERE, (2.0, 2.1)),
+     note="x 2^n, n cut to a whole number")
+add_row("exponent", "f", lambda x: x.dtype.type(np.frexp(x)[1] if np.isfinite(x) else 0), helper("exponent"), _steps,
+     ((1.1, 1.9),), note="n of x = m 2^n, 0.5 <= |m| < 1; 0 of 0, infinities and NaN; a step, derivative 0")
+add_row("nextafter", "f", np.nextafter, _libm("nextafter"), lambda a, ans: (b.one(ans.dtype), None), TWO,
+     note="x to rounding, and so differentiated")
 add_row("floor", "f", np.floor, _libm("floor"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
 add_row("ceil", "f", np.ceil, _libm("ceil"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
 add_row("trunc", "f", np.trunc, _libm("trunc"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
@@ -452,6 +465,9 @@ C_HELPERS: dict[str, str] = {
     "Floats: NaN if b == 0, else m = fmod(a, b); m + b if m != 0 and m and b differ in sign; copysign(0, b) if m == 0.",
     "fmod": "integers only: C's a % b; 0 if the divisor is 0 or -1.",
     "ipow": "integers: a to the power b >= 0 by squaring, wrapping.",
+    "popcount": "integers: how many bits of |a| are set.",
+    "ldexp": "floats: a times 2 to the power trunc(b), rounded once; NaN if b is.",
+    "exponent": "floats: the whole number n of a = m 2^n with 0.5 <= |m| < 1; 0 of 0, infinities and NaN.",
     "shl": "integers: a << b on the unsigned type, in the dtype; 0 unless 0 <= b < width.",
     "shr": "integers: a >> b (arithmetic if signed); unless 0 <= b < width: 0, or -1 if a < 0.",
     "abs": "complex: the modulus, without overflow on the way; inf if a part is.",

@@ -126,6 +126,10 @@ ceil | np.ceil(v) * v
 trunc | np.trunc(v) * v
 rint | np.rint(v) * v
 modf | np.modf(v)[0] * v
+frexp | np.frexp(u)[0] * v
+ldexp | np.ldexp(v, l) * v
+nextafter | np.nextafter(v, w) * v
+spacing | np.spacing(v) | it is a step
 maximum | np.maximum(v, w) ** 2
 minimum | np.minimum(v, w) ** 2
 fmax | np.fmax(q, v) ** 2
@@ -152,6 +156,7 @@ bitwise_xor | np.bitwise_xor(i, 3) | integers
 bitwise_not | np.bitwise_not(i) | integers
 bitwise_invert | np.bitwise_invert(i) | integers
 invert | np.invert(i) | integers
+bitwise_count | np.bitwise_count(i) | integers
 left_shift | np.left_shift(l, 2) | integers
 right_shift | np.right_shift(l, 1) | integers
 bitwise_left_shift | np.bitwise_left_shift(l, 2) | integers
@@ -350,6 +355,7 @@ extract | np.extract(b, v) ** 2
 take | np.take(v, l) * w
 take_along_axis | np.take_along_axis(m, np.argsort(m, axis=1), axis=1) * m
 sort | np.sort(v) * w
+sort_complex | np.sort_complex(v + 1j * w).imag * u
 argsort | np.argsort(v) | integers
 lexsort | np.lexsort((v, l)) | integers
 partition | np.partition(v, 3)[3] ** 2
@@ -516,17 +522,15 @@ ufunc.at | np.add.at(y, l, v * v)
 ndarray.fill | y.fill(a)
 ndarray.put | y.put([1, 3, 5], [a, x])
 ndarray.sort | y.sort()
+ndarray.partition | y.partition(2)
 """
 
 UNSUPPORTED = """
 lib.stride_tricks.as_strided | it looks at memory by its bytes: use sliding_window_view or broadcast_to
-frexp ldexp nextafter spacing | they look into the bits of floats
-bitwise_count packbits unpackbits | bits of integers
-sort_complex | the order of complex numbers
+packbits unpackbits | bits of integers
 unique_values | its order is left open
 fromiter frompyfunc nditer nested_iters flatiter | iteration over Python objects
 may_share_memory shares_memory | memory is not part of what a program means
 isfortran ndarray.flags ndarray.strides | neither is its order
-ndarray.partition | sort the array, or call np.partition
 ndarray.resize ndarray.setflags ndarray.getfield ndarray.setfield ndarray.byteswap | memory reinterpreted in place
 """

@@ -1,4 +1,4 @@
-"""Functions of `math` with two arguments that meet at steps: values, derivatives and exceptions as Python's."""
+"""Functions of `math` that meet at steps, of two arguments, frexp, ldexp: values, derivatives, exceptions as Python's."""
 
 from __future__ import annotations
 
@@ -36,3 +36,39 @@ def test_exceptions_and_special_values(function: Callable[[float, float], float]
             wg.compile(f)(*at)
     else:
         assert repr(float(wg.compile(f)(*at))) == repr(expected)
+
+
+NUMBERS = [0.0, -0.0, 0.7, -1.5, 3e-310, 5e-324, 1e300, INF, -INF, NAN]
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+def test_frexp(value: float) -> None:
+    def f(x):
+        return math.frexp(x)
+
+    part, exponent = wg.compile(f)(value)
+    assert (repr(float(part)), exponent) == (repr(math.frexp(value)[0]), math.frexp(value)[1])
+    assert type(exponent) is int
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+@pytest.mark.parametrize("power", [0, 3, -1075, 1075, 4000, -4000, 10**15])
+def test_ldexp(value: float, power: int) -> None:
+    def f(x, n):
+        return math.ldexp(x, n)
+
+    try:
+        expected = math.ldexp(value, power)
+    except OverflowError as error:
+        with pytest.raises(OverflowError, match=str(error)):
+            wg.compile(f)(value, power)
+    else:
+        assert repr(float(wg.compile(f)(value, power))) == repr(expected)
+
+
+def test_parts_of_floats_have_derivatives() -> None:
+    def f(x, y):
+        part, exponent = math.frexp(x * y)
+        return math.ldexp(math.sin(part), exponent + 1) * y
+
+    assert_derivatives(f, 5.3, 0.9)

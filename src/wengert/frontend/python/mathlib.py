@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wengert.ir import build
 from wengert.ir.nodes import Expr
-from wengert.ir.types import C128, F64
+from wengert.ir.types import C128, F64, I64
 
 from . import integers, numeric
 from .builtin import single
@@ -215,6 +215,30 @@ def modf(interp: Interp, value: Any) -> Any:
     x = _real(interp, value)
     whole = interp.stage.let(build.op("trunc", x))
     return RScalar(interp.stage.let(build.sub(x, whole)), True), RScalar(whole, True)
+
+
+@handles(math.frexp)
+def frexp(interp: Interp, value: Any) -> Any:
+    if not contains_runtime(value):
+        return interp.native(lambda: math.frexp(value))
+    x = _real(interp, value)
+    exponent = interp.stage.let(build.op("exponent", x))
+    part = interp.stage.let(build.op("ldexp", x, build.neg(exponent)))
+    return RScalar(part, True), RScalar(interp.stage.let(build.cast(exponent, I64)), True)
+
+
+@handles(math.ldexp)
+def ldexp(interp: Interp, x: Any, i: Any) -> Any:
+    if not contains_runtime((x, i)):
+        return interp.native(lambda: math.ldexp(x, i))
+    exponent = numeric.as_scalar(single(interp, i)).expr
+    if not exponent.dtype.is_integer:
+        raise TypeError("Expected an int as second argument to ldexp.")
+    value = _real(interp, x)
+    result = interp.stage.let(build.op("ldexp", value, build.cast(exponent, F64)))
+    overflow = build.and_(build.op("isinf", result), build.op("isfinite", value))
+    interp.stage.fail_if(interp.stage.let(overflow), "OverflowError", "math range error")
+    return RScalar(result, True)
 
 
 # -- cmath ---------------------------------------------------------------------------------------------------

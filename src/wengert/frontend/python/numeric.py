@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -120,6 +121,16 @@ def smooth_maximum(stage: Stage, a: list[Expr], tail: Callable[[Expr], Expr]) ->
     return build.select(same, x, build.add(larger, tail(stage.let(build.sub(smaller, larger)))))
 
 
+def _ldexp(stage: Stage, a: list[Expr]) -> Expr:
+    return build.op("ldexp", a[0], build.cast(a[1], a[0].dtype))
+
+
+def _spacing(stage: Stage, a: list[Expr]) -> Expr:
+    size = stage.let(build.op("abs", a[0]))
+    gap = stage.let(build.sub(build.op("nextafter", size, build.const(math.inf, size.dtype)), size))
+    return build.select(build.lt(a[0], build.const(0.0, size.dtype)), build.neg(gap), gap)
+
+
 def _sign(stage: Stage, a: list[Expr]) -> Expr:
     return build.op("sign", a[0])
 
@@ -212,6 +223,10 @@ UFUNCS: dict[np.ufunc, ElementFn] = {
     np.invert: _bool_or("bitnot", "not"),
     np.left_shift: _op("shl"),
     np.right_shift: _op("shr"),
+    np.bitwise_count: _op("popcount"),
+    np.nextafter: _op("nextafter"),
+    np.spacing: _spacing,
+    np.ldexp: _ldexp,
     np.isnan: _predicate("isnan", False),
     np.isinf: _predicate("isinf", False),
     np.isfinite: _predicate("isfinite", True),

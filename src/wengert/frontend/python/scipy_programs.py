@@ -69,8 +69,8 @@ def multigammaln(a: Array, d: int) -> Array:
 
 
 def spherical(cylindrical: Any, n: int, z: Array, derivative: bool) -> Array:
-    """A spherical Bessel function of the first or second kind, for positive arguments."""
-    z = np.asarray(z) + 0.0
+    """A spherical Bessel function of the first or second kind, for positive arguments, in double precision."""
+    z = np.asarray(z) + np.float64(0.0)
     scale = np.sqrt(np.pi / (2 * z))
     value = scale * cylindrical(n + 0.5, z)
     if not derivative:

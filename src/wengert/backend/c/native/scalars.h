@@ -40,6 +40,9 @@
     static inline T wg_shr_##suffix(T a, T b) {                                                                      \
         return (U)b < 8 * sizeof(T) ? (T)(a >> (U)b) : (T)(a < 0 ? -1 : 0);                                          \
     }                                                                                                                \
+    static inline T wg_popcount_##suffix(T a) {                                                                      \
+        return (T)__builtin_popcountll((unsigned long long)(U)(a < 0 ? 0 - (U)a : (U)a));                            \
+    }                                                                                                                \
     static inline T wg_max_##suffix(T a, T b) { return a >= b ? a : b; }                                             \
     static inline T wg_min_##suffix(T a, T b) { return a <= b ? a : b; }
 WG_INTEGERS(WG_INTEGER_OPERATIONS)
@@ -74,6 +77,14 @@ static inline bool wg_min_bool(bool a, bool b) { return a && b; }
         T mod;                                                                                                       \
         wg_divmod_##suffix(a, b, &mod);                                                                              \
         return mod;                                                                                                  \
+    }                                                                                                                \
+    static inline T wg_ldexp_##suffix(T x, T n) {                                                                    \
+        return n != n ? n : ldexp##f(x, n > 5000 ? 5000 : n < -5000 ? -5000 : (int)n);                               \
+    }                                                                                                                \
+    static inline T wg_exponent_##suffix(T x) {                                                                      \
+        int n = 0;                                                                                                   \
+        if (isfinite(x)) frexp##f(x, &n);                                                                            \
+        return (T)n;                                                                                                 \
     }                                                                                                                \
     static inline T wg_sign_##suffix(T x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }                        \
     static inline T wg_max_##suffix(T a, T b) { return a >= b || a != a ? a : b; }                                   \

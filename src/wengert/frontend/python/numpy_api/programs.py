@@ -102,6 +102,16 @@ def lexsort(keys: Any) -> Array:
     return order
 
 
+def sorted_complex(a: Array, axis: int) -> tuple[Array, Array]:
+    """The elements and their positions: by real parts, then imaginary parts; last what has NaN in the latter, then in
+    the former, then in both."""
+    order = np.argsort(a.imag, axis=axis, kind="stable")
+    for key in (a.real, 2 * np.isnan(a.real) + np.isnan(a.imag)):
+        again = np.argsort(np.take_along_axis(key, order, axis=axis), axis=axis, kind="stable")
+        order = np.take_along_axis(order, again, axis=axis)
+    return np.take_along_axis(a, order, axis=axis), order
+
+
 def insert(arr: Array, index: int, values: Array, axis: int) -> Array:
     """One position: as many slices as the values have along their first axis, broadcast along the others."""
     n = arr.shape[axis]

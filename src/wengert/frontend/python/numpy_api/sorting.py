@@ -16,6 +16,7 @@ from .. import arrays, index, numeric
 from ..registry import handles, method
 from ..stage import Stage
 from ..values import RArray
+from . import programs
 from .common import (
     Scalarwise,
     add_to,
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
 def sorted_along(interp: Interp, a: RArray, axis: int) -> tuple[RArray, RArray]:
     """The elements in ascending order along an axis (stable, NaN last) and the positions they come from."""
     stage = interp.stage
-    if a.dtype.is_complex:
-        raise stage.refuse("sorting complex numbers is not supported", "sort by abs() or .real")
     a = arrays.stored(stage, a)
+    if a.dtype.is_complex:
+        return interp.call(programs.sorted_complex, [a, axis], {})
     values = stage.alloc(a.dtype, a.shape, hint_of(interp, "sorted"))
     order = stage.alloc(I64, a.shape, "order")
     outer = [e for k, e in enumerate(a.shape) if k != axis]
@@ -105,6 +106,12 @@ def partition(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = None
     """A sorted copy: NumPy leaves the order of the two sides open."""
     check_kth(interp, a, kth, axis)
     return sort(interp, a, axis)
+
+
+@method("partition")
+def partition_in_place(interp: Interp, a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> None:
+    check_kth(interp, a, kth, axis)
+    sort_in_place(interp, a, axis, order=order)
 
 
 def check_kth(interp: Interp, a: Any, kth: Any, axis: Any) -> None:

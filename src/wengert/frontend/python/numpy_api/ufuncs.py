@@ -51,7 +51,8 @@ def call_ufunc(
     if len(args) > ufunc.nin:
         if out is not None:
             type_error("cannot specify 'out' as both a positional and keyword argument")
-        args, out = args[: ufunc.nin], args[ufunc.nin]
+        rest = args[ufunc.nin :]
+        args, out = args[: ufunc.nin], rest[0] if ufunc.nout == 1 else (*rest, *[None] * (ufunc.nout - len(rest)))
     if len(args) < ufunc.nin:
         type_error(
             f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments "
@@ -72,7 +73,7 @@ def call_ufunc(
     operands = [numbers(interp, a) for a in args]
     kind = None if dtype is None else dtype_of(interp, dtype)
     if ufunc.nout == 2:
-        return _pair(interp, ufunc, operands, out)
+        return _pair(interp, ufunc, operands, out, where, casting)
     known(ufunc)
     try:
         result = numeric.ufunc(stage, ufunc, *operands, dtype=kind)
@@ -105,21 +106,38 @@ def native(interp: Interp, function: Any, args: Sequence[Any], dtype: Any = None
     return interp.native(run)
 
 
-def _pair(interp: Interp, ufunc: np.ufunc, operands: list[Any], out: Any) -> tuple[Any, Any]:
-    only_default(interp, ufunc.__name__, out=(out, None))
+def _pair(interp: Interp, ufunc: np.ufunc, operands: list[Any], out: Any, where: Any, casting: str) -> tuple[Any, Any]:
+    """A ufunc of two results."""
     stage = interp.stage
-    operands = [arrays.stored(stage, o) if isinstance(o, RArray) else o for o in operands]
+    wanted = interp.resolve(out)
+    if not (wanted is None or isinstance(wanted, tuple)):
+        type_error("'out' must be a tuple of arrays")
+    outs: list[Any] = [None, None] if wanted is None else several(wanted)
+    if len(outs) != ufunc.nout:
+        raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
+
+    def kept(value: Any) -> Any:
+        return arrays.stored(stage, value) if isinstance(value, RArray) else value
+
+    def part(fn: numeric.ElementFn, dtype: DType, *values: Any) -> RArray | RScalar:
+        return kept(apply(stage, fn, dtype, values))
+
+    operands = [kept(o) for o in operands]
+    kind = numeric.loop_types(np.sqrt, operands[:1])[0][0]
     if ufunc is np.divmod:
-        parts = [numeric.ufunc(stage, f, *operands) for f in (np.floor_divide, np.remainder)]
+        parts = [kept(numeric.ufunc(stage, f, *operands)) for f in (np.floor_divide, np.remainder)]
     elif ufunc is np.modf:
-        kind = numeric.loop_types(np.sqrt, operands)[0][0]
-        operands = [numeric.ufunc(stage, np.positive, o, dtype=kind) for o in operands]
-        whole = numeric.ufunc(stage, np.trunc, *operands)
-        whole = arrays.stored(stage, whole) if isinstance(whole, RArray) else whole
-        parts = [_fraction(stage, operands[0], whole), whole]
+        x = part(lambda _, a: build.cast(a[0], kind), kind, *operands)
+        whole = part(lambda _, a: build.op("trunc", a[0]), kind, x)
+        parts = [kept(_fraction(stage, x, whole)), whole]
+    elif ufunc is np.frexp:
+        x = part(lambda _, a: build.cast(a[0], kind), kind, *operands)
+        exponent = part(lambda _, a: build.op("exponent", a[0]), kind, x)
+        fraction = part(lambda _, a: build.op("ldexp", a[0], build.neg(a[1])), kind, x, exponent)
+        parts = [fraction, part(lambda _, a: build.cast(a[0], DType.I32), DType.I32, exponent)]
     else:
         raise stage.refuse(f"numpy.{ufunc.__name__} is not supported", "write it with the supported operations")
-    first, second = (arrays.stored(stage, p) if isinstance(p, RArray) else p for p in parts)
+    first, second = (write_out(interp, ufunc, p, o, where, casting) for p, o in zip(parts, outs, strict=True))
     return first, second
 
 
