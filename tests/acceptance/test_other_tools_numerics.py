@@ -216,3 +216,37 @@ def test_iteration_to_convergence() -> None:
     closely(wg.grad(fixed_point)(a), slope, 1e-11)
     _, tangent = wg.jvp(fixed_point, (a,), (1.0,))
     closely(tangent, slope, 1e-11)
+
+
+def test_a_null_vector_by_svd() -> None:
+    """A homography from four points is the last right singular vector of an 8 by 9 matrix."""
+
+    def homography(points, images):
+        rows = []
+        for k in range(4):
+            (x, y), (u, v) = points[k], images[k]
+            rows.append(np.array([x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, -u]))
+            rows.append(np.array([0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y, -v]))
+        _, _, right = np.linalg.svd(np.array(rows))
+        h = right[-1].reshape(3, 3)
+        return h / h[2, 2]
+
+    made = np.random.default_rng(3)
+    points = np.array([[0.0, 0.0], [1.0, 0.1], [0.9, 1.2], [-0.1, 1.0]])
+    images = points @ np.array([[1.1, 0.2], [-0.1, 0.9]]) + 0.05 * made.normal(size=(4, 2)) + 0.3
+    assert_derivatives(homography, points, images)
+
+
+def test_vectors_that_are_not_unique_are_loud() -> None:
+    def further(a):
+        u, s, _ = np.linalg.svd(a)
+        return u[0, -1] ** 2 + s[0]
+
+    def thin(a):
+        u, s, right = np.linalg.svd(a)
+        return np.sum((u[:, :2] * s @ right) ** 3) + u[1, 0] ** 2
+
+    a = np.random.default_rng(4).normal(size=(5, 2))
+    assert np.all(np.isnan(wg.grad(further)(a)))
+    assert_derivatives(thin, a)
+    assert_second_order(thin, a)

@@ -197,6 +197,26 @@ def test_svd(m: int, n: int) -> None:
     check(each, {"a": c, "m": m, "n": n})
 
 
+@pytest.mark.parametrize(("m", "n"), [(4, 3), (3, 4), (3, 5), (5, 3)])
+def test_full_svd(m: int, n: int) -> None:
+    """The one further vector of real numbers by what does not depend on its sign; of more than one, the others."""
+    last = "u[i, 3] * u[0, 3]" if m == 4 else "u[i, 1] * u[0, 1]"
+    text = f"""entry f
+    func f(a: f64[m, n], m: i64, n: i64) -> (s, p, r) {{
+      alloc u: f64[m, m]
+      alloc s: f64[3]
+      alloc v: f64[n, n]
+      lib full_svd(u, s, v; a)
+      alloc p: f64[m, n]
+      alloc r: f64[m]
+      for i in 0:m any {{ for j in 0:n any {{
+        p[i, j] = u[i, 0] * v[0, j] + {"v[3, j] * v[3, 1]" if n == 4 else "u[i, 2] * v[2, j]"}
+      }} }}
+      for i in 0:m any {{ r[i] = {last} }}
+    }}"""
+    check(text, {"a": np.random.default_rng(7).standard_normal((m, n)), "m": m, "n": n})
+
+
 def test_singular_values_only() -> None:
     """Equal ones too."""
     text = """entry f

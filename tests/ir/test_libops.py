@@ -9,7 +9,7 @@ from wengert.ir.libops import LIBOPS
 from wengert.ir.types import DType
 
 EXTENTS = {"m": 2, "n": 3, "k": 4, "r": 2}
-TALL = {"svd": {"k": 2}, "qr": {"m": 5}}  # what the letters stand for there
+TALL = {"svd": {"k": 2}, "full_svd": {"k": 2}, "qr": {"m": 5}}  # what the letters stand for there
 ATTRS: dict[str, dict[str, object]] = {"fft": {"inverse": False}, "guarded_matmul": {"guarded": 0}}
 ATTRS |= {"eig": {"real": False}, "add_matmul": {"negative": 0}, "ranged_matmul": {"side": 0, "axis": 0}}
 

@@ -120,6 +120,10 @@ def _svd(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
     return tuple(np.linalg.svd(a, full_matrices=False))
 
 
+def _full_svd(attrs: Mapping[str, object], a: Array) -> tuple[Array, ...]:
+    return tuple(np.linalg.svd(a))
+
+
 def _pinv(attrs: Mapping[str, object], a: Array, rcond: Array) -> tuple[Array, ...]:
     return (np.linalg.pinv(a, rtol=rcond.item()),)
 
@@ -196,6 +200,7 @@ LIBOPS: dict[str, LibRow] = {
         LibRow("fft", ("n",), ("n",), _fft, kinds="c", attrs=("inverse",), note="the inverse divides by n"),
         LibRow("eigh", ("nn",), ("n:real", "nn"), _eigh, note="A = V diag(w) V* of the lower triangle, w ascending"),
         LibRow("svd", ("mn",), ("mk", "k:real", "kn"), _svd, note="A = U diag(s) V*, k = min(m, n), s descending"),
+        LibRow("full_svd", ("mn",), ("mm", "k:real", "nn"), _full_svd, note="as svd, with bases of the whole spaces"),
         LibRow(
             "pinv",
             ("mn", ":f64"),

@@ -780,6 +780,13 @@ DECOMPOSITIONS = """
 np.linalg.svd(m, compute_uv=False)
 np.abs(np.linalg.svd(m, full_matrices=False)[0])
 np.abs(np.linalg.svd(z).Vh)
+np.linalg.svd(m)
+np.linalg.svd(m.T[::2])
+np.linalg.svd(d)
+np.linalg.svd(t)
+np.linalg.svd(g[:k])
+np.linalg.svd(m[:0])
+np.linalg.svd(m[:, :0])
 np.linalg.svd(t, compute_uv=False)
 np.linalg.svd(f[:10].reshape(2, 5), compute_uv=False)
 np.linalg.svd(d, full_matrices=False).S

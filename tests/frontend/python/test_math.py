@@ -1,4 +1,4 @@
-"""Functions of `math` that meet at steps, of two arguments, frexp, ldexp: values, derivatives, exceptions as Python's."""
+"""Functions of `math` with steps or with exceptions of their own: values, derivatives and exceptions as Python's."""
 
 from __future__ import annotations
 

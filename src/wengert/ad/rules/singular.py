@@ -1,4 +1,4 @@
-"""Rules of svd and pinv.
+"""Rules of svd, full_svd and pinv.
 
 Thin singular value decomposition A = U S V*, k = min(m, n). With E = U* A_dot V and F_ij = 1/(s_j^2 - s_i^2) off the
 diagonal, 0 on it:
@@ -11,11 +11,17 @@ Sources: M. Giles, "An extended collection of matrix derivative results" (2008);
 singular value decomposition" (2016); the complex case by the same derivation. LAPACK leaves the phases of complex
 singular vectors open: the imaginary diagonal is shared evenly, which is right for whatever does not depend on them.
 
+The full decomposition has further columns U2 (or V2), of which only the space is determined. A single one of real
+numbers is unique up to its sign: U2* U = 0 gives U2_dot = -U U_dot* U2. The derivative by what is not unique is NaN;
+one that is asked for the other parts only is right.
+
 The pseudo-inverse X of constant rank: X_dot = -X A_dot X + X X* A_dot* (I - A X) + (I - X A) A_dot* X* X. Source: G.
 Golub and V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems" (1973), theorem 4.3.
 """
 
 from __future__ import annotations
+
+import math
 
 from wengert.ad.rules import matrices as m
 from wengert.ad.rules.library import Attrs, LibraryRule, Operand
@@ -161,6 +167,71 @@ def svd_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None
         m.add_each(e, a_adj, m.element(m.product(e, u.primal, m.adjoint(e, rest))))
 
 
+def _split(e: Emitter, x: Storage, k: Expr, axis: int) -> tuple[Buffer, Buffer]:
+    """The first k columns (axis 1) or rows (axis 0) and the others."""
+    whole = m.shape(x)
+
+    def part(start: Expr, count: Expr) -> Buffer:
+        at = [start if axis == j else b.i64(0) for j in range(2)]
+        return e.view("part", x, at, [(0, 1), (1, 1)], [count if axis == j else whole[j] for j in range(2)])
+
+    return part(b.i64(0), k), part(k, b.sub(whole[axis], k))
+
+
+def _thin(e: Emitter, operand: Operand, k: Expr, axis: int) -> tuple[Operand, Operand]:
+    """The operands of the k vectors of the thin decomposition and of the others."""
+    values = _split(e, operand.primal, k, axis)
+    parts = (None, None) if operand.derivative is None else _split(e, operand.derivative, k, axis)
+    return Operand(values[0], parts[0]), Operand(values[1], parts[1])
+
+
+def _if_unique(count: Expr, value: Expr, or_zero: bool) -> Expr:
+    """The value if `count` vectors are unique up to their sign (or if it is zero), else NaN."""
+    known = b.eq(count, 0 if value.dtype.is_complex else 1)
+    return b.select(b.or_(known, b.eq(value, 0)) if or_zero else known, value, b.const(math.nan, value.dtype))
+
+
+def full_svd_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    u, s, vh = outs
+    k = b.extent(s.primal, 0)
+    (u1, u2), (v1, v2) = _thin(e, u, k, 1), _thin(e, vh, k, 0)
+    svd_forward(e, attrs, ins, (u1, s, v1))
+    if u1.derivative is not None and u2.derivative is not None:
+        turn = m.product(e, u1.primal, m.product(e, m.adjoint(e, u1.derivative), u2.primal))
+        count = b.extent(u2.primal, 1)
+        m.set_each(e, u2.derivative, lambda i: _if_unique(count, b.neg(b.load(turn, i)), False))
+    if v1.derivative is not None and v2.derivative is not None:
+        turned = m.product(e, m.product(e, v2.primal, m.adjoint(e, v1.derivative)), v1.primal)
+        many = b.extent(v2.primal, 0)
+        m.set_each(e, v2.derivative, lambda i: _if_unique(many, b.neg(b.load(turned, i)), False))
+
+
+def full_svd_reverse(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
+    """The thin adjoints less U2 U2_adj* U, and likewise of V."""
+    u, s, vh = outs
+    k = b.extent(s.primal, 0)
+    (u1, u2), (v1, v2) = _thin(e, u, k, 1), _thin(e, vh, k, 0)
+
+    def known(more: Operand, axis: int) -> tuple[Buffer, Buffer]:
+        """The further vectors, zeros if they are not unique, and their adjoint, conjugate and transposed."""
+        given, value = more.derivative, more.primal
+        assert given is not None
+        count, zero = b.extent(value, axis), b.zero(value.dtype)
+        adjoint = m.fill(e, "known", m.shape(given), lambda i: _if_unique(count, b.load(given, i), True))
+        unique = m.fill(e, "unique", m.shape(value), lambda i: b.select(b.eq(count, 1), b.load(value, i), zero))
+        return unique, m.adjoint(e, adjoint)
+
+    if u1.derivative is not None:
+        more, adjoint = known(u2, 1)
+        less = m.product(e, more, m.product(e, adjoint, u1.primal))
+        u1 = Operand(u1.value, _minus(e, u1.derivative, less))
+    if v1.derivative is not None:
+        more, adjoint = known(v2, 0)
+        less = m.product(e, m.product(e, v1.primal, adjoint), more)
+        v1 = Operand(v1.value, _minus(e, v1.derivative, less))
+    svd_reverse(e, attrs, ins, (u1, s, v1))
+
+
 def pinv_forward(e: Emitter, attrs: Attrs, ins: Operands, outs: Operands) -> None:
     (a, _), (x,) = ins, outs
     assert x.derivative is not None
@@ -201,11 +272,16 @@ def _svd_needs(ins: tuple[bool, ...], outs: tuple[bool, ...]) -> tuple[frozenset
     return NONE, frozenset({0, 1, 2}) if outs[0] or outs[2] else frozenset({0, 2})
 
 
+def _full_svd_needs(ins: tuple[bool, ...], outs: tuple[bool, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    return NONE, frozenset({0, 1, 2})  # the number of singular values is asked of them
+
+
 def _pinv_needs(ins: tuple[bool, ...], outs: tuple[bool, ...]) -> tuple[frozenset[int], frozenset[int]]:
     return (frozenset({0}), frozenset({0})) if ins[0] else (NONE, NONE)
 
 
 RULES: dict[str, LibraryRule] = {
     "svd": LibraryRule(svd_forward, svd_reverse, _svd_needs),
+    "full_svd": LibraryRule(full_svd_forward, full_svd_reverse, _full_svd_needs),
     "pinv": LibraryRule(pinv_forward, pinv_reverse, _pinv_needs),
 }

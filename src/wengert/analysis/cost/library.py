@@ -41,9 +41,9 @@ def seconds(stmt: LibCall, scope: Scope, machine: Machine) -> float:
             return machine.library["det"].seconds(factor * 2 / 3 * n**3, n)
         case "eigh":
             return machine.library["eigh"].seconds(factor * 9 * n**3, n)
-        case "svd" | "pinv" | "qr" | "eig":
+        case "svd" | "full_svd" | "pinv" | "qr" | "eig":
             m, k = max(shapes[0]), min(shapes[0])
-            work = {"svd": 20.0, "pinv": 22.0, "qr": 4.0, "eig": 25.0}[stmt.op]
+            work = {"svd": 20.0, "full_svd": 30.0, "pinv": 22.0, "qr": 4.0, "eig": 25.0}[stmt.op]
             return machine.library["eigh"].seconds(factor * work * m * k * k, k)
         case "sort" | "fft":
             factor = 1.0 if stmt.op == "sort" or dtype is DType.C128 else 0.7

@@ -36,7 +36,7 @@ def call(w: Writer, stmt: LibCall) -> None:
             args = ["wg", w.address(outs[0]), matrix(w, ins[0])]
         case "eigh":
             args = ["wg", site, vector(w, outs[0]), matrix(w, outs[1]), matrix(w, ins[0])]
-        case "svd":
+        case "svd" | "full_svd":
             args = ["wg", site, matrix(w, outs[0]), vector(w, outs[1]), matrix(w, outs[2]), matrix(w, ins[0])]
         case "pinv":
             args = ["wg", site, matrix(w, outs[0]), matrix(w, ins[0]), f"*(const double *){w.address(ins[1])}"]

@@ -7,10 +7,11 @@ static int WG_NAME(not_converged)(wg *wg, const wg_site *site, const char *what)
     return wg_fail(wg, site, "LinAlgError", what, 0, NULL);
 }
 
-/* The thin singular value decomposition by columns: `a` is destroyed; u is m by k, vh k by n, of k values. */
-static int WG_NAME(thin_svd)(wg *wg, const wg_site *site, wg_matrix a, wg_matrix u, REAL *values, wg_matrix vh) {
-    const int32_t m = (int32_t)a.n[0], n = (int32_t)a.n[1], k = m < n ? m : n;
-    const char thin = 'S';
+/* The singular value decomposition by columns: `a` is destroyed; u is m by k, vh k by n, of k values, or m by m and n
+   by n. */
+static int WG_NAME(svd_of)(wg *wg, const wg_site *site, wg_matrix a, wg_matrix u, REAL *values, wg_matrix vh) {
+    const int32_t m = (int32_t)a.n[0], n = (int32_t)a.n[1], k = m < n ? m : n, rows = (int32_t)vh.n[0];
+    const char job = u.n[1] > k || rows > k ? 'A' : 'S';
     int32_t info = 0, asked = -1;
     T size = 0;
     int32_t *const integers = wg_alloc(wg, wg_times(8 * (int64_t)k, sizeof(int32_t)), false);
@@ -22,12 +23,12 @@ static int WG_NAME(thin_svd)(wg *wg, const wg_site *site, wg_matrix a, wg_matrix
     REAL *const reals = wg_alloc(wg, wg_times(k * (five > wide ? five : wide), sizeof(REAL)), false);
     if (!reals) return 1;
 #define WG_GESDD(work, count)                                                                                        \
-    gesdd(&thin, &m, &n, a.data, &m, values, u.data, &m, vh.data, &k, work, count, reals, integers, &info)
+    gesdd(&job, &m, &n, a.data, &m, values, u.data, &m, vh.data, &rows, work, count, reals, integers, &info)
 #else
     void (*const gesdd)(const char *, wg_size, wg_size, T *, wg_size, REAL *, T *, wg_size, T *, wg_size, T *, wg_size,
                         int32_t *, int32_t *) = WG_ROUTINE(GESDD);
 #define WG_GESDD(work, count)                                                                                        \
-    gesdd(&thin, &m, &n, a.data, &m, values, u.data, &m, vh.data, &k, work, count, integers, &info)
+    gesdd(&job, &m, &n, a.data, &m, values, u.data, &m, vh.data, &rows, work, count, integers, &info)
 #endif
     WG_GESDD(&size, &asked);
     const int32_t count = WG_NAME(wanted)(size);
@@ -50,14 +51,12 @@ static wg_matrix WG_NAME(columns)(wg *wg, int64_t m, int64_t n) {
     return WG_NAME(new)(wg, shape, true);
 }
 
-int WG_NAME(svd)(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a) {
-    if (!wg_fits(a.n[0]) || !wg_fits(a.n[1])) return wg_too_large(wg, site, a.n[0]);
-    if (s.n == 0) return 0;
+static int WG_NAME(any_svd)(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a) {
     const wg_matrix own = WG_NAME(copied)(wg, a, true);
-    const wg_matrix left = WG_NAME(columns)(wg, a.n[0], s.n), right = WG_NAME(columns)(wg, s.n, a.n[1]);
+    const wg_matrix left = WG_NAME(columns)(wg, u.n[0], u.n[1]), right = WG_NAME(columns)(wg, vh.n[0], vh.n[1]);
     REAL *const values = wg_alloc(wg, wg_times(s.n, sizeof(REAL)), false);
     if (!own.data || !left.data || !right.data || !values) return 1;
-    if (WG_NAME(thin_svd)(wg, site, own, left, values, right)) return 1;
+    if (WG_NAME(svd_of)(wg, site, own, left, values, right)) return 1;
     WG_NAME(copy)(u, left);
     WG_NAME(copy)(vh, right);
     for (int64_t i = 0; i < s.n; i++) ((REAL *)s.data)[i * s.s] = values[i];
@@ -65,6 +64,22 @@ int WG_NAME(svd)(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matri
     wg_free(wg, wg_block_of(right.data));
     wg_free(wg, wg_block_of(left.data));
     wg_free(wg, wg_block_of(own.data));
+    return 0;
+}
+
+int WG_NAME(svd)(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a) {
+    if (!wg_fits(a.n[0]) || !wg_fits(a.n[1])) return wg_too_large(wg, site, a.n[0]);
+    return s.n ? WG_NAME(any_svd)(wg, site, u, s, vh, a) : 0;
+}
+
+/* With all of both bases, of an empty matrix unit matrices. */
+int WG_NAME(full_svd)(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a) {
+    if (!wg_fits(a.n[0]) || !wg_fits(a.n[1])) return wg_too_large(wg, site, a.n[0]);
+    if (s.n) return WG_NAME(any_svd)(wg, site, u, s, vh, a);
+    for (int64_t i = 0; i < u.n[0]; i++)
+        for (int64_t j = 0; j < u.n[0]; j++) AT(u, i, j) = i == j;
+    for (int64_t i = 0; i < vh.n[0]; i++)
+        for (int64_t j = 0; j < vh.n[0]; j++) AT(vh, i, j) = i == j;
     return 0;
 }
 
@@ -77,7 +92,7 @@ int WG_NAME(pinv)(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, double 
     const wg_matrix left = WG_NAME(columns)(wg, m, k), right = WG_NAME(columns)(wg, k, n);
     REAL *const values = wg_alloc(wg, wg_times(k, sizeof(REAL)), false);
     if (!own.data || !left.data || !right.data || !values) return 1;
-    if (WG_NAME(thin_svd)(wg, site, own, left, values, right)) return 1;
+    if (WG_NAME(svd_of)(wg, site, own, left, values, right)) return 1;
     const REAL least = (REAL)rcond * values[0];
     for (int64_t j = 0; j < k; j++) {
         const REAL scale = values[j] > least ? 1 / values[j] : 0;

@@ -28,6 +28,7 @@ extern void *wg_routine[4 * WG_ROUTINE_COUNT];
     int wg_det_##suffix(wg *wg, void *d, wg_matrix a);                                                               \
     int wg_eigh_##suffix(wg *wg, const wg_site *site, wg_vector w, wg_matrix v, wg_matrix a);              \
     int wg_svd_##suffix(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a);           \
+    int wg_full_svd_##suffix(wg *wg, const wg_site *site, wg_matrix u, wg_vector s, wg_matrix vh, wg_matrix a);      \
     int wg_pinv_##suffix(wg *wg, const wg_site *site, wg_matrix x, wg_matrix a, double rcond);                       \
     int wg_qr_##suffix(wg *wg, const wg_site *site, wg_matrix q, wg_matrix r, wg_matrix a);
 WG_LINEAR_ALGEBRA(f32)

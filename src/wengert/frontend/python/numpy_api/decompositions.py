@@ -15,7 +15,7 @@ from .. import arrays, numeric
 from ..registry import handles
 from ..values import Choice, RArray, RScalar
 from . import programs
-from .common import NO_VALUE, array, cast, insert_axis, only_default, permute, stored
+from .common import NO_VALUE, array, cast, holds, insert_axis, only_default, permute, stored
 from .linalg import at, inexact, library, over_stack
 from .reduce import max_, min_, sum_
 
@@ -70,19 +70,16 @@ def svd(interp: Interp, a: Any, full_matrices: Any = True, compute_uv: Any = Tru
     stage = interp.stage
     value = matrices(interp, a)
     m, n = value.shape[-2:]
-    if compute_uv and full_matrices and not stage.same(m, n):
-        message = "singular vectors beyond the smaller extent are not unique and not supported"
-        if constant(m) is not None and constant(n) is not None:
-            raise stage.refuse(message, "call np.linalg.svd with full_matrices=False")
-        stage.refuse_if(stage.let(build.ne(m, n)), f"{message}: call np.linalg.svd with full_matrices=False")
     k = smaller(interp, m, n)
     batch = value.shape[:-2]
-    left = stage.alloc(value.dtype, (*batch, m, k), "left")
+    full = compute_uv and holds(interp.resolve(full_matrices)) and not stage.same(m, n)
+    left = stage.alloc(value.dtype, (*batch, m, m if full else k), "left")
     values = stage.alloc(value.dtype.real, (*batch, k), "singular")
-    right = stage.alloc(value.dtype, (*batch, k, n), "right")
+    right = stage.alloc(value.dtype, (*batch, n if full else k, n), "right")
+    name = "full_svd" if full else "svd"
     over_stack(
         interp, value,
-        lambda i: library(interp, "svd", [at(interp, x, i) for x in (left, values, right)], [at(interp, value, i)]),
+        lambda i: library(interp, name, [at(interp, x, i) for x in (left, values, right)], [at(interp, value, i)]),
     )  # fmt: skip
     return SVDResult(left, values, right) if compute_uv else values
 
