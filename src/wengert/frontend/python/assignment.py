@@ -14,7 +14,7 @@ from . import arrays, index, numeric
 from .frame import PyRaise
 from .interp import Interp
 from .operators import SYMBOLS
-from .python_values import is_dict, is_list, is_set, python_method
+from .python_values import class_of, is_dict, is_list, is_set, of_dict, python_method
 from .subclasses import SubArray, array_of, defined
 from .values import Choice, RArray, RList, RScalar
 
@@ -185,6 +185,9 @@ class Assignment(Interp):
             case ast.Attribute(value=owner_node, attr=attr):
                 owner = self.eval(owner_node)
                 self.get_attribute(owner, attr)
+                if of_dict(class_of(owner).__delattr__, "__delitem__"):
+                    self.stage.delete(owner, attr)
+                    return
                 self.stage.delete(owner.__dict__, attr)
             case _:
                 raise self.stage.refuse("this del is not supported", "assign None instead", Code.SYNTAX)

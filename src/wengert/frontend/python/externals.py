@@ -23,6 +23,7 @@ from .python_values import (
     attribute_step,
     attributes_of,
     class_of,
+    dict_like,
     has_attributes,
     is_dict,
     is_list,
@@ -157,9 +158,14 @@ class Externals:
             items = [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)]
             return self._proxy(value, items, access)
         if is_dict(value):
+            self.stage.interp.check_items(class_of(value))
+            self.guard(access, "type", (class_of(value), len(value)))
             self.guard(access, "keys", tuple(value))
             made = {k: self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in value.items()}
-            return self._proxy(value, _dict_like(class_of(value), made), access)
+            if getattr(value, "__dict__", None):
+                reason = f"a {class_of(value).__qualname__} is a dict with attributes beside its items"
+                raise self.stage.refuse(reason, "keep them as items", Code.OBJECT)
+            return self._proxy(value, dict_like(value, made), access)
         if class_of(value) is set:
             self.guard(access, "equal", set(value))
             return self._proxy(value, set(value), access)
@@ -361,19 +367,6 @@ class Externals:
 
 def _linear(unit: Var, times: int, more: int) -> Expr:
     return iadd(imul(Const(times, I64), unit), Const(more, I64))
-
-
-def _dict_like(kind: type[Any], items: dict[Any, Any]) -> dict[Any, Any]:
-    """A dict of a type, if it can be made without its constructor; else a plain one."""
-    if kind is dict:
-        return items
-    try:
-        new: Any = kind.__new__
-        made = new(kind)
-        made.update(items)
-        return made
-    except Exception:
-        return items
 
 
 def callable_static(value: Any) -> bool:

@@ -18,7 +18,7 @@ from .frame import PyRaise
 from .lists import sure_keys
 from .python_values import is_dict, is_iterator, python_method
 from .registry import handles
-from .values import RArray, RGenerator, RIter, RList, RRange, RScalar, contains_runtime
+from .values import Choice, RArray, RGenerator, RIter, RList, RRange, RScalar, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -30,6 +30,8 @@ def len_(interp: Interp, value: Any) -> Any:
         return number(interp.length(value))
     if isinstance(value, RRange):
         return number(interp.range_length(value))
+    if isinstance(value, Choice):
+        return interp.over_choice(lambda v: len_(interp, v), value)
     if (method := python_method(value, "__len__")) is not None:
         return interp.call(method, [value], {})
     if is_dict(value):

@@ -23,7 +23,7 @@ from .decisions import Restage
 from .frame import PyRaise
 from .interp import Interp
 from .numeric import as_scalar, is_number, join_dtype
-from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, tuple_like
+from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, of_dict, tuple_like
 from .registry import handles
 from .stage import Stage
 from .values import Choice, MaybeUnbound, RArray, RList, RScalar, contains_runtime
@@ -58,7 +58,9 @@ _CHANGE_SETS = (
 
 
 JOURNALED = frozenset({"get", "setdefault", "pop", "popitem", "update", "clear", "items", "keys", "values", "copy"})
-"""Methods of dicts of the standard library that are those of a dict."""
+"""Methods that dicts of other classes have of a dict."""
+DICT_SLOTS = frozenset({"__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__"})
+"""What such a class may call of a dict by super()."""
 
 
 class Deque(list[Any]):
@@ -469,7 +471,17 @@ class Lists(Interp):
                 if name == "setdefault":
                     self.stage.write(items, key, value)
                 return value
-            case "update":
+            case "__getitem__":
+                return self.get_item(items, args[0])
+            case "__setitem__":
+                self.stage.write(items, self.static_key(args[0]), args[1])
+                return None
+            case "__delitem__":
+                self.stage.delete(items, self.static_key(args[0]))
+                return None
+            case "__contains__":
+                return self.native(lambda: args[0] in items)
+            case "update" | "__init__":
                 for source in [*args, kwargs]:
                     sure_keys(self.stage, dict(source))
                     for k, v in dict(source).items():
@@ -484,7 +496,8 @@ class Lists(Interp):
                 return list(getattr(items, name)())
             case "copy":
                 sure_keys(self.stage, items)
-                return self.stage.note_created(copy.copy(items))
+                plain = of_dict(class_of(items).copy, "copy")
+                return self.stage.note_created(dict(items) if plain else copy.copy(items))
             case "popitem":
                 sure_keys(self.stage, items)
                 if not items:

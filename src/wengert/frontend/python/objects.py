@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import enum
 import functools
@@ -20,13 +19,15 @@ from . import arrays, structs
 from .externals import Held, Outside
 from .frame import PyRaise
 from .interp import Interp
-from .lists import JOURNALED, Deque
+from .lists import DICT_SLOTS, JOURNALED, Deque
 from .python_values import (
     attributes_of,
     class_function,
     class_of,
     has_attributes,
+    is_dict,
     is_function,
+    of_dict,
     real_class,
     staged_class,
 )
@@ -78,6 +79,9 @@ class Objects(Interp):
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
         if is_function(new):
             obj = self.call(new, [cls, *args], kwargs)
+        elif new is dict.__new__:
+            self.check_items(cls)
+            obj = self.stage.note_created(dict.__new__(cls))
         elif new is object.__new__:
             obj = self.native(lambda: object.__new__(staged_class(cls)))
         else:
@@ -90,9 +94,20 @@ class Objects(Interp):
             self.dataclass_init(cls, obj, args, kwargs)
         elif is_function(init):
             self.call(init, [obj, *args], kwargs)
+        elif of_dict(init, "__init__"):
+            self.call_method(obj, "__init__", args, kwargs)
         elif (args or kwargs) and not is_function(new):
             raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
         return obj
+
+    def check_items(self, cls: type[Any]) -> None:
+        """Refuse a class of dicts of the program that handles items in its own way."""
+        if of_library(cls):
+            return
+        for name in ("__getitem__", "__setitem__", "__delitem__", "__contains__", "__iter__", "__len__"):
+            if is_function(getattr(cls, name)):
+                reason = f"{cls.__qualname__} is a dict with a {name} of its own"
+                raise self.stage.refuse(reason, "keep a dict in an attribute of the class instead", Code.OBJECT)
 
     def dataclass_init(self, cls: Any, obj: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
         """The generated __init__ of a dataclass."""
@@ -146,7 +161,7 @@ class Objects(Interp):
                 return BoundMethod(owner, name)
             case _ if class_of(owner) in (list, dict, set, Deque):
                 return BoundMethod(owner, name)
-            case _ if class_of(owner) in (collections.defaultdict, collections.OrderedDict) and name in JOURNALED:
+            case _ if is_dict(owner) and name in JOURNALED and not is_function(getattr(class_of(owner), name)):
                 return BoundMethod(owner, name)
             case np.ndarray():
                 return self.get_attribute(self.as_array(owner), name)
@@ -179,6 +194,9 @@ class Objects(Interp):
         if isinstance(owner, super):
             found = self.native(lambda: getattr(owner, name))
             bound: Any = owner
+            builtin = not isinstance(found, (types.MethodType, types.FunctionType, Closure))
+            if builtin and is_dict(bound.__self__) and name in {*JOURNALED, *DICT_SLOTS}:
+                return BoundMethod(bound.__self__, name)
             return method_of(found, bound.__self__) if isinstance(found, Closure) else found
         cls = owner if isinstance(owner, type) else type(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
@@ -209,6 +227,8 @@ class Objects(Interp):
             method = getattr(cls, "__getattr__", None)
             if isinstance(method, types.FunctionType):
                 return self.call(method, [owner, name], {})
+            if of_dict(method, "__getitem__"):
+                return self.get_item(owner, name)
             return self.native(lambda: getattr(owner, name))
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, owner)
@@ -256,6 +276,9 @@ class Objects(Interp):
         setter = getattr(cls, "__setattr__", None)
         if isinstance(setter, types.FunctionType) and find(setter) is not None and not plain:
             self.call(setter, [owner, name, value], {})
+            return
+        if of_dict(setter, "__setitem__") and not plain:
+            self.set_item(owner, name, value)
             return
         parameters = getattr(cls, "__dataclass_params__", None)
         if not plain and parameters is not None and parameters.frozen:

@@ -17,6 +17,7 @@ from .interp import Interp
 from .python_values import (
     attributes_of,
     class_of,
+    dict_like,
     has_attributes,
     instance_like,
     is_dict,
@@ -103,7 +104,10 @@ def flatten(interp: Interp, value: Any, results: list[str], same: SameAs = lambd
         case _ if is_list(value):
             return [flatten(interp, v, results, same) for v in value]
         case _ if is_dict(value):
-            return {k: flatten(interp, v, results, same) for k, v in value.items()}
+            if contains_runtime(getattr(value, "__dict__", None)):
+                reason = f"a {class_of(value).__name__} with run-time attributes beside its items is returned"
+                raise stage.refuse(reason, "return arrays, numbers or items", Code.RESULT)
+            return dict_like(value, {k: flatten(interp, v, results, same) for k, v in value.items()})
         case Closure():
             raise stage.refuse("a function defined inside is returned", "return its values", Code.RESULT)
         case _ if hasattr(value, "__dict__") and stage.is_created(value):
@@ -153,7 +157,7 @@ def decided(output: Any, results: tuple[Any, ...]) -> Any:
         case _ if is_list(output):
             return [decided(o, results) for o in output]
         case _ if is_dict(output):
-            return {k: decided(o, results) for k, o in output.items()}
+            return dict_like(output, {k: decided(o, results) for k, o in output.items()})
         case _ if is_tree(output):
             return instance_like(output, {k: decided(v, results) for k, v in attributes_of(output).items()})
         case _:
@@ -190,7 +194,7 @@ def rebuild(output: Any, results: Sequence[Any], outside: Sequence[Any] = ()) ->
         case _ if is_list(output):
             return [rebuild(o, results, outside) for o in output]
         case _ if is_dict(output):
-            return {k: rebuild(o, results, outside) for k, o in output.items()}
+            return dict_like(output, {k: rebuild(o, results, outside) for k, o in output.items()})
         case _ if is_tree(output):
             return instance_like(output, {k: rebuild(v, results, outside) for k, v in attributes_of(output).items()})
         case _ if is_set(output):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,26 @@ def tuple_like(kind: type[Any], parts: Sequence[Any]) -> Any:
     if kind is tuple:
         return tuple(parts)
     return kind._make(parts) if hasattr(kind, "_make") else kind(parts)
+
+
+def of_dict(method: object, name: str) -> bool:
+    """Whether a method of a class is dict's own."""
+    return method is getattr(dict, name)
+
+
+def dict_like(value: dict[Any, Any], items: Mapping[Any, Any]) -> Any:
+    """A dict of the class of `value`, and with its attributes, that has other items; its constructor is not called."""
+    kind: Any = class_of(value)
+    if kind is dict:
+        return dict(items)
+    made: Any = kind.__new__(kind)
+    if isinstance(value, collections.defaultdict):
+        made.default_factory = value.default_factory
+    attributes: Any = getattr(value, "__dict__", None)
+    if attributes:
+        made.__dict__.update(attributes)
+    made.update(items)
+    return made
 
 
 def python_method(value: object, name: str) -> Any:

@@ -15,12 +15,13 @@ from wengert.analysis.affine import isub
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Expr
 
-from . import arrays, scipy_programs, scipy_special
+from . import arrays, scipy_integration, scipy_programs, scipy_special
 from .numpy_api import decompositions, linalg, scans
 from .numpy_api.common import (
     add_to_cell,
     array,
     cast,
+    cast_any,
     hint_of,
     insert_axis,
     loop,
@@ -450,3 +451,42 @@ def cumulative_trapezoid(
 @handles(scipy.integrate.trapezoid)
 def trapezoid(interp: Interp, y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     return scans.trapezoid(interp, y, x, dx, axis)
+
+
+@handles(scipy.integrate.quad)
+def quad(
+    interp: Interp, func: Any, a: Any, b: Any, args: Any = (), full_output: Any = 0, epsabs: Any = 1.49e-8,
+    epsrel: Any = 1.49e-8, limit: Any = 50, points: Any = None, weight: Any = None, wvar: Any = None,
+    wopts: Any = None, maxp1: Any = 50, limlst: Any = 50, complex_func: Any = False,
+) -> Any:  # fmt: skip
+    """To the tolerances that SciPy is given: what it extrapolates towards singular points is bisected."""
+    only_default(
+        interp, "quad", full_output=(full_output, 0), points=(points, None), weight=(weight, None),
+        complex_func=(complex_func, False),
+    )  # fmt: skip
+    many = cast_any(args) if isinstance(args, tuple) else (args,)
+    most = interp.known_int(limit, "the limit of quad")
+    return programmed(interp, scipy_integration.quad, func, a, b, many, epsabs, epsrel, most)
+
+
+@handles(scipy.integrate.solve_ivp)
+def solve_ivp(
+    interp: Interp, fun: Any, t_span: Any, y0: Any, method: Any = "RK45", t_eval: Any = None,
+    dense_output: Any = False, events: Any = None, vectorized: Any = False, args: Any = None, **options: Any,
+) -> Any:  # fmt: skip
+    """The source of SciPy; with `t_eval` another loop around its solvers, as lists of arrays of many sizes are none."""
+    if interp.resolve(t_eval) is None:
+        named = {"method": method, "dense_output": dense_output, "events": events, "vectorized": vectorized}
+        return interp.call_function(cast_any(scipy.integrate.solve_ivp), [fun, t_span, y0], {**named, "args": args, **options})
+    only_default(interp, "solve_ivp with t_eval", dense_output=(dense_output, False), events=(events, None))
+    return programmed(
+        interp, scipy_integration.solve_ivp_at, fun, t_span, y0, method, t_eval, vectorized, args, options
+    )
+
+
+@handles(scipy.integrate.odeint)
+def odeint(interp: Interp, *args: Any, **options: Any) -> Any:
+    raise interp.stage.refuse(
+        "scipy.integrate.odeint calls a library of Fortran",
+        "call scipy.integrate.solve_ivp with the method RK45, RK23 or DOP853",
+    )

@@ -41,8 +41,9 @@ def container_of(value: Any) -> Any:
 
 def is_struct(stage: Stage, value: Any) -> bool:
     """Whether a value is a list, dict or instance that joins part by part."""
-    if type(value) in (list, dict):
-        return True
+    if is_list(value) or is_dict(value):
+        kind = type(value)
+        return kind in (list, dict) or (kind.__new__ is dict.__new__ and not getattr(value, "__dict__", None))
     if isinstance(value, (type, types.ModuleType, types.FunctionType, BaseException)) or not hasattr(value, "__dict__"):
         return False
     return stage.is_created(value) or id(value) in stage.interp.externals.outside
@@ -92,8 +93,10 @@ def build(stage: Stage, kind: type[Any], keys: tuple[Any, ...], values: list[Any
     made: Any
     if kind is list:
         made = values
-    elif kind is dict:
-        made = dict(zip(keys, values, strict=True))
+    elif issubclass(kind, dict):
+        new: Any = kind.__new__
+        made = new(kind)
+        made.update(zip(keys, values, strict=True))
     else:
         made = object.__new__(staged_class(kind))
         made.__dict__.update(zip(keys, values, strict=True))
