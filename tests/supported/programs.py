@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 import scipy.integrate
 import scipy.linalg
+import scipy.sparse
 import scipy.special
 
 from frontend.numpy_api.expressions import arguments, mentions
 from wengert.supported import Entry
 
 _serial = itertools.count()
+_KINDS = ("csr_array", "csc_array", "coo_array", "csr_matrix", "csc_matrix", "coo_matrix")
+_DENSE = np.cos(np.arange(108.0)).reshape(9, 12) * (np.arange(108).reshape(9, 12) % 7 < 3)
+SPARSE = {name: getattr(scipy.sparse, name)(_DENSE) for name in _KINDS}
 
 
 def program(entries: Sequence[Entry]) -> tuple[Callable[..., Any], list[str]]:
@@ -34,7 +38,7 @@ def program(entries: Sequence[Entry]) -> tuple[Callable[..., Any], list[str]]:
     text = f"def f({', '.join(names)}):\n{body}"
     file = f"<entries {next(_serial)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"np": np, "scipy": scipy}
+    space: dict[str, Any] = {"np": np, "scipy": scipy, **SPARSE}
     exec(compile(text, file, "exec"), space)
     return space["f"], names
 

@@ -113,13 +113,14 @@ KINDS = ("float32", "complex128", "integers", "strided", "reversed", "empty")
 @pytest.mark.parametrize("group", groups(ALL, 12, 10**6 if not LONG else 1), ids=label)
 def test_other_operands(group: Group, kind: str) -> None:
     """What NumPy computes of other dtypes, layouts and sizes is the same here, or refused."""
+    tolerance = 1e-6 if kind == "float32" else 1e-10  # SciPy computes some results of double precision in single
 
     def run(entries: Group) -> list[str]:
         f, names = program(entries)
         want = quietly(lambda: f(*(variant(kind, arguments()[n]) for n in names)))
         args = [variant(kind, arguments()[n]) for n in names]
         got = quietly(lambda: wg.compile(f)(*args))
-        return [d for g, w in zip(got, want, strict=True) if (d := same(g, w, 1e-10))]
+        return [d for g, w in zip(got, want, strict=True) if (d := same(g, w, tolerance))]
 
     def accepted(entry: Entry) -> bool:
         f, names = program([entry])

@@ -24,7 +24,7 @@ TITLES = {
     "CREATE": "Creation", "UFUNCS": "Elementwise functions", "REDUCE": "Reductions, scans, statistics",
     "PRODUCTS": "Products", "LINALG": "Linear algebra", "SHAPE": "Shape", "SELECT": "Choice, order, sets, types",
     "POLYNOMIALS": "Polynomials", "FOURIER": "Fourier transforms", "METHODS": "Methods and attributes of arrays",
-    "IN_PLACE": "Changes in place", "SPECIAL": "scipy.special", "SCIPY": "scipy.linalg and scipy.integrate",
+    "IN_PLACE": "Changes in place", "SPECIAL": "scipy.special", "SCIPY": "scipy.linalg, scipy.integrate, scipy.sparse",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What is supported of SciPy, in lines as those of `entries`."""
+"""What is supported of SciPy, in lines as those of `entries`; `csr_array` and the like are matrices of 9 by 12."""
 
 from __future__ import annotations
 
@@ -125,4 +125,12 @@ scipy.linalg.khatri_rao | scipy.linalg.khatri_rao(z, m[:2, :3])
 scipy.integrate.trapezoid | scipy.integrate.trapezoid(v, np.cumsum(u))
 scipy.integrate.simpson | scipy.integrate.simpson(v, x=np.cumsum(u))
 scipy.integrate.cumulative_trapezoid | scipy.integrate.cumulative_trapezoid(v, np.cumsum(u), initial=0)
+scipy.integrate.quad | scipy.integrate.quad(lambda t: np.exp(-a * t * t) * v[0], 0, x)[0]
+scipy.integrate.solve_ivp | scipy.integrate.solve_ivp(lambda t, y: np.sin(a * y), (0, 0.1), v, t_eval=[0.05, 0.1]).y
+scipy.sparse.csr_array | csr_array.T @ (csr_array @ v)
+scipy.sparse.csc_array | (csc_array * a).dot(np.outer(v, u))
+scipy.sparse.coo_array | m[:, 0] @ coo_array + coo_array.T @ m[:, 1]
+scipy.sparse.csr_matrix | csr_matrix.T @ (csr_matrix @ v)
+scipy.sparse.csc_matrix | (csc_matrix * a).dot(np.outer(v, u))
+scipy.sparse.coo_matrix | coo_matrix.T @ m[:, 1] + coo_matrix.toarray()[0] * v
 """

@@ -15,7 +15,7 @@ from wengert.analysis.affine import isub
 from wengert.ir import build
 from wengert.ir.nodes import ONE, ZERO, Expr
 
-from . import arrays, scipy_integration, scipy_programs, scipy_special
+from . import arrays, numeric, scipy_integration, scipy_programs, scipy_special
 from .numpy_api import decompositions, linalg, scans
 from .numpy_api.common import (
     add_to_cell,
@@ -33,7 +33,7 @@ from .numpy_api.common import (
 from .numpy_api.extra import programmed
 from .numpy_api.join import hstack
 from .registry import handles
-from .values import RArray
+from .values import RArray, RScalar
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -101,7 +101,8 @@ def cho_solve(interp: Interp, c_and_lower: Any, b: Any, overwrite_b: Any = False
 
 @handles(scipy.linalg.det)
 def det(interp: Interp, a: Any, overwrite_a: Any = False, check_finite: Any = True) -> Any:
-    return linalg.det(interp, a)
+    """In double precision, as SciPy gives it."""
+    return interp.call(np.add, [linalg.det(interp, a), np.float64(0.0)], {})
 
 
 @handles(scipy.linalg.norm)
@@ -411,7 +412,7 @@ def zeta(interp: Interp, x: Any, q: Any = None, out: Any = None) -> Any:
     only_default(interp, "zeta", out=(out, None))
     if q is None:
         raise interp.stage.refuse("the Riemann zeta function of run-time data", "pass both arguments: zeta(x, 1)")
-    operands = [interp.call(np.add, [v, 0.0], {}) for v in (x, q)]
+    operands = [interp.binary("+", interp.resolve(v), 0.0) for v in (x, q)]
     return scipy_special.elementwise(interp.stage, lambda stage, a: build.op("zeta", *a), *operands)
 
 
@@ -430,7 +431,8 @@ def factorial(interp: Interp, n: Any, exact: Any = False, extend: Any = "zero") 
     if exact:
         whole: Any = interp.known_int(n, "the argument of factorial")
         return interp.native(lambda: _special.factorial(whole, True))
-    return interp.call(scipy.special.gamma, [interp.call(np.add, [n, 1.0], {})], {})
+    value = interp.call(scipy.special.gamma, [interp.call(np.add, [n, 1.0], {})], {})
+    return interp.call(np.add, [value, np.float64(0.0)], {}) if isinstance(value, RArray) else value
 
 
 # -- scipy.integrate ---------------------------------------------------------------------------------------------
@@ -466,7 +468,8 @@ def quad(
     )  # fmt: skip
     many = cast_any(args) if isinstance(args, tuple) else (args,)
     most = interp.known_int(limit, "the limit of quad")
-    return programmed(interp, scipy_integration.quad, func, a, b, many, epsabs, epsrel, most)
+    found = programmed(interp, scipy_integration.quad, func, a, b, many, epsabs, epsrel, most)
+    return tuple(RScalar(numeric.as_scalar(number).expr, True) for number in found)
 
 
 @handles(scipy.integrate.solve_ivp)
@@ -477,7 +480,9 @@ def solve_ivp(
     """The source of SciPy; with `t_eval` another loop around its solvers, as lists of arrays of many sizes are none."""
     if interp.resolve(t_eval) is None:
         named = {"method": method, "dense_output": dense_output, "events": events, "vectorized": vectorized}
-        return interp.call_function(cast_any(scipy.integrate.solve_ivp), [fun, t_span, y0], {**named, "args": args, **options})
+        return interp.call_function(
+            cast_any(scipy.integrate.solve_ivp), [fun, t_span, y0], {**named, "args": args, **options}
+        )
     only_default(interp, "solve_ivp with t_eval", dense_output=(dense_output, False), events=(events, None))
     return programmed(
         interp, scipy_integration.solve_ivp_at, fun, t_span, y0, method, t_eval, vectorized, args, options

@@ -61,7 +61,7 @@ def log_softmax(x: Array, axis: Any) -> Array:
 
 
 def multigammaln(a: Array, d: int) -> Array:
-    a = np.asarray(a)
+    a = np.asarray(a) + np.float64(0.0)
     total = (d * (d - 1) * 0.25) * math.log(math.pi)
     for j in range(1, d + 1):
         total = total + scipy.special.gammaln(a - (j - 1.0) / 2)
@@ -263,7 +263,7 @@ def circulant(c: Array) -> Array:
 def sylvester(a: Array, b: Array, q: Array) -> Array:
     """A X + X B = Q, as linear equations in all elements of X."""
     m, n = q.shape
-    left = np.kron(a, np.eye(n)) + np.kron(np.eye(m), b.T)
+    left = np.kron(a, np.eye(n, dtype=a.dtype)) + np.kron(np.eye(m, dtype=a.dtype), b.T)
     return np.linalg.solve(left, np.ravel(q)).reshape(m, n)
 
 
@@ -301,7 +301,7 @@ def simpson(y: Array, x: Any, dx: Any, axis: int) -> Any:
     parts = total / 6.0 * (left * (2.0 - 1.0 / ratio) + middle * (total * total / (h0 * h1)) + right * (2.0 - ratio))
     result = np.sum(parts, axis=-1)
     if n % 2 == 0:
-        a, b = h[..., -1], h[..., -2]
+        a, b = h[..., -1] * np.float64(1.0), h[..., -2]
         alpha = (2 * a**2 + 3 * a * b) / (6 * (b + a))
         beta = (a**2 + 3.0 * a * b) / (6 * b)
         eta = a**3 / (6 * b * (b + a))
@@ -318,5 +318,5 @@ def cumulative_trapezoid(y: Array, x: Any, dx: Any, axis: int, initial: Any) -> 
         h = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
     result = np.cumsum(h * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
     if initial is not None:
-        result = np.concatenate((np.full((*result.shape[:-1], 1), initial * 1.0), result), axis=-1)
+        result = np.concatenate((np.full((*result.shape[:-1], 1), initial, dtype=result.dtype), result), axis=-1)
     return np.moveaxis(result, -1, axis)
