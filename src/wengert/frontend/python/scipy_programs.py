@@ -288,7 +288,7 @@ def simpson(y: Array, x: Any, dx: Any, axis: int) -> Any:
     if x is None:
         h = np.full(n - 1, dx)
     else:
-        x = np.asarray(x)
+        x = np.real(np.asarray(x)) * np.float64(1.0)
         h = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
     if n == 1:
         return np.sum(0.0 * y, axis=-1)

@@ -311,7 +311,21 @@ def elementwise(stage: Stage, fn: ElementFn, *operands: Any) -> RArray | RScalar
     return apply(stage, element, dtype, list(operands))
 
 
+def _of_reals(name: str, function: ElementFn) -> ElementFn:
+    """The function; complex operands are refused if a part of it takes none."""
+
+    def fn(stage: Stage, a: list[Expr]) -> Expr:
+        try:
+            return function(stage, a)
+        except TypeError:
+            if any(x.dtype.is_complex for x in a):
+                raise stage.refuse(f"scipy.special.{name} of complex numbers", "call it with real numbers") from None
+            raise
+
+    return fn
+
+
 for _name, _function in _FUNCTIONS.items():
     _ufunc: Any = getattr(scipy.special, _name, None)  # not every version has all of them
     if _ufunc is not None:
-        numeric.UFUNCS.setdefault(_ufunc, _function)
+        numeric.UFUNCS.setdefault(_ufunc, _of_reals(_name, _function))
