@@ -527,6 +527,7 @@ ndarray.partition | y.partition(2)
 
 UNSUPPORTED = """
 lib.stride_tricks.as_strided | it looks at memory by its bytes: use sliding_window_view or broadcast_to
+scipy.integrate.odeint | a library of Fortran: call scipy.integrate.solve_ivp
 packbits unpackbits | bits of integers
 unique_values | its order is left open
 fromiter frompyfunc nditer nested_iters flatiter | iteration over Python objects
