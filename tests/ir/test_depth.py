@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cProfile
+import pstats
 import sys
 import threading
 
@@ -11,6 +13,7 @@ from amount import LONG
 from optimise.checks import ORDERS, outcome, transformed
 from wengert.ir.depth import RECURSION, deep
 from wengert.ir.nodes import Block, Buffer, Const, Expr, Function, If, Module, Op, Scalar, Store, Var
+from wengert.ir.text import parse
 from wengert.ir.types import BOOL, F64, I64
 from wengert.pipeline import LAST, finish
 
@@ -39,6 +42,23 @@ def test_long_chains() -> None:
     for order in ORDERS:
         assert outcome(transformed(short, LAST), args, order) == outcome(short, args)
     assert finish(chain(LENGTH)).entry == "f"
+
+
+def calls(depth: int) -> int:
+    """The calls of functions that the passes make for branches in branches, each with a number of its own."""
+    body = "y[] = x"
+    for k in reversed(range(depth)):
+        then = f"c{k}[] += x\ny[] = c{k}[] * {k}.25"
+        body = f"alloc c{k}: f64[] zero\nlet t{k} = x < {k}.5\nif t{k} {{ {then} }} else {{ {body} }}"
+    module = parse(f"entry f\nfunc f(x: f64, y: f64[] inout) -> () {{ {body} }}")
+    profile = cProfile.Profile()
+    with profile:
+        finish(module)
+    return pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
+
+
+def test_the_passes_take_time_in_proportion_to_how_deeply_branches_nest() -> None:
+    assert calls(160) < 6 * calls(40)
 
 
 def test_room_is_given_back_when_the_last_thread_is_done() -> None:

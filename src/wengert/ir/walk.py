@@ -94,8 +94,12 @@ def subexpressions(e: Expr) -> Iterator[Expr]:
     while todo:
         x = todo.pop()
         found.append(x)
-        if not isinstance(x, (Var, Const)):
-            todo.extend(reversed(operands(x)))
+        if isinstance(x, Op):  # by how many there are of each: this is where passes spend their time
+            todo += x.args[::-1]
+        elif isinstance(x, Load):
+            todo += x.index[::-1]
+        elif not isinstance(x, (Var, Const)):
+            todo += operands(x)[::-1]
     return iter(found)
 
 
@@ -136,13 +140,10 @@ def names_in(e: Expr) -> set[str]:
     """The scalar and storage names used."""
     names: set[str] = set()
     for x in subexpressions(e):
-        match x:
-            case Var(name=name):
-                names.add(name)
-            case Load(storage=name) | Extent(storage=name):
-                names.add(name)
-            case _:
-                pass
+        if isinstance(x, Var):
+            names.add(x.name)
+        elif isinstance(x, (Load, Extent)):
+            names.add(x.storage)
     return names
 
 

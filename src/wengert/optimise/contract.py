@@ -81,8 +81,8 @@ class _Contraction:
         """The storages whose elements a statement, or what is nested in it, loads or writes."""
         found = self._touched.get(id(stmt))
         if found is None:
-            names = frozenset(n for s in statements((stmt,)) for n in _storages(s))
-            found = self._touched[id(stmt)] = stmt, names
+            names = _storages(stmt).union(*map(self._touches, _nested(stmt)))
+            found = self._touched[id(stmt)] = stmt, frozenset(names)
         return found[1]
 
     def _into_loop(self, stmts: list[Stmt], alloc: Alloc) -> None:

@@ -73,8 +73,8 @@ def factor_sums(module: Module) -> Module:
 
 def _has_turns(f: Function) -> bool:
     """Whether there are arrays of one turn of a loop."""
-    loops = (s for s in f.body if isinstance(s, (Loop, If)))
-    return any(isinstance(s, Alloc) for s in statements(tuple(loops)))
+    loops = (s for s in statements(f.body) if isinstance(s, Loop))
+    return any(isinstance(s, Alloc) for loop in loops for s in statements(loop.body))
 
 
 class _Factorer:

@@ -164,14 +164,21 @@ class _Strips:
         return True
 
     def _goes_before(self, group: _Group, s: Stmt) -> bool:
-        mine = effects(s, self.aliases, self.calls)
-        if any(m.effects.before(mine) for m in group.members):
+        if not self._may_move(group, s):
             return False
+        if not group.members:
+            return True
+        mine = effects(s, self.aliases, self.calls)
+        return not any(m.effects.before(mine) for m in group.members)
+
+    def _may_move(self, group: _Group, s: Stmt) -> bool:
+        """Whether a statement names or checks something, and may come before the group as far as failures go."""
         if isinstance(s, (Alloc, Let)):
             return cannot_fail(s)
-        is_check = isinstance(s, If) and all(isinstance(x, (If, Fail)) for x in statements((s,)))
+        if not isinstance(s, If) or not all(isinstance(x, (If, Fail)) for x in statements((s,))):
+            return False
         written = {c for m in group.members for c, both in m.touched.items() if any(x.writes for x in both)}
-        return is_check and not written & self.seen
+        return not written & self.seen
 
     def _member(self, group: _Group, nest: Loop) -> _Member | None:
         if nest.cond is not None or nest.stop is None or nest.step != 1 or looks(nest.start) or looks(nest.stop):
