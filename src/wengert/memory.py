@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ad import LoopOf
+from wengert.backend.c import COUNTED
 from wengert.backend.c.footprint import Held, Unbounded
 from wengert.codes import Code
 from wengert.disk import ANY, Disk, DiskError, DiskFailed
@@ -25,8 +26,9 @@ from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
 from wengert.ir.nodes import Buffer, Module, Span
 from wengert.plan_cache import Plans
+from wengert.plan_search import UNKNOWN_TURNS
 from wengert.plan_time import PLAIN
-from wengert.planning import NOTHING, Choices, Decided, Infeasible, Made, Planner, Sizes
+from wengert.planning import NOTHING, Choices, Decided, Infeasible, Made, Planner, Sizes, Turns
 from wengert.runtime.abi import Bind
 from wengert.runtime.call import Kernel
 from wengert.trading import Remade
@@ -44,6 +46,8 @@ UNITS = {
 }
 Limit = int | str
 Directory = str | os.PathLike[str]
+AGAIN = 3
+"""How often a call is planned anew at the most, because loops of unknown length had other turns than expected."""
 PLANS = 64
 """Plans remembered per program and transform."""
 
@@ -145,6 +149,11 @@ class Limited:
         self._kernels: dict[tuple[Choices, Remade, tuple[str, ...]], Kernel] = {}
         self._plans: dict[tuple[int | Disk | None, ...], Decided] = {}
         self._stored: Plans | None = None
+        self._uncertain = self.planner.uncertain()
+        self._turns: dict[tuple[int, ...], Turns] = {}
+        """Of loops of unknown length, at the latest call with these sizes."""
+        self._again: dict[tuple[int | Disk | None, ...], int] = {}
+        """How often a call was planned anew because its loops had other turns than expected."""
         self._lock = threading.RLock()
 
     def run(
@@ -160,12 +169,28 @@ class Limited:
         taken = Memory(limit, plan.peak + outside, 0, outside, loops, plan.remade.again, on_disk=plan.on_disk)
         if disk is None or not plan.on_disk:
             results, peak = kernel.limited(given, room)
+            self._count(leaves, kernel)
             return results, replace(taken, peak=peak + outside)
         try:
             results, peak = kernel.limited(given, room, disk.directory, disk.limit)
         except DiskFailed as failed:
             raise disk.failed(failed) from None
+        self._count(leaves, kernel)
         return results, replace(taken, peak=peak + outside, disk=kernel.on_disk())
+
+    def _count(self, leaves: tuple[Any, ...], kernel: Kernel) -> None:
+        """Remember how many turns loops of unknown length had, for the next plan for calls of these sizes."""
+        if self._uncertain:
+            turns = tuple((loop, kernel.turns(k)) for k, loop in enumerate(self._uncertain[:COUNTED]))
+            with self._lock:
+                if len(self._turns) >= PLANS:
+                    self._turns.clear()
+                self._turns[self._sizes_key(leaves)] = turns
+
+    def _sizes_key(self, leaves: tuple[Any, ...]) -> tuple[int, ...]:
+        plain = self.planner.code(())
+        assert plain is not None
+        return tuple(sizes_of(*plain, leaves).values())
 
     def kernel(self, choices: Choices, remade: Remade = NOTHING, on_disk: tuple[str, ...] = ()) -> Kernel:
         """The compiled code of a plan."""
@@ -177,7 +202,10 @@ class Limited:
                 module, binds = made
                 first = 1 + max((b.leaf for b in binds), default=-1)
                 self._kernels[key] = Kernel(
-                    module, [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds], on_disk
+                    module,
+                    [replace(b, leaf=first - 1 - b.leaf) if b.leaf < 0 else b for b in binds],
+                    on_disk,
+                    [var for _, var in self._uncertain],
                 )
             return self._kernels[key]
 
@@ -201,17 +229,22 @@ class Limited:
             sizes = sizes_of(*plain, leaves)
             key = (limit, outside, disk, *sizes.values())
             found = self._plans.get(key)
+            turns = self._turns.get(tuple(sizes.values()), ())
+            if found is not None and self._again.get(key, 0) < AGAIN and not _as_expected(found, turns):
+                self._again[key] = self._again.get(key, 0) + 1
+                found = None
             if found is None:
                 try:
-                    found = self._planned(sizes, limit - outside, disk)
+                    found = self._planned(sizes, limit - outside, disk, turns)
                 except Infeasible as failed:
                     raise self._refused(failed, limit, outside) from None
                 if len(self._plans) >= PLANS:
                     self._plans.clear()
+                    self._again.clear()
                 self._plans[key] = found
             return found
 
-    def _planned(self, sizes: Sizes, room: int, disk: Disk | None) -> Decided:
+    def _planned(self, sizes: Sizes, room: int, disk: Disk | None, turns: Turns) -> Decided:
         """The plan that an earlier process found, or a new one."""
         plain = self.planner.code(())
         assert plain is not None
@@ -219,8 +252,8 @@ class Limited:
         most = 0 if disk is None else disk.limit
         known = self._stored.load(sizes, room, most)
         found = None if known is None else self.planner.replayed(known, sizes, room, most)
-        if found is None:
-            found = self.planner.plan(sizes, room, most, PLAIN if disk is None else disk.rates())
+        if found is None or not _as_expected(found, turns):
+            found = self.planner.plan(sizes, room, most, PLAIN if disk is None else disk.rates(), turns)
             self._stored.save(sizes, room, most, found)
         return found
 
@@ -241,6 +274,14 @@ class Limited:
         for h in largest(held):
             lines.append(f"  {size_text(h.bytes):>9}  {described(h)}")
         return MemoryLimitError("\n".join(lines), least)
+
+
+def _as_expected(plan: Decided, turns: Turns) -> bool:
+    """Whether loops of unknown length had about as many turns as a plan that depends on them took them to have."""
+    expected, chosen = dict(plan.turns), {c.var for c in plan.choices}
+    return not any(
+        loop[1] in chosen and not 0.5 <= n / max(expected.get(loop, UNKNOWN_TURNS), 1) <= 2.0 for loop, n in turns if n
+    )
 
 
 def settled(module: Module, binds: Sequence[Bind]) -> Made:

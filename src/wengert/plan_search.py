@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wengert.ad import Choice
-from wengert.analysis.cost import predict
+from wengert.analysis.cost import Profile, predict
 from wengert.backend.c.footprint import Unbounded
 from wengert.menus import Menu, Menus, choose, pareto
 from wengert.plan_time import KEPT, PLAIN, ROUNDS, Counts, Rates, Steps, again, given, items, moved, shared, spilled
 from wengert.trading import Remade
-from wengert.variants import KNOWN, NOTHING, Choices, Decided, Infeasible, Sizes, Variants
+from wengert.variants import KNOWN, NOTHING, Choices, Decided, Infeasible, Sizes, Turns, Variants
 
 UNKNOWN_TURNS = 10_000
 """Turns of a loop of unknown length for which its slots and segments are chosen (any other number is served, too)."""
@@ -30,11 +30,20 @@ TRADED = 5
 
 
 class Search:
-    """`disk`: bytes that may lie on disk; with any, all that can lies there. `rates`: how fast that is."""
+    """`disk`: bytes that may lie on disk; with any, all that can lies there, at these `rates`. `turns`: of loops
+    of unknown length."""
 
-    def __init__(self, planner: Variants, sizes: Sizes, limit: int, disk: int = 0, rates: Rates = PLAIN) -> None:
+    def __init__(
+        self,
+        planner: Variants,
+        sizes: Sizes,
+        limit: int,
+        disk: int = 0,
+        rates: Rates = PLAIN,
+        turns: Turns = (),
+    ) -> None:
         self.planner, self.sizes, self.limit = planner, sizes, limit
-        self.disk, self.rates = disk, rates
+        self.disk, self.rates, self.turns = disk, rates, turns
         self.least: Decided | None = None
         self.reason: Unbounded | None = None
         self.tried = 0
@@ -352,23 +361,25 @@ class Search:
 
     def _loop(self, key: tuple[str, str]) -> Steps:
         if not self._steps:
-            sizes = tuple(self.sizes.items())
-            if sizes not in self.planner.measured:
+            known = tuple(self.sizes.items()), self.turns
+            if known not in self.planner.measured:
                 self._measure()
                 if len(self.planner.measured) >= KNOWN:
                     self.planner.measured.clear()
-                self.planner.measured[sizes] = self._steps
-            self._steps = self.planner.measured[sizes]
+                self.planner.measured[known] = self._steps
+            self._steps = self.planner.measured[known]
         return self._steps[key]
 
     def _measure(self) -> None:
         """Turns and seconds of the program's loops."""
         flat = self.planner.flat
-        spent = predict(flat, {n: float(x) for n, x in self.sizes.items()}).statements
+        seen = dict(self.turns)
+        profile = Profile({key: float(n) for key, n in seen.items()})
+        spent = predict(flat, {n: float(x) for n, x in self.sizes.items()}, profile=profile).statements
         turns = self.planner.turns(self.sizes)
         for x in self.planner.loops:
             _, most = turns.get((x.function, x.stmt.var), (0, math.inf))
-            n = UNKNOWN_TURNS if most == math.inf else int(most)
+            n = seen.get((x.function, x.stmt.var), UNKNOWN_TURNS if most == math.inf else int(most))
             taken = spent.get((x.function, id(x.stmt)))
             per_turn = 1e-6 if taken is None or not taken.times else taken.seconds / taken.times / max(n, 1)
             self._steps[x.function, x.stmt.var] = Steps(max(n, 1), per_turn)

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wengert.analysis.cost import predict
+from wengert.analysis.cost import Profile, predict
 from wengert.backend.c.footprint import Unbounded
 from wengert.plan_search import Search
 from wengert.plan_time import PLAIN, Counts, Rates, given
-from wengert.variants import NOTHING, Choices, Decided, Infeasible, Made, Sizes, Variants
+from wengert.variants import NOTHING, Choices, Decided, Infeasible, Made, Sizes, Turns, Variants
 
 
 class Planner(Variants):
@@ -29,14 +29,15 @@ class Planner(Variants):
         """The time of a whole call that a plan is predicted to take."""
         made = self.code(())
         assert made is not None
-        everything = predict(made[0], {n: float(x) for n, x in sizes.items()}).seconds
+        turns = {(made[0].entry, var): float(n) for (_, var), n in plan.turns}  # of the root, whose name is another
+        everything = predict(made[0], {n: float(x) for n, x in sizes.items()}, profile=Profile(turns)).seconds
         try:
             peak = self.footprint((), sizes).peak
         except Unbounded:
             return everything + plan.seconds
         if not plan.choices:
             return everything + given(peak) if not plan.remade else everything + plan.seconds
-        search = Search(self, sizes, peak)
+        search = Search(self, sizes, peak, turns=plan.turns)
         search.variant(search.outermost())
         return everything - search.kept(peak) + plan.seconds
 
@@ -50,24 +51,27 @@ class Planner(Variants):
         if self.code(plan.choices, plan.remade) is None:
             return None
         found = Search(self, sizes, limit, disk).evaluated(plan.choices, plan.counts, plan.remade, plan.on_disk)
-        return None if found is None or found.peak > limit else replace(found, seconds=plan.seconds)
+        return None if found is None or found.peak > limit else replace(found, seconds=plan.seconds, turns=plan.turns)
 
-    def plan(self, sizes: Sizes, limit: int, disk: int = 0, rates: Rates = PLAIN) -> Decided:
+    def plan(self, sizes: Sizes, limit: int, disk: int = 0, rates: Rates = PLAIN, turns: Turns = ()) -> Decided:
         """The plan for a call with these sizes that takes the least time found, with at most `disk` bytes on disk, at
-        these rates; raises Infeasible."""
+        these rates, if loops of unknown length have these turns; raises Infeasible."""
+        return replace(self._plan(sizes, limit, disk, rates, turns), turns=turns)
+
+    def _plan(self, sizes: Sizes, limit: int, disk: int, rates: Rates, turns: Turns) -> Decided:
         try:
-            found = Search(self, sizes, limit).best()
+            found = Search(self, sizes, limit, turns=turns).best()
         except Infeasible as failed:
             if not disk:
                 raise
-            return Search(self, sizes, limit, disk, rates).best(failed.least)
+            return Search(self, sizes, limit, disk, rates, turns).best(failed.least)
         if not disk or (not found.choices and not found.remade):
             return found
         try:
-            other = Search(self, sizes, limit, disk, rates).best()
+            other = Search(self, sizes, limit, disk, rates, turns).best()
         except Infeasible:
             return found
         return other if other.seconds < found.seconds else found
 
 
-__all__ = ["NOTHING", "Choices", "Decided", "Infeasible", "Made", "Planner", "Sizes"]
+__all__ = ["NOTHING", "Choices", "Decided", "Infeasible", "Made", "Planner", "Sizes", "Turns"]

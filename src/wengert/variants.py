@@ -23,6 +23,8 @@ NOTHING = Remade()
 Choices = tuple[Choice, ...]
 Made = tuple[Module, list[Bind]]
 Sizes = Mapping[str, int]
+Turns = tuple[tuple[tuple[str, str], int], ...]
+"""The turns that loops of unknown length had in an earlier call, by function and variable."""
 Code = tuple[Choices, Remade, tuple[str, ...]]
 """What selects code: how loops run again, arrays that are made again, arrays on disk."""
 
@@ -43,6 +45,8 @@ class Decided:
     """Arrays of the top level that lie on disk (those that are large enough)."""
     disk: int = 0
     """Their bytes there."""
+    turns: Turns = ()
+    """The turns that loops of unknown length were taken to have, if that was known from earlier calls."""
 
     def parameters(self) -> tuple[int, ...]:
         """The further arguments of the derivative."""
@@ -74,10 +78,10 @@ class Variants:
         default_factory=dict[tuple[Code, tuple[tuple[str, int], ...]], Footprint]
     )
     """What variants take at sizes and counts that were looked at."""
-    measured: dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]] = field(
-        default_factory=dict[tuple[tuple[str, int], ...], dict[tuple[str, str], Steps]]
+    measured: dict[tuple[tuple[tuple[str, int], ...], Turns], dict[tuple[str, str], Steps]] = field(
+        default_factory=dict[tuple[tuple[tuple[str, int], ...], Turns], dict[tuple[str, str], Steps]]
     )
-    """The program's loops, by sizes."""
+    """The program's loops, by sizes and turns."""
     trading: dict[Choices, Trading] = field(default_factory=dict[Choices, Trading])
     traded: dict[tuple[Choices, tuple[tuple[str, int], ...]], Trades] = field(
         default_factory=dict[tuple[Choices, tuple[tuple[str, int], ...]], Trades]
@@ -117,6 +121,11 @@ class Variants:
                 self.traded.clear()
             self.traded[key] = self.trades_of(choices).problem(sizes, self.footprint(choices, sizes))
         return self.traded[key]
+
+    def uncertain(self) -> list[tuple[str, str]]:
+        """The outermost loops of the root whose turns their bounds do not say, by function and variable."""
+        loops = [x.stmt for x in self.loops if not x.around and x.function == self.flat.entry]
+        return [(self.flat.entry, s.var) for s in loops if s.cond is not None or s.stop is None]
 
     def by_rows(self, choices: Choices) -> tuple[str, ...]:
         """The arrays of a variant that can lie on disk."""

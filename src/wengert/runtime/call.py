@@ -45,11 +45,18 @@ class Kernel:
     ValueError otherwise); those of `inout` parameters are written in place. A result of rank 0 is a NumPy scalar, any
     other a new array, except that one that names an array parameter is that very leaf. Errors of the program are raised
     with its exception, an attribute `span` and a note that shows the user's line. Calls may run at the same time in
-    several threads. `on_disk`: arrays that may lie on disk in calls that have a directory for it (see `limited`).
+    several threads. `on_disk`: arrays that may lie on disk in calls that have a directory for it (see `limited`);
+    `counted`: variables of loops of the root with conditions whose turns are counted.
     """
 
-    def __init__(self, module: Module, binds: Sequence[Bind] | None = None, on_disk: Collection[str] = ()) -> None:
-        source = emit(module, binds, compiling.threads(), on_disk)
+    def __init__(
+        self,
+        module: Module,
+        binds: Sequence[Bind] | None = None,
+        on_disk: Collection[str] = (),
+        counted: Sequence[str] = (),
+    ) -> None:
+        source = emit(module, binds, compiling.threads(), on_disk, counted)
         path = compiling.build(source)
         try:
             self._library = _load(path)
@@ -93,6 +100,10 @@ class Kernel:
         handle.wg_disk_next(name, disk)
         results = self.call(leaves)
         return results, handle.wg_own_peak()
+
+    def turns(self, loop: int) -> int:
+        """The turns of a counted loop, by its number, in the latest call in this thread."""
+        return self._library.handle.wg_own_turns(loop)
 
     def on_disk(self) -> int:
         """The most bytes of tapes that the latest call in this thread had on disk."""
@@ -140,6 +151,8 @@ def _load_new(path: Path) -> _Library:
     handle.wg_limit_next.restype = None
     handle.wg_disk_next.argtypes = [ctypes.c_char_p, ctypes.c_int64]
     handle.wg_disk_next.restype = None
+    handle.wg_own_turns.argtypes = [ctypes.c_int]
+    handle.wg_own_turns.restype = ctypes.c_int64
     handle.wg_own_disk.argtypes = []
     handle.wg_own_disk.restype = ctypes.c_int64
     handle.wg_own_peak.argtypes = []

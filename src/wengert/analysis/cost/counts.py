@@ -105,12 +105,18 @@ def _logic(name: str, x: list[float]) -> float | None:
 
 
 class Counts:
-    """Extents and trip counts of one function; `known`: values of its scalars.
+    """Extents and trip counts of one function; `known`: values of its scalars; `turns`: trip counts, by loop variable.
 
     A number that was counted (`count[] += 1`, how many elements a mask chooses) is taken for as many as were tried.
     """
 
-    def __init__(self, function: Function, known: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        function: Function,
+        known: Mapping[str, float] | None = None,
+        turns: Mapping[str, float] | None = None,
+    ) -> None:
+        self.turns = turns or {}
         self.storages = storages(function)
         self.known: MutableMapping[str, float] = dict(known or {})
         self._counted: dict[str, float] = {}
@@ -146,6 +152,8 @@ class Counts:
         return itemsize(buffer.dtype) * prod(map(self.extent, buffer.shape))
 
     def trips(self, loop: Loop) -> float:
+        if loop.var in self.turns:
+            return self.turns[loop.var]
         if loop.stop is None or loop.cond is not None:
             return MANY
         return max(1.0, self.extent(isub(loop.stop, loop.start)) / abs(loop.step))

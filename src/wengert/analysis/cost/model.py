@@ -158,7 +158,8 @@ class Model:
     def _frame(self, f: Function, known: Mapping[str, float]) -> _Frame:
         self._calls = self._calls or analyse(self.module)
         lengths = {name: n for (function, name), n in self.profile.lengths.items() if function == f.name}
-        return _Frame(f, Scope(f, known, lengths), self._calls.aliases[f.name], branches(f))
+        turns = {name: n for (function, name), n in self.profile.turns.items() if function == f.name}
+        return _Frame(f, Scope(f, known, lengths, turns), self._calls.aliases[f.name], branches(f))
 
     def of(self, function: str, stmt: Stmt, known: Mapping[str, float]) -> Cost:
         """One run of a statement of a function, nested ones included; `known`: names that it uses."""

@@ -25,10 +25,16 @@ class _Window:
 
 
 class Scope:
-    def __init__(self, function: Function, known: Mapping[str, float], lengths: Mapping[str, float]) -> None:
-        """`known`: values of scalar parameters; `lengths`: of lists and of what refs name."""
+    def __init__(
+        self,
+        function: Function,
+        known: Mapping[str, float],
+        lengths: Mapping[str, float],
+        turns: Mapping[str, float] | None = None,
+    ) -> None:
+        """`known`: values of scalar parameters; `lengths`: of lists and of what refs name; `turns`: of loops."""
         self.function = function
-        self.counts = Counts(function, {**lengths, **known})
+        self.counts = Counts(function, {**lengths, **known}, turns)
         self.lengths = lengths
         self._forms: dict[str, Linear] = {}
         self._windows: dict[str, _Window] = {}

@@ -12,23 +12,34 @@ from . import analysis, entry, functions
 from .names import Names, text_literal
 from .writer import ModuleWriter, Writer
 
+COUNTED = 8
+"""Loops of one program that can be counted (WG_COUNTED of `wengert.h`)."""
 
-def emit(module: Module, binds: Sequence[Bind] | None = None, threads: int = 1, on_disk: Collection[str] = ()) -> str:
+
+def emit(
+    module: Module,
+    binds: Sequence[Bind] | None = None,
+    threads: int = 1,
+    on_disk: Collection[str] = (),
+    counted: Sequence[str] = (),
+) -> str:
     """The C source of a module. It includes headers of the directory `native`; `runtime.compile` knows what to link.
 
     `binds` say how Python fills the root's parameters (default: a leaf per parameter); `threads`, on how many loops may
     run (with more than one, the source may need OpenMP); `on_disk` are arrays of the root (see `analysis.rows`) that a
-    call may have on disk. Raises ValueError for binds that
-    do not fit the parameters and for library operations that the backend lacks.
+    call may have on disk; the turns of the root's loops over the variables `counted` are counted, if they have a
+    condition (at most `COUNTED` of them). Raises ValueError for binds that do not fit the parameters and for library
+    operations that the backend lacks.
     """
     with deep():
-        return _emit(module, entry.default_binds(module.root) if binds is None else binds, threads, on_disk)
+        return _emit(module, entry.default_binds(module.root) if binds is None else binds, threads, on_disk, counted)
 
 
-def _emit(module: Module, binds: Sequence[Bind], threads: int, on_disk: Collection[str]) -> str:
+def _emit(module: Module, binds: Sequence[Bind], threads: int, on_disk: Collection[str], counted: Sequence[str]) -> str:
     names = Names()
     c_names = {name: names.fresh(name) for name in module.functions}
     shared = ModuleWriter(module, analysis.facts(module), c_names, names.taken, threads)
+    shared.counted = tuple(counted)[:COUNTED]
     if on_disk:
         shared.tapes = {name: rows for name, rows in used_by_rows(module.root).items() if name in on_disk}
     in_place = entry.made_in_place(module.root, shared.facts.functions[module.entry].held)
@@ -64,4 +75,4 @@ def _sites(shared: ModuleWriter) -> str:
     return "\n".join(["static const wg_site wg_sites[] = {", *rows, "};"])
 
 
-__all__ = ["emit"]
+__all__ = ["COUNTED", "emit"]

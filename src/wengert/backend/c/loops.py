@@ -40,6 +40,8 @@ def write(b: BlockWriter, stmt: Loop, start: str, stop: str | None) -> None:
     ticks = (has_inner(stmt) or stmt.cond is not None or stop is None) and not is_brief(stmt)
     if ticks or stop is None:
         _open_plain(w, stmt, var, start, stop)
+        if stmt.var in w.shared.counted and w.function is w.shared.module.root and w.team is None:
+            w.line(f"wg->turns[{w.shared.counted.index(stmt.var)}]++;")
         _body(b, stmt, var)
         w.settle_overflow()
         w.look()

@@ -29,6 +29,8 @@ class ModuleWriter:
     function_names: dict[str, str]
     taken: frozenset[str]
     threads: int = 1
+    counted: tuple[str, ...] = ()
+    """Variables of loops of the root whose turns are counted."""
     tapes: dict[str, Rows] = field(default_factory=dict[str, Rows])
     """Arrays of the root that may lie on disk."""
     cutter: Cutter = field(default_factory=Cutter)

@@ -93,6 +93,8 @@ class _Program:
         self.variant: Variant
         (self.variant,) = self.gradient.program.variants[self.gradient.kind("grad", 0)]
         self.limited: Limited = self.variant.kernel
+        if self.planner.uncertain():
+            self.gradient(*args)  # an earlier call says how many turns there are
         fetched = self.variant.fetch(function, args, {})
         assert fetched is not None
         self.leaves = (*fetched, *self.variant.plan.seeds)

@@ -335,6 +335,7 @@ static __thread int64_t wg_next_limit;  /* of the next call in this thread; 0: n
 static __thread int64_t wg_peak_here;   /* of the latest call in this thread */
 static __thread const char *wg_next_directory; /* of the next call in this thread, for tapes on disk */
 static __thread int64_t wg_next_disk;   /* the bytes that these may have */
+static __thread int64_t wg_turns_here[WG_COUNTED]; /* of loops in the latest call in this thread */
 static __thread int64_t wg_disk_here;   /* that they had in the latest call in this thread */
 static bool wg_alone;
 
@@ -380,6 +381,7 @@ static wg *wg_enter(void) {
     context->disk = context->disk_peak = 0;
     context->peak_before = context->peak;
     context->current = context->peak = 0;
+    memset(context->turns, 0, sizeof context->turns);
     context->exception = NULL;
     context->shown_count = 0;
     return context;
@@ -388,6 +390,7 @@ static wg *wg_enter(void) {
 static void wg_leave(wg *context) {
     wg_last_peak = wg_peak_here = context->peak;
     wg_disk_here = context->disk_peak;
+    memcpy(wg_turns_here, context->turns, sizeof wg_turns_here);
     if (context->peak > wg_most_peak) wg_most_peak = context->peak;
     wg_calls++;
     while (context->live) wg_free(context, context->live);

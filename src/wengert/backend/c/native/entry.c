@@ -458,6 +458,9 @@ WG_EXPORT void wg_disk_next(const char *directory, int64_t bytes) {
 /* The bytes that tapes had on disk in the latest call in this thread. */
 WG_EXPORT int64_t wg_own_disk(void) { return wg_disk_here; }
 
+/* The turns of a loop that is counted, in the latest call in this thread. */
+WG_EXPORT int64_t wg_own_turns(int loop) { return wg_turns_here[loop]; }
+
 /* The peak of the latest call in this thread. */
 WG_EXPORT int64_t wg_own_peak(void) { return wg_peak_here; }
 

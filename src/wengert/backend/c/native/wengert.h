@@ -41,6 +41,7 @@
 #define WG_CLASSES 256
 #define WG_MAX_RANK 32
 #define WG_MAX_ARGS 8
+#define WG_COUNTED 8
 
 /* The bytes of a tape on disk that are in memory for sure. */
 typedef struct {
@@ -75,6 +76,7 @@ typedef struct {
 
 typedef struct wg wg;
 struct wg {
+    int64_t turns[WG_COUNTED]; /* of loops that are counted */
     int64_t ticks;        /* back edges left until the clock is looked at */
     int64_t ticks_period; /* adapted so that this happens every few milliseconds */
     int64_t last_poll;    /* nanoseconds */
