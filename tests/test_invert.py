@@ -290,6 +290,25 @@ def test_results_hold_what_the_program_left() -> None:
     np.testing.assert_allclose(out[0], plain, rtol=1e-14)
 
 
+def test_decisions_are_recorded() -> None:
+    """A number that came back up to rounding might decide otherwise."""
+    made = wg.explain(kicked, normal(7), normal(7), 0.05, 10, invert=True)
+    condition = [v for v in made.values if v.dtype == "bool"]
+    assert condition and all(v.how == "stored" for v in condition)
+    assert any(v.how == "inverted" for v in made.values)
+
+    def f(x, v, n):
+        s = 0.0
+        for k in range(n):
+            if x[0] >= 0.1:  # holds, as an equation, in every other turn
+                s += np.sum(np.sin(x) * v)
+            v += np.cos(x)
+            x += 0.3 * (1 - 2 * (k % 2))
+        return s
+
+    both(f, (np.array([0.1, 0.2]), normal(2), 30))
+
+
 def test_complex_and_single() -> None:
     def f(x, v, n):
         for _ in range(n):

@@ -34,11 +34,14 @@ def agree(module: Module, args: dict[str, Any], seed: int = 0, tolerance: float 
     derivative, pull = vjp_of(module, args, wrt, of, pins=Pins(invert=True), record=record)
     scale = max(float(np.max(np.abs(g), initial=0.0)) for g in expected)
     for order in ("forward", "reverse", "random"):
-        _, results, gradients = pull(seeds, order)
+        given, results, gradients = pull(seeds, order)
         for r, b in zip(results, base, strict=True):
             np.testing.assert_allclose(r, b, rtol=1e-13)
         for g, e in zip(gradients, expected, strict=True):
             np.testing.assert_allclose(g, e, rtol=0, atol=tolerance * scale, err_msg=order)
+    left = run_with(derivative, given)[1]
+    for p in module.root.params:
+        np.testing.assert_array_equal(left[p.name], after[p.name], err_msg="what the program left")
     return derivative, [d.name for d in record.decisions if d.how == "inverted" and d.array]
 
 
@@ -165,6 +168,60 @@ PROGRAMS = {
         """,
         ["v", "x"],
     ),
+    "a sum of what the element held before": (
+        """
+        for i in 0:n any {
+          let a = x[i]
+          let b = sin(a)
+          v[i] += b
+          let c = v[i]
+          let d = cos(c)
+          x[i] += d
+          let e = 0.5 * d
+          let g = a + e
+          x[i] = g
+        }
+        """,
+        ["v"],
+    ),
+    "a sum of another element": (
+        """
+        for i in 0:n any {
+          let a = x[i]
+          let b = sin(a)
+          v[i] += b
+        }
+        for i in 0:n - 1 {
+          let a = x[i + 1]
+          let b = v[i]
+          let c = a + b
+          x[i] = c
+        }
+        """,
+        [],
+    ),
+    "subscripts that come back, too": (
+        """
+        for i in 0:n any {
+          let j = p[i]
+          let a = x[j]
+          let b = sin(a)
+          let c = 0.5 * b
+          v[i] += c
+        }
+        for i in 0:n any {
+          let a = v[i]
+          let b = cos(a)
+          x[i] += b
+        }
+        let odd = mod(t, 2)
+        let move = 1 - 2 * odd
+        for i in 0:n any {
+          p[i] += move
+        }
+        """,
+        ["p", "v", "x"],
+    ),
     "products cannot be undone": (
         """
         for i in 0:n any {
@@ -203,14 +260,14 @@ def test_what_can_be_undone(name: str) -> None:
     text = f"""
     entry f
 
-    func f(n: i64, x: f64[n] inout, v: f64[n] inout) -> () {{
+    func f(n: i64, x: f64[n] inout, v: f64[n] inout, p: i64[n] inout) -> () {{
       for t in 0:5 {{
         {body}
       }}
     }}
     """
     rng = np.random.default_rng(3)
-    args = {"n": 4, "x": rng.uniform(-1, 1, 4), "v": rng.uniform(-1, 1, 4)}
+    args = {"n": 4, "x": rng.uniform(-1, 1, 4), "v": rng.uniform(-1, 1, 4), "p": np.array([2, 0, 1, 1])}
     _, found = agree(unique(parse(text)), args)
     assert sorted(found) == expected
 

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "wengert"
 SCALARS = ("tests/ir/test_ops.py",)
 DERIVATIVES = ("tests/ad/test_constructs.py", "tests/ad/test_library.py", "tests/ad/test_random.py")
 LIBRARY = ("tests/ad/test_library.py",)
+INVERSION = ("tests/ad/test_inversion.py",)
 PASSES = ("tests/optimise", "tests/analysis", *DERIVATIVES)
 
 
@@ -172,6 +173,36 @@ MUTANTS = (
         "ad/reverse/refs.py",
         r"sweep\.e\.pop_ref\(sweep\.adj\(ref\)\.name, stack\)",
         "pass",
+    ),
+    # updates that are undone
+    Mutant(
+        "undone too early",
+        "ad/reverse/inversion.py",
+        r"if any\(self\._touches\(w, o, region, point\)",
+        "if any(False and self._touches(w, o, region, point)",
+        INVERSION,
+    ),
+    Mutant("undone past a store", "ad/reverse/inversion.py", r"end = min\(end, at\)", "pass", INVERSION),
+    Mutant(
+        "an older element taken for the last",
+        "ad/reverse/inversion.py",
+        r"if at < w\.position and not self\.kept",
+        "if False and not self.kept",
+        INVERSION,
+    ),
+    Mutant(
+        "memory of the caller taken back",
+        "ad/reverse/inversion.py",
+        r"any\(self\.p\.aliases\.may_overlap\(storage, name\)",
+        "any(False and self.p.aliases.may_overlap(storage, name)",
+        INVERSION,
+    ),
+    Mutant(
+        "nothing is late",
+        "ad/reverse/solve.py",
+        r"self\.values\.inversion\.points\[name\]\[home\]",
+        "len(home.stmts)",
+        INVERSION,
     ),
     # passes
     Mutant(

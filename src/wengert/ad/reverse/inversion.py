@@ -115,23 +115,26 @@ class Updates:
 
     def _find(self, w: Write) -> None:
         match w.stmt:
-            case Accumulate(storage, index, value, "add"):
+            case Accumulate(storage, index, value, "add") | Store(storage, index, Var() as value):
                 storage, index = self.kept.resolve_fully(storage, index)
-                terms = ((value, True),)
-                sums = self._sums(value, storage, index, w)
-            case Store(storage, index, Var(name) as value):
-                storage, index = self.kept.resolve_fully(storage, index)
-                terms, sums = self._added(value, storage, index, w), (name,)
             case _:
                 return
-        if terms and self._is_suitable(storage, terms[0][0]) and self._is_reached(w.region, self.p.home[storage]):
+        if not self._is_suitable(storage, value) or not self._is_reached(w.region, self.p.home[storage]):
+            return
+        if isinstance(w.stmt, Accumulate):
+            terms, sums = ((value, True),), self._sums(value, storage, index, w)
+        else:
+            assert isinstance(value, Var)
+            terms, sums = self._added(value, storage, index, w), (value.name,)
+        if terms:
             self.of.setdefault(storage, []).append(Update(w, index, terms, sums))
 
-    def _is_suitable(self, storage: str, term: Expr) -> bool:
+    def _is_suitable(self, storage: str, value: Expr) -> bool:
+        """Whether a storage is a buffer that can be taken back."""
         s = self.p.storages[storage]
         if not isinstance(s, Buffer) or storage in self.p.bases or self.p.aliases.is_rebindable(storage):
             return False
-        return s.dtype is not BOOL and (self.floats or not s.dtype.is_inexact) and term.dtype is s.dtype
+        return s.dtype is not BOOL and (self.floats or not s.dtype.is_inexact) and value.dtype is s.dtype
 
     def _is_reached(self, region: Region, home: Region) -> bool:
         """Whether the reverse sweep can run the loops around an update."""
