@@ -174,6 +174,9 @@ PROGRAMS = {
           let a = x[i]
           let b = sin(a)
           v[i] += b
+        }
+        for i in 0:n any {
+          let a = x[i]
           let c = v[i]
           let d = cos(c)
           x[i] += d
