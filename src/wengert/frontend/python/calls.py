@@ -134,6 +134,8 @@ class Calls(Interp):
             )
         if isinstance(fn, types.FunctionType):
             return self.call_function(fn, args, kwargs)
+        if class_of(fn).__module__ == "uarray":  # what it wraps picks the arrays out of the arguments
+            raise self.stage.refuse(f"{fn.__module__}.{fn.__name__} is not supported", "use another transform")
         inner = getattr(fn, "_implementation", None) or getattr(fn, "__wrapped__", None)
         if isinstance(inner, types.FunctionType):
             return self.call(inner, args, kwargs)
@@ -214,7 +216,8 @@ class Calls(Interp):
             wrapped = getattr(fn, "__wrapped__", None)
             if isinstance(wrapped, types.FunctionType):
                 return self.call_function(wrapped, args, kwargs)
-            if not contains_runtime(args) and not contains_runtime(kwargs):
+            static = not contains_runtime(args) and not contains_runtime(kwargs)
+            if static or _only_sorts_arguments(fn, args):
                 return self.adopt(self.native(lambda: fn(*args, **kwargs)))
             raise self.stage.refuse(
                 f"the source of {fn.__qualname__} cannot be found", "define it in a file", Code.SOURCE
@@ -380,17 +383,29 @@ def _of_arrays(fn: Any) -> bool:
     return fn is not np.ndarray.__new__ and _of_numpy(fn)
 
 
+_SCIPY = {
+    "sparse": "scipy_sparse", "_lib": "scipy_sparse", "fft": "scipy_fft", "ndimage": "scipy_filters",
+    "signal": "scipy_filters", "spatial": "scipy_distances", "interpolate": "scipy_interpolation",
+}  # fmt: skip
+"""Where the handlers of SciPy's packages are; of the others in scipy_api."""
+
+
 def _lookup(fn: Any) -> Any:
     """The handler of a function; those of SciPy are registered when its first function is met."""
     try:
         handler = HANDLERS.get(fn)
     except TypeError:
         return None
-    if handler is None and (getattr(fn, "__module__", None) or "").startswith("scipy."):
-        part = "scipy_sparse" if fn.__module__.startswith(("scipy.sparse", "scipy._lib")) else "scipy_api"
-        importlib.import_module(f"wengert.frontend.python.{part}")
+    module: str = getattr(fn, "__module__", None) or ""
+    if handler is None and module.startswith("scipy."):
+        importlib.import_module(f"{__package__}.{_SCIPY.get(module.split('.')[1], 'scipy_api')}")
         handler = HANDLERS.get(fn)
     return handler
+
+
+def _only_sorts_arguments(fn: types.FunctionType, args: list[Any]) -> bool:
+    """Whether a function without source is the one of scipy.stats that separates shapes, location and scale."""
+    return fn.__name__ == "_parse_args" and class_of(args[0]).__module__.startswith("scipy.stats.")
 
 
 def _class_of(fn: types.FunctionType, args: list[Any]) -> type | None:

@@ -84,11 +84,14 @@ class Items(Interp):
         return self.use(result, "item", ("KeyError", repr(key)))
 
     def item_of_number(self, owner: RScalar, key: Any) -> Any:
-        """A NumPy scalar takes a mask of one bool, Ellipsis or an empty tuple as index."""
+        """A NumPy scalar takes a mask of one bool, Ellipsis, new axes or an empty tuple as index."""
         if owner.python:
             raise PyRaise(TypeError(f"'{builtin.type_of(owner).__name__}' object is not subscriptable"))
         if key == () or key is Ellipsis:
             return owner if key == () else self.as_array(owner)
+        axes = key if is_tuple(key) else (key,)
+        if all(k is None or k is Ellipsis for k in axes) and axes.count(Ellipsis) <= 1:
+            return self.call(np.reshape, [self.as_array(owner), (1,) * axes.count(None)], {})
         if isinstance(key, (bool, np.bool_)) or (isinstance(key, RScalar) and key.dtype is BOOL):
             operands: list[Any] = [owner, key]
             array, mask = (self.call(np.reshape, [self.as_array(v), (1,)], {}) for v in operands)

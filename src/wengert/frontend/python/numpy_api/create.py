@@ -295,7 +295,7 @@ def _copy_mode(interp: Interp, copy: Any) -> bool | None:
 
 
 def _check_order(interp: Interp, order: Any) -> None:
-    if order not in (None, "K", "A", "C"):
+    if order not in (None, "K", "A", "C", "k", "a", "c"):
         raise interp.stage.refuse(
             f"the memory order {order!r} is asked for", "leave the order out: values are the same in any order"
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -60,6 +61,24 @@ def size(interp: Interp, a: RArray | RScalar) -> Any:
 @attribute("dtype")
 def dtype(interp: Interp, a: RArray | RScalar) -> np.dtype[Any]:
     return a.dtype.numpy
+
+
+class Layout(NamedTuple):
+    """What SciPy's source asks of the memory of an array, answered so that it copies: values do not depend on it."""
+
+    contiguous: bool = False
+    c_contiguous: bool = False
+    f_contiguous: bool = False
+    writeable: bool = True
+
+
+@attribute("flags")
+def flags(interp: Interp, a: RArray | RScalar) -> Layout:
+    span = interp.stage.span
+    if span is None or f"{os.sep}scipy{os.sep}" not in span.file:
+        reason = "the attribute .flags of an array is not supported"
+        raise interp.stage.refuse(reason, "use NumPy's functions", Code.OBJECT)
+    return Layout()
 
 
 @attribute("itemsize")
@@ -145,6 +164,10 @@ def min_scalar_type(interp: Interp, a: Any) -> np.dtype[Any]:
 
 @handles(np.may_share_memory, np.shares_memory)
 def may_share_memory(interp: Interp, a: Any, b: Any, max_work: Any = None) -> bool:
+    """Memory that the program allocated is shared with no other."""
+    x, y = (v.root if isinstance(v, RArray) else None for v in (interp.resolve(a), interp.resolve(b)))
+    if x and y and x is not y and (x.fresh or y.fresh) and not (x.is_ref or y.is_ref):
+        return False
     raise interp.stage.refuse("whether arrays share memory is asked", "copy the arrays that are written", Code.MEMORY)
 
 
