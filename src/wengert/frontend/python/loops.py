@@ -229,7 +229,7 @@ class Loops(Control):
         return any(
             other != loc
             and not (other in slots and isinstance(slots[other][2], ArraySlot))
-            and any(isinstance(v, RArray) and v.root is mine for v in structs.parts_of(self, value))
+            and any(isinstance(v, RArray) and self.stage.may_name(v.root, mine) for v in structs.parts_of(self, value))
             for other, (_, _, _, value) in body.writes.items()
         )
 
@@ -360,6 +360,8 @@ class Loops(Control):
             return False
         if mine in stored and not self._ours(initial):
             return False
+        if isinstance(initial, RArray) and any(stage.may_name(initial.root, other) for other in stored):
+            return False  # the body changes it under another name
         exclusive = (
             root.fresh and not stage.in_scope(root.name) and root not in stage.lent and self.holders(root, bound) <= 1
         )

@@ -307,7 +307,8 @@ class Objects(Interp):
 
     def holders(self, root: Any, more: Iterable[Any] = ()) -> int:
         """How many static locations (and values about to be bound) hold an array in this memory."""
-        return sum(isinstance(item, RArray) and item.root is root for item in structs.held(self, more))
+        named = (item.root for item in structs.held(self, more) if isinstance(item, RArray))
+        return sum(self.stage.may_name(other, root) for other in named)
 
 
 def method_of(fn: Closure, owner: Any) -> BoundMethod:

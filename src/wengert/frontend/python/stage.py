@@ -603,6 +603,19 @@ class Stage:
         if ref in self.stored_refs:
             self.note_store(target)
 
+    def may_name(self, root: Root | None, memory: Root) -> bool:
+        """Whether an array of this root may lie in that memory: it does, or it is a ref that was bound to it."""
+        todo, seen = [root], {root}
+        while todo:
+            item = todo.pop()
+            if item is memory:
+                return True
+            if item is not None and item.is_ref:
+                targets = self.ref_targets.get(item.name, set()) - seen
+                seen |= targets
+                todo.extend(targets)
+        return False
+
     @contextmanager
     def log_stores(self) -> Generator[set[Root], None, None]:
         """The memory written inside."""
