@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,85 @@ def test_programs(program: Any) -> None:
     assert_derivatives(program, *[made.uniform(-1, 1, 3) for _ in range(program.__code__.co_argcount)])
 
 
+class Pair:
+    def __init__(self, x, y):
+        self.x = x
+        self.y = y
+
+
+def items_of_a_list(x, y):
+    held = [np.sin(x), np.cos(y)]
+    for _ in range(3):
+        held[0], held[1] = held[1], held[0]
+    return held[0] - 2 * held[1]
+
+
+def lists_turned(x, y):
+    held = [np.sin(x), np.cos(y), x * y]
+    for _ in range(4):
+        held.append(held.pop(0))
+    held.reverse()
+    for _ in range(2):
+        held = [held[1], held[2], held[0] * 0.5]
+    return held[0] - 2 * held[1] + 3 * held[2]
+
+
+def tuples(x, y):
+    held = ((np.sin(x), np.cos(y)), x + y)
+    for _ in range(4):
+        held = ((held[1], held[0][0]), held[0][1])
+    return held[0][0] - 2 * held[0][1] + 5 * held[1]
+
+
+def dicts(x, y):
+    held = {"a": np.sin(x), "b": np.cos(y)}
+    for _ in range(3):
+        held = {"a": held["b"], "b": held["a"]}
+    return held["a"] - 2 * held["b"]
+
+
+def objects(x, y):
+    held = Pair(np.sin(x), np.cos(y))
+    for _ in range(3):
+        held = Pair(held.y, held.x)
+    return held.x - 2 * held.y
+
+
+def from_nothing(x, y):
+    held, one, two = None, np.sin(x), np.cos(y)
+    for _ in range(4):
+        held, one, two = one, two, one
+    return held - 2 * one + 5 * two
+
+
+def buffers(x, y):
+    held, k = [np.sin(x), np.cos(y), x * y], 0
+    while k < 4 and held[0][0] < 100:
+        k += 1
+        held[0], held[1], held[2] = held[1], held[2], held[0]
+        held[0] = held[0] * 1.5
+    return held[0] - 2 * held[1] + 5 * held[2]
+
+
+@pytest.mark.parametrize(
+    "program", [items_of_a_list, lists_turned, tuples, dicts, objects, from_nothing, buffers], ids=lambda f: f.__name__
+)
+def test_parts_change_places(program: Any) -> None:
+    """The parts of what a loop carries are written as if all at once."""
+    made = np.random.default_rng(2)
+    assert_derivatives(program, made.uniform(-1, 1, 3), made.uniform(-1, 1, 3))
+
+
+HOLDERS = {
+    "names": ("", {}),
+    "list": ("    l = [x, y, z]", {"x": "l[0]", "y": "l[1]", "z": "l[2]"}),
+    "dict": ("    d = {'x': x, 'y': y, 'z': z}", {"x": "d['x']", "y": "d['y']", "z": "d['z']"}),
+    "object": ("    o = Pair(x, y); o.z = z", {"x": "o.x", "y": "o.y", "z": "o.z"}),
+    "nested": ("    d = {'p': [x, y], 'q': (z,)}; o = Pair(d, z)", {"x": "o.x['p'][0]", "y": "d['p'][1]", "z": "o.y"}),
+}
+"""Where the programs keep their vectors: a line that makes it, and what stands for their names."""
+
+
 class Drawn:
     """A program over three vectors, by a seed."""
 
@@ -111,13 +191,23 @@ class Drawn:
         return [f"{pad}{k} = 0", head, f"{pad}    {k} += 1", *body]
 
 
-@pytest.mark.parametrize("seed", range(0, 6000 if LONG else 300, 50))
-def test_drawn_programs(seed: int) -> None:
+def held(text: str, holder: str) -> str:
+    """The program with its vectors kept in something."""
+    line, names = HOLDERS[holder]
+    if not names:
+        return text
+    head, *body = text.split("\n")
+    return "\n".join([head, line, *(re.sub(r"\b([xyz])\b", lambda m: names[m[1]], b) for b in body)])
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("seed", range(0, 3000 if LONG else 150, 50))
+def test_drawn_programs(seed: int, holder: str) -> None:
     """Results and what is left in the arguments, as the IR says it."""
     for number in range(seed, seed + 50):
-        text, file = Drawn(number).text(), f"<aliases {number}>"
+        text, file = held(Drawn(number).text(), holder), f"<aliases {holder} {number}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-        space: dict[str, Any] = {"np": np}
+        space: dict[str, Any] = {"np": np, "Pair": Pair}
         exec(compile(text, file, "exec"), space)
         made = np.random.default_rng(number)
         given = [made.uniform(-1, 1, 3) for _ in range(3)]

@@ -36,7 +36,7 @@ from .slots import (
     widen,
 )
 from .stage import WHOLE, Trial
-from .values import MISSING, Poison, RArray, Root
+from .values import MISSING, Choice, MaybeUnbound, Poison, RArray, Root
 
 CHANGES_LENGTH = "a list changes its length in a loop"
 
@@ -396,38 +396,43 @@ class Loops(Control):
         for loc, (_, key, slot, _) in slots.items():
             if loc in body.writes:
                 new = body.writes[loc][3]
-                todo.append((slot, tuple(new) if key is WHOLE else new))
+                todo.extend(slot.writes(stage, tuple(new) if key is WHOLE else new))
         while todo:
             for k, (slot, value) in enumerate(todo):
-                mine = _slot_root(slot)
-                if mine is None or not any(_reads(v, mine) for j, (_, v) in enumerate(todo) if j != k):
+                mine = slot.memory()
+                if not any(mine & _read(v) for j, (_, v) in enumerate(todo) if j != k):
                     slot.write(stage, value)
                     todo.pop(k)
                     break
             else:
-                slot, value = todo[0]
+                k, (slot, value) = next(((k, p) for k, p in enumerate(todo) if isinstance(p[1], RArray)), (-1, todo[0]))
+                if k < 0:
+                    reason = "values of several kinds change places in a loop"
+                    raise stage.refuse(reason, "copy one of their arrays first", Code.KIND)
                 if isinstance(slot, RefSlot):
                     spare = RefSlot(stage, ArraySpec(slot.dtype, slot.rank, None), slot.hint)
                     spare.write(stage, value)
-                    todo[0] = (slot, spare.read(stage))
+                    copied = spare.read(stage)
                 else:
-                    todo[0] = (slot, arrays.copy(stage, value))
-                todo = [*todo[1:], todo[0]]
+                    copied = arrays.copy(stage, value)
+                todo = [*todo[:k], *todo[k + 1 :], (slot, copied)]
         return stage.close().stmts
 
 
-def _slot_root(slot: Slot) -> Any:
-    if isinstance(slot, ArraySlot):
-        return slot.root.name
-    return slot.name if isinstance(slot, RefSlot) else None
-
-
-def _reads(value: Any, name: str) -> bool:
-    if isinstance(value, RArray):
-        return value.root is not None and value.root.name == name
-    if is_sequence(value):
-        return any(_reads(v, name) for v in value)
-    return False
+def _read(value: Any) -> frozenset[str]:
+    """The names of the arrays that a value lies in."""
+    match value:
+        case RArray():
+            return frozenset() if value.root is None else frozenset({value.root.name})
+        case Choice():
+            parts: Any = value.alternatives
+        case MaybeUnbound():
+            parts = (value.value,)
+        case structs.Struct():
+            parts = value.values
+        case _:
+            parts = value if is_sequence(value) else ()
+    return frozenset[str]().union(*(_read(part) for part in parts))
 
 
 def _flexible(spec: Spec) -> Spec:

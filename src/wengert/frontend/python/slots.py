@@ -247,6 +247,14 @@ class Slot:
     def write(self, stage: Stage, value: Any) -> None:
         raise NotImplementedError
 
+    def writes(self, stage: Stage, value: Any) -> list[tuple[Slot, Any]]:
+        """What is written where when the value is, in pieces that may be written in any order."""
+        return [(self, value)]
+
+    def memory(self) -> frozenset[str]:
+        """The names of the arrays that writing changes or rebinds."""
+        return frozenset()
+
 
 class ScalarSlot(Slot):
     """A number in a cell. Inside a loop the cell still holds what the head of the iteration read (`heads`) when the
@@ -303,6 +311,9 @@ class ArraySlot(Slot):
         arrays.assign(stage, self.array, value)
         stage.replaying = previous
 
+    def memory(self) -> frozenset[str]:
+        return frozenset({self.root.name})
+
 
 class RefSlot(Slot):
     """An array held by identity: writing rebinds."""
@@ -332,6 +343,9 @@ class RefSlot(Slot):
         assert value.root is not None
         stage.note_rebind(self.name, value.root)
         stage.emit(Rebind(self.name, _ref_target(stage, value), stage.span))
+
+    def memory(self) -> frozenset[str]:
+        return frozenset({self.name})
 
 
 def _whole_ref(value: RArray) -> bool:
@@ -366,8 +380,14 @@ class TupleSlot(Slot):
         return tuple_like(self.type, [p.read(stage) for p in self.parts])
 
     def write(self, stage: Stage, value: Any) -> None:
-        for part, v in zip(self.parts, value, strict=True):
+        for part, v in self.writes(stage, value):
             part.write(stage, v)
+
+    def writes(self, stage: Stage, value: Any) -> list[tuple[Slot, Any]]:
+        return [piece for part, v in zip(self.parts, value, strict=True) for piece in part.writes(stage, v)]
+
+    def memory(self) -> frozenset[str]:
+        return frozenset[str]().union(*(part.memory() for part in self.parts))
 
 
 class StructSlot(Slot):
@@ -382,6 +402,10 @@ class StructSlot(Slot):
         return structs.build(stage, self.spec.kind, self.spec.keys, values, self.spec.shared)
 
     def write(self, stage: Stage, value: Any) -> None:
+        for part, v in self.writes(stage, value):
+            part.write(stage, v)
+
+    def writes(self, stage: Stage, value: Any) -> list[tuple[Slot, Any]]:
         struct = value if isinstance(value, Struct) else structs.struct_of(stage, value)
         if self.spec.shared:
             stage.freeze(structs.container_of(struct.origin))
@@ -392,8 +416,10 @@ class StructSlot(Slot):
                 raise PreferUnroll(stage.interp.short)
             reason = f"a {struct.kind.__name__} has another number of elements in every turn of a loop"
             raise stage.refuse(reason, "create it before the loop, or use an array", Code.KIND)
-        for part, v in zip(self.parts, struct.values, strict=True):
-            part.write(stage, v)
+        return [piece for part, v in zip(self.parts, struct.values, strict=True) for piece in part.writes(stage, v)]
+
+    def memory(self) -> frozenset[str]:
+        return frozenset[str]().union(*(part.memory() for part in self.parts))
 
 
 class ChoiceSlot(Slot):
@@ -428,6 +454,9 @@ class ChoiceSlot(Slot):
         self.parts[place].write(stage, value)
         stage.store_cell(self.tag, build.i64(place))
 
+    def memory(self) -> frozenset[str]:
+        return frozenset[str]().union(*(part.memory() for part in self.parts))
+
     def _place(self, stage: Stage, value: Any) -> int:
         spec = spec_of(stage, value, False)
         for k, have in enumerate(self.specs):
@@ -457,6 +486,9 @@ class UnboundSlot(Slot):
         else:
             stage.store_cell(self.flag, Const(True, BOOL))
             self.inner.write(stage, value)
+
+    def memory(self) -> frozenset[str]:
+        return self.inner.memory()
 
 
 def allocate(stage: Stage, spec: Spec, hint: str) -> Slot:
