@@ -7,11 +7,13 @@ substituting, for each atom with a known range, the end of the range that makes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from wengert.ir.nodes import Const, Expr, Load, Op, Var
 from wengert.ir.types import I64
+from wengert.ir.walk import map_expr
 
 Monomial = tuple[Expr, ...]
 Polynomial = dict[Monomial, int]
@@ -66,6 +68,22 @@ def polynomial(expr: Expr) -> Polynomial:
 def canonical(expr: Expr) -> Expr:
     """An equal expression that is the same object for all expressions with the same polynomial."""
     return _rebuild(polynomial(expr))
+
+
+def renamed(e: Expr, values: Mapping[str, Expr]) -> Expr:
+    """An expression with other variables, its subscripts simplified."""
+
+    def f(x: Expr) -> Expr:
+        match x:
+            case Var(name) if name in values:
+                return values[name]
+            case Load(storage, index, dtype):
+                return Load(storage, tuple(map(canonical, index)), dtype)
+            case _:
+                return x
+
+    made = map_expr(f, e)
+    return canonical(made) if made.dtype is I64 and not isinstance(made, Load) else made
 
 
 def _rebuild(p: Polynomial) -> Expr:

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wengert.analysis.affine import Facts, canonical, iadd, isub, same
+from wengert.analysis.affine import Facts, canonical, iadd, isub, renamed, same
 from wengert.analysis.instances import Instances, Site, Touch, When
 from wengert.ir.nodes import ONE, Accumulate, Alloc, Buffer, Const, Expr, Let, Load, Op, Store, Var
 from wengert.ir.types import I64
-from wengert.ir.walk import map_expr, names_in, substitute
+from wengert.ir.walk import names_in, substitute
 
 Range = tuple[Expr, Expr]
 WHEN: tuple[When, ...] = ("before", "after")
@@ -273,22 +273,6 @@ def _third(term: Term, triangle: Triangle) -> str:
 def _renamed(e: Expr, names: Mapping[str, str]) -> Expr:
     """An expression with variables renamed, its subscripts simplified."""
     return renamed(e, {v: Var(n, I64) for v, n in names.items()})
-
-
-def renamed(e: Expr, values: Mapping[str, Expr]) -> Expr:
-    """An expression with other variables, its subscripts simplified."""
-
-    def f(x: Expr) -> Expr:
-        match x:
-            case Var(name) if name in values:
-                return values[name]
-            case Load(storage, index, dtype):
-                return Load(storage, tuple(map(canonical, index)), dtype)
-            case _:
-                return x
-
-    made = map_expr(f, e)
-    return canonical(made) if made.dtype is I64 and not isinstance(made, Load) else made
 
 
 def _without(all_of: Sequence[Expr], some: Sequence[Expr]) -> tuple[Expr, ...] | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wengert.analysis.affine import canonical, constant, iadd, isub
+from wengert.analysis.affine import constant, iadd, isub, renamed
 from wengert.analysis.instances import Instances, Site, Touch
 from wengert.ir import build as b
 from wengert.ir.nodes import ONE, Accumulate, Const, Expr, Extent, Let, Load, Loop, Op, Select, Var
@@ -321,7 +321,7 @@ class Recognition:
         inside = {x.storage for x in subexpressions(whole) if isinstance(x, Extent)} & self.nest.inside
         if inside:
             return None
-        variables = names_in(put(whole, shifted(shifts))) & self.nest.variables
+        variables = names_in(renamed(whole, shifted(shifts))) & self.nest.variables
         if variables - {loop.var for loop in total.loops}:
             return None
         early = late = True
@@ -431,7 +431,7 @@ class Recognition:
         stmt = site.stmt
         assert isinstance(stmt, Accumulate)
         index = [r for e in stmt.index if (r := self.nest.resolved(e)) is not None]
-        found = {n for e in index for n in names_in(put(e, shifted(shifts)))}
+        found = {n for e in index for n in names_in(renamed(e, shifted(shifts)))}
         if stmt.storage in self.nest.local:
             found |= {loop.var for loop in self.nest.local[stmt.storage].loops}
         return frozenset(found & self.nest.variables)
@@ -467,13 +467,13 @@ class Recognition:
         if not isinstance(value, Load) or len(path) != 2 or not value.index:
             return False
         resolved = [self.nest.resolved(e) for e in value.index]
-        index = [names_in(put(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
+        index = [names_in(renamed(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
         return len(index) == len(resolved) and index[-1] == {path[0]} and {path[1]} in index[:-1]
 
     def _fills_down(self, stmt: Accumulate, path: list[str], shifts: Mapping[str, Expr]) -> bool:
         """Whether each turn adds to a column, so that many turns at once add to rows."""
         resolved = [self.nest.resolved(e) for e in stmt.index]
-        index = [names_in(put(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
+        index = [names_in(renamed(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
         is_local = stmt.storage in self.nest.local
         return not is_local and len(path) == 2 and index[-1:] == [{path[0]}] and {path[1]} in index[:-1]
 
@@ -516,22 +516,6 @@ def _product(sizes: list[int | None]) -> int:
     return total
 
 
-def put(e: Expr, values: Mapping[str, Expr]) -> Expr:
-    """An expression with variables replaced, and its subscripts simplified."""
-
-    def value(x: Expr) -> Expr:
-        match x:
-            case Var(name) if name in values:
-                return values[name]
-            case Load(storage, index, dtype):
-                return Load(storage, tuple(map(canonical, index)), dtype)
-            case _:
-                return x
-
-    made = map_expr(value, e)
-    return canonical(made) if made.dtype is I64 and not isinstance(made, Load) else made
-
-
 def shifted(shifts: Mapping[str, Expr]) -> dict[str, Expr]:
     """What to put for shifted variables, in terms of what they are shifted to, under the same names."""
     return {v: isub(Var(v, I64), shift) for v, shift in shifts.items()}
@@ -541,4 +525,4 @@ def at(contraction: Contraction, e: Expr, values: Mapping[str, Expr]) -> Expr:
     """An expression with the (shifted) variables replaced; shifts are by the outermost one given, if it is."""
     outer = {contraction.outer: values[contraction.outer]} if contraction.outer in values else {}
     shifts = contraction.shifts
-    return put(e, {v: isub(x, substitute(shifts[v], outer)) if v in shifts else x for v, x in values.items()})
+    return renamed(e, {v: isub(x, substitute(shifts[v], outer)) if v in shifts else x for v, x in values.items()})

@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from wengert.analysis.affine import Facts, constant, iadd, imul, isub
+from wengert.analysis.affine import Facts, constant, iadd, imul, isub, renamed
 from wengert.analysis.instances import Instances, Site, Touch, When
 from wengert.ir import build as b
 from wengert.ir.build import Emitter
 from wengert.ir.nodes import ONE, ZERO, Block, Buffer, Expr, Load, Loop, Op, Stmt, Storage, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import loads, names_in, rebuild, substitute
-from wengert.optimise.contraction import Contraction, Factor, Range, Recognition, at, put, shifted
+from wengert.optimise.contraction import Contraction, Factor, Range, Recognition, at, shifted
 
 Place: TypeAlias = Literal["before", "after", "here"]
 
@@ -203,7 +203,7 @@ class Move:
 
     def _shifted(self, e: Expr) -> Expr:
         """An expression with each variable standing for its shifted one."""
-        return put(e, shifted(self.c.shifts))
+        return renamed(e, shifted(self.c.shifts))
 
     def _extent(self, v: str) -> Expr:
         low, high = self.c.hull[v]
