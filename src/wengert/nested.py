@@ -6,6 +6,7 @@ passed along as parameters, so outer and inner perturbations cannot be confused.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -155,9 +156,14 @@ def call_grad(interp: Interp, transform: Grad, args: list[Any], kwargs: dict[str
     return (RScalar(stage.load_cell(value, "value"), built.result.python), result) if transform.value else result
 
 
-def _is_steered(*options: Any) -> bool:
-    """Whether memory limits, pins or undone updates are asked for."""
-    return any(x is not None and x is not False and x != () for x in options)
+def _check_options(interp: Interp, transform: Any, options: dict[str, Any]) -> None:
+    """Refuse memory limits, pins and undone updates, all options that a transform has."""
+    for name, value in options.items():
+        if name not in inspect.signature(transform).parameters:
+            reason = f"this call is not supported with these arguments (got an unexpected keyword argument '{name}')"
+            raise interp.stage.refuse(reason, "use the arguments listed in the documentation")
+        if value is not None and value is not False and value != ():
+            raise _limited(interp)
 
 
 def _limited(interp: Interp) -> Exception:
@@ -181,36 +187,14 @@ def _read(interp: Interp, array: RArray) -> Any:
 
 
 @handles(grad)
-def grad_(
-    interp: Interp,
-    fn: Any,
-    wrt: Any = 0,
-    memory_limit: Any = None,
-    disk: Any = None,
-    disk_limit: Any = None,
-    store: Any = (),
-    recompute: Any = (),
-    invert: Any = False,
-) -> Any:
-    if _is_steered(memory_limit, disk, disk_limit, store, recompute, invert):
-        raise _limited(interp)
+def grad_(interp: Interp, fn: Any, wrt: Any = 0, **options: Any) -> Any:
+    _check_options(interp, grad, options)
     return _made(Grad, fn, wrt, False)
 
 
 @handles(value_and_grad)
-def value_and_grad_(
-    interp: Interp,
-    fn: Any,
-    wrt: Any = 0,
-    memory_limit: Any = None,
-    disk: Any = None,
-    disk_limit: Any = None,
-    store: Any = (),
-    recompute: Any = (),
-    invert: Any = False,
-) -> Any:
-    if _is_steered(memory_limit, disk, disk_limit, store, recompute, invert):
-        raise _limited(interp)
+def value_and_grad_(interp: Interp, fn: Any, wrt: Any = 0, **options: Any) -> Any:
+    _check_options(interp, value_and_grad, options)
     return _made(Grad, fn, wrt, True)
 
 
@@ -255,19 +239,8 @@ def jvp_(interp: Interp, fn: Any, args: Any, tangents: Any) -> Any:
 
 
 @handles(make_hvp)
-def hvp_(
-    interp: Interp,
-    fn: Any,
-    wrt: Any = 0,
-    memory_limit: Any = None,
-    disk: Any = None,
-    disk_limit: Any = None,
-    store: Any = (),
-    recompute: Any = (),
-    invert: Any = False,
-) -> Any:
-    if _is_steered(memory_limit, disk, disk_limit, store, recompute, invert):
-        raise _limited(interp)
+def hvp_(interp: Interp, fn: Any, wrt: Any = 0, **options: Any) -> Any:
+    _check_options(interp, make_hvp, options)
     made = object.__new__(Hvp)
     made.fn, made.wrt = fn, wrt
     return made

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from wengert.ir.nodes import Const, Expr, Load, Op, Var
+from wengert.ir.nodes import Buffer, Const, Expr, Load, Op, Storage, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import map_expr
 
@@ -237,3 +237,13 @@ def _integer(name: str, operands: list[int]) -> int | None:
             return int(a**b) if 0 <= b < 64 else None
         case _:
             return None
+
+
+def known_extents(found: Mapping[str, Storage]) -> Facts:
+    """That no extent is negative."""
+    facts = Facts()
+    for storage in found.values():
+        for extent in storage.shape if isinstance(storage, Buffer) else ():
+            if isinstance(extent, Var):
+                facts.assume(extent, 0)
+    return facts

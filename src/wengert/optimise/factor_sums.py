@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from wengert.analysis.affine import Facts, constant, isub
+from wengert.analysis.affine import Facts, constant, isub, known_extents
 from wengert.analysis.alias import Aliases, analyse
 from wengert.analysis.instances import bounds
 from wengert.analysis.sums import Factoring, Nest, Part, assume, factoring, is_there, nest_of
@@ -84,12 +84,7 @@ class _Factorer:
         self.storages: dict[str, Storage] = storages(f)
 
     def function(self) -> Function:
-        known = Facts()
-        for s in self.storages.values():
-            for e in s.shape if isinstance(s, Buffer) else ():
-                if isinstance(e, Var):
-                    known.assume(e, 0)
-        body = self._block(self.f.body, known)
+        body = self._block(self.f.body, known_extents(self.storages))
         return self.f if body == self.f.body else replace(self.f, body=body)
 
     def _block(self, block: Block, known: Facts) -> Block:

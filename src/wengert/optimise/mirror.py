@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from wengert.analysis.access import folded
-from wengert.analysis.affine import Facts, constant, isub, same
+from wengert.analysis.affine import Facts, constant, isub, known_extents, same
 from wengert.analysis.alias import AliasAnalysis, analyse
 from wengert.analysis.instances import Instances, bounds
 from wengert.analysis.mirrored import Added, Summed, Terms, Triangle, mirrored, renamed
@@ -91,11 +91,7 @@ class _Mirror:
         self.names = function_names(f)
         self.storages: dict[str, Storage] = storages(f)
         self.folded = folded(f.body, self.aliases)
-        self.known = Facts()
-        for s in self.storages.values():
-            for e in s.shape if isinstance(s, Buffer) else ():
-                if isinstance(e, Var):
-                    self.known.assume(e, 0)
+        self.known = known_extents(self.storages)
 
     def function(self) -> Function:
         body = self._block(self.f.body, self.known)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wengert.analysis.access import folded
-from wengert.analysis.affine import Facts, iadd, isub
+from wengert.analysis.affine import Facts, iadd, isub, known_extents
 from wengert.analysis.alias import AliasAnalysis, analyse
 from wengert.analysis.instances import Instances, Site, bounds
 from wengert.ir import build as b
@@ -102,12 +102,7 @@ class _Raiser:
         self.folded = folded(f.body, self.aliases)
 
     def function(self) -> Function:
-        known = Facts()
-        for s in self.storages.values():
-            for e in s.shape if isinstance(s, Buffer) else ():
-                if isinstance(e, Var):
-                    known.assume(e, 0)
-        body = self._block(self.f.body, known)
+        body = self._block(self.f.body, known_extents(self.storages))
         return self.f if body == self.f.body else replace(self.f, body=body)
 
     def _block(self, block: Block, known: Facts) -> Block:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import scipy.spatial.distance
 
-from . import filter_programs
+from . import scipy_c_programs
 from .numpy_api.extra import programmed
 from .registry import HANDLERS, handles
 
@@ -28,21 +28,21 @@ def _metric(interp: Interp, metric: Any) -> Any:
 def cdist(interp: Interp, XA: Any, XB: Any, metric: Any = "euclidean", *, out: Any = None, p: Any = 2.0) -> Any:
     if interp.resolve(out) is not None:
         raise interp.stage.refuse("cdist with out=", "assign its result")
-    return programmed(interp, filter_programs.cdist, XA, XB, _metric(interp, metric), p)
+    return programmed(interp, scipy_c_programs.cdist, XA, XB, _metric(interp, metric), p)
 
 
 @handles(scipy.spatial.distance.pdist)
 def pdist(interp: Interp, X: Any, metric: Any = "euclidean", *, out: Any = None, p: Any = 2.0) -> Any:
     if interp.resolve(out) is not None:
         raise interp.stage.refuse("pdist with out=", "assign its result")
-    return programmed(interp, filter_programs.pdist, X, _metric(interp, metric), p)
+    return programmed(interp, scipy_c_programs.pdist, X, _metric(interp, metric), p)
 
 
 def _between(name: str) -> None:
     def handler(interp: Interp, u: Any, v: Any, p: Any = 2.0, w: Any = None) -> Any:
         if interp.resolve(w) is not None:
             raise interp.stage.refuse(f"{name} with weights", "multiply the vectors by their roots")
-        return programmed(interp, filter_programs.distance, u, v, name, p)
+        return programmed(interp, scipy_c_programs.distance, u, v, name, p)
 
     HANDLERS[getattr(scipy.spatial.distance, name)] = handler
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.fft
 
-from . import filter_programs
+from . import scipy_c_programs
 from .numpy_api.common import only_default
 from .numpy_api.extra import programmed
-from .registry import HANDLERS, handles
+from .registry import HANDLERS
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -48,7 +48,7 @@ def _cosine(interp: Interp, x: Any, kind: Any, n: Any, axis: Any, norm: Any, inv
     if kind not in (2, 3) or norm not in (None, "backward", "ortho"):
         raise interp.stage.refuse("a cosine transform of another type or norm", "use type 2 or 3, norm None or 'ortho'")
     lines = interp.call(np.moveaxis, [interp.call(np.multiply, [x, 1.0], {}), axis, -1], {})
-    program = filter_programs.dct2 if (kind == 2) != inverse else filter_programs.dct3
+    program = scipy_c_programs.dct2 if (kind == 2) != inverse else scipy_c_programs.dct3
     found = programmed(interp, program, lines, norm)
     if inverse and norm != "ortho":
         extent = interp.get_item(interp.get_attribute(lines, "shape"), -1)
@@ -56,19 +56,16 @@ def _cosine(interp: Interp, x: Any, kind: Any, n: Any, axis: Any, norm: Any, inv
     return interp.call(np.moveaxis, [found, -1, axis], {})
 
 
-@handles(scipy.fft.dct)
-def dct(
-    interp: Interp, x: Any, type: Any = 2, n: Any = None, axis: Any = -1, norm: Any = None, overwrite_x: Any = False,
-    workers: Any = None, orthogonalize: Any = None,
-) -> Any:  # fmt: skip
-    only_default(interp, "dct", orthogonalize=(orthogonalize, None))
-    return _cosine(interp, x, type, n, axis, norm, False)
+def _cosines(transform: Any, inverse: bool) -> None:
+    def handler(
+        interp: Interp, x: Any, type: Any = 2, n: Any = None, axis: Any = -1, norm: Any = None,
+        overwrite_x: Any = False, workers: Any = None, orthogonalize: Any = None,
+    ) -> Any:  # fmt: skip
+        only_default(interp, transform.__name__, orthogonalize=(orthogonalize, None))
+        return _cosine(interp, x, type, n, axis, norm, inverse)
+
+    HANDLERS[transform] = handler
 
 
-@handles(scipy.fft.idct)
-def idct(
-    interp: Interp, x: Any, type: Any = 2, n: Any = None, axis: Any = -1, norm: Any = None, overwrite_x: Any = False,
-    workers: Any = None, orthogonalize: Any = None,
-) -> Any:  # fmt: skip
-    only_default(interp, "idct", orthogonalize=(orthogonalize, None))
-    return _cosine(interp, x, type, n, axis, norm, True)
+_cosines(scipy.fft.dct, False)
+_cosines(scipy.fft.idct, True)

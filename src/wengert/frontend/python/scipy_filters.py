@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.signal
 
-from . import filter_programs
+from . import scipy_c_programs
 from .numpy_api.common import array
 from .numpy_api.extra import programmed
 from .registry import handles
@@ -35,7 +35,7 @@ def correlate1d(
     interp: Interp, source: Any, weights: Any, axis: Any, output: Any, mode: Any, outside: Any, origin: Any
 ) -> None:
     padding = _padding(interp, mode)
-    programmed(interp, filter_programs.correlate1d, source, weights, axis, output, padding, outside, origin)
+    programmed(interp, scipy_c_programs.correlate1d, source, weights, axis, output, padding, outside, origin)
 
 
 @handles(_images.uniform_filter1d)
@@ -51,12 +51,12 @@ def correlate(interp: Interp, source: Any, weights: Any, output: Any, mode: Any,
     if array(interp, source).rank != 2:
         raise interp.stage.refuse("filters of arrays that are not two-dimensional", "filter along each axis in turn")
     padding = _padding(interp, mode)
-    programmed(interp, filter_programs.correlate_plane, source, weights, output, padding, outside, origins)
+    programmed(interp, scipy_c_programs.correlate_plane, source, weights, output, padding, outside, origins)
 
 
 @handles(_signals._linear_filter)
 def linear_filter(interp: Interp, b: Any, a: Any, x: Any, axis: Any = -1, start: Any = None) -> Any:
-    return programmed(interp, filter_programs.linear_filter, b, a, x, axis, start)
+    return programmed(interp, scipy_c_programs.linear_filter, b, a, x, axis, start)
 
 
 @handles(_signals._convolve2d)
@@ -70,7 +70,7 @@ def convolve2d(interp: Interp, x: Any, y: Any, flip: Any = 1, mode: Any = 2, bou
     if not flip:
         y = interp.get_item(y, (slice(None, None, -1), slice(None, None, -1)))
     name = {0: "valid", 1: "same", 2: "full"}[interp.known_int(mode, "the mode of convolve2d")]
-    return programmed(interp, filter_programs.convolve_planes, x, y, name)
+    return programmed(interp, scipy_c_programs.convolve_planes, x, y, name)
 
 
 def _convolved(interp: Interp, x: Any, y: Any, mode: Any) -> Any:
@@ -81,7 +81,7 @@ def _convolved(interp: Interp, x: Any, y: Any, mode: Any) -> Any:
         raise interp.stage.refuse("convolutions of arrays of more than two dimensions", "loop over the other ones")
     if mode not in ("full", "same", "valid"):
         raise ValueError("acceptable mode flags are 'valid', 'same', or 'full'")
-    program = filter_programs.convolve_lines if ranks == {1} else filter_programs.convolve_planes
+    program = scipy_c_programs.convolve_lines if ranks == {1} else scipy_c_programs.convolve_planes
     return programmed(interp, program, x, y, mode)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import filter_programs
+from . import scipy_c_programs
 from .numpy_api.extra import programmed
 from .registry import handles
 
@@ -21,4 +21,4 @@ def evaluate(interp: Interp, c: Any, breaks: Any, points: Any, order: Any, extra
     derivative = interp.known_int(order, "the order of a derivative")
     if derivative < 0:
         raise interp.stage.refuse("antiderivatives of piecewise polynomials by order", "call .antiderivative()")
-    programmed(interp, filter_programs.evaluate, c, breaks, points, derivative, bool(extrapolate), out)
+    programmed(interp, scipy_c_programs.evaluate, c, breaks, points, derivative, bool(extrapolate), out)

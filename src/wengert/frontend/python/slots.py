@@ -371,7 +371,20 @@ class StaticSlot(Slot):
         pass
 
 
-class TupleSlot(Slot):
+class CompoundSlot(Slot):
+    """A value in parts."""
+
+    parts: list[Slot]
+
+    def write(self, stage: Stage, value: Any) -> None:
+        for part, v in self.writes(stage, value):
+            part.write(stage, v)
+
+    def memory(self) -> frozenset[str]:
+        return frozenset[str]().union(*(part.memory() for part in self.parts))
+
+
+class TupleSlot(CompoundSlot):
     def __init__(self, stage: Stage, spec: TupleSpec, hint: str) -> None:
         self.type = spec.type
         self.parts = [allocate(stage, p, f"{hint}_{k}") for k, p in enumerate(spec.parts)]
@@ -379,18 +392,11 @@ class TupleSlot(Slot):
     def read(self, stage: Stage) -> Any:
         return tuple_like(self.type, [p.read(stage) for p in self.parts])
 
-    def write(self, stage: Stage, value: Any) -> None:
-        for part, v in self.writes(stage, value):
-            part.write(stage, v)
-
     def writes(self, stage: Stage, value: Any) -> list[tuple[Slot, Any]]:
         return [piece for part, v in zip(self.parts, value, strict=True) for piece in part.writes(stage, v)]
 
-    def memory(self) -> frozenset[str]:
-        return frozenset[str]().union(*(part.memory() for part in self.parts))
 
-
-class StructSlot(Slot):
+class StructSlot(CompoundSlot):
     """A list, dict or instance: reading makes a new one."""
 
     def __init__(self, stage: Stage, spec: StructSpec, hint: str) -> None:
@@ -400,10 +406,6 @@ class StructSlot(Slot):
     def read(self, stage: Stage) -> Any:
         values = [p.read(stage) for p in self.parts]
         return structs.build(stage, self.spec.kind, self.spec.keys, values, self.spec.shared)
-
-    def write(self, stage: Stage, value: Any) -> None:
-        for part, v in self.writes(stage, value):
-            part.write(stage, v)
 
     def writes(self, stage: Stage, value: Any) -> list[tuple[Slot, Any]]:
         struct = value if isinstance(value, Struct) else structs.struct_of(stage, value)
@@ -418,11 +420,8 @@ class StructSlot(Slot):
             raise stage.refuse(reason, "create it before the loop, or use an array", Code.KIND)
         return [piece for part, v in zip(self.parts, struct.values, strict=True) for piece in part.writes(stage, v)]
 
-    def memory(self) -> frozenset[str]:
-        return frozenset[str]().union(*(part.memory() for part in self.parts))
 
-
-class ChoiceSlot(Slot):
+class ChoiceSlot(CompoundSlot):
     def __init__(self, stage: Stage, spec: ChoiceSpec, hint: str) -> None:
         self.specs = spec.alternatives
         self.tag = stage.cell(I64, f"{hint}_kind")
@@ -454,8 +453,8 @@ class ChoiceSlot(Slot):
         self.parts[place].write(stage, value)
         stage.store_cell(self.tag, build.i64(place))
 
-    def memory(self) -> frozenset[str]:
-        return frozenset[str]().union(*(part.memory() for part in self.parts))
+    def writes(self, stage: Stage, value: Any) -> list[tuple[Slot, Any]]:
+        return [(self, value)]  # which part is written is known at run time only
 
     def _place(self, stage: Stage, value: Any) -> int:
         spec = spec_of(stage, value, False)

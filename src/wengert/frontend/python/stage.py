@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -559,9 +559,7 @@ class Stage:
 
     def note_store(self, root: Root) -> None:
         """Record that memory is about to be written (lazy readers are stored first)."""
-        todo, seen = [root], {root}
-        while todo:
-            item = todo.pop()
+        for item in self._named(root):
             if item in self.copied and not self.replaying:
                 raise self.refuse_copied()
             if item in self.lent and not self.replaying:
@@ -571,6 +569,14 @@ class Stage:
                 log.add(item)
             if item.is_ref:
                 self.stored_refs.add(item.name)
+
+    def _named(self, root: Root) -> Iterator[Root]:
+        """The memory, and if it is a ref all that it may name."""
+        todo, seen = [root], {root}
+        while todo:
+            item = todo.pop()
+            yield item
+            if item.is_ref:
                 targets = self.ref_targets.get(item.name, set()) - seen
                 seen |= targets
                 todo.extend(targets)
@@ -605,16 +611,7 @@ class Stage:
 
     def may_name(self, root: Root | None, memory: Root) -> bool:
         """Whether an array of this root may lie in that memory: it does, or it is a ref that was bound to it."""
-        todo, seen = [root], {root}
-        while todo:
-            item = todo.pop()
-            if item is memory:
-                return True
-            if item is not None and item.is_ref:
-                targets = self.ref_targets.get(item.name, set()) - seen
-                seen |= targets
-                todo.extend(targets)
-        return False
+        return root is not None and any(item is memory for item in self._named(root))
 
     @contextmanager
     def log_stores(self) -> Generator[set[Root], None, None]:

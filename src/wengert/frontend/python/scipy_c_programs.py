@@ -13,6 +13,12 @@ Array = Any
 # -- scipy.ndimage -----------------------------------------------------------------------------------------------
 
 
+def continued(x: Array, width: Any, mode: Any, outside: float) -> Array:
+    if mode == "constant":
+        return np.pad(x + 0.0, width, mode="constant", constant_values=outside)
+    return np.pad(x + 0.0, width, mode=mode)
+
+
 def correlate1d(
     source: Array, weights: Array, axis: int, output: Array, mode: Any, outside: float, origin: int
 ) -> None:
@@ -21,10 +27,7 @@ def correlate1d(
     before = many // 2 + origin
     lines = np.moveaxis(source, axis, -1)
     width = [(0, 0)] * (np.ndim(source) - 1) + [(before, many - 1 - before)]
-    if mode == "constant":
-        padded = np.pad(lines + 0.0, width, mode="constant", constant_values=outside)
-    else:
-        padded = np.pad(lines + 0.0, width, mode=mode)
+    padded = continued(lines, width, mode, outside)
     n = lines.shape[-1]
     total = np.zeros(lines.shape)
     for k in range(many):
@@ -36,10 +39,7 @@ def correlate_plane(source: Array, weights: Array, output: Array, mode: Any, out
     p, q = weights.shape
     above, left = p // 2 + origins[0], q // 2 + origins[1]
     width = [(above, p - 1 - above), (left, q - 1 - left)]
-    if mode == "constant":
-        padded = np.pad(source + 0.0, width, mode="constant", constant_values=outside)
-    else:
-        padded = np.pad(source + 0.0, width, mode=mode)
+    padded = continued(source, width, mode, outside)
     m, n = source.shape
     total = np.zeros(source.shape)
     for i in range(p):
