@@ -72,6 +72,8 @@ class _Writer:
                 return f"{self.embed(rest[0].value)}[{rest[1]!r}]"
             case "cell":
                 return f"{self.embed(rest[0].value)}.__closure__[{rest[1]}].cell_contents"
+            case "class":
+                return f"vars({self.embed(rest[0].value)})[{rest[1]!r}]"
             case "static":
                 return f"getattr({self.embed(rest[0].value)}, {rest[1]!r})"
             case _:
@@ -89,7 +91,7 @@ class _Writer:
 
 
 def _root_length(access: Access) -> int:
-    return {"arg": 2, "kw": 2, "self": 1, "function": 1, "global": 3, "cell": 3, "static": 3, "default": 3}[access[0]]
+    return {"arg": 2, "kw": 2, "self": 1, "function": 1}.get(access[0], 3)
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:

@@ -220,8 +220,10 @@ def _raise(exception: str, message: str, shown: tuple[Any, ...], where: tuple[An
     error: Exception = RuntimeError(f"{exception}: {text}")
     kind = exception_class(exception)
     if kind is not None:
-        with contextlib.suppress(TypeError):  # a constructor that takes something else than a message
+        try:
             error = kind(text)
+        except TypeError:  # a constructor that takes something else than a message
+            error = kind.__new__(kind, text)
     if where and where[1]:
         span = Span(*where)
         error.span = span  # pyright: ignore[reportAttributeAccessIssue]

@@ -113,3 +113,20 @@ def read_by_the_handler(x):
 def test_values_read_by_a_handler() -> None:
     for x in (0.6, 1.2, 2.3, 8.0):
         assert_derivatives(read_by_the_handler, x, seeds=(0,))
+
+
+class Diverged(Exception):
+    def __init__(self, value, turn):
+        self.value, self.turn = value, turn
+
+
+def diverging(x):
+    if x > 1:
+        raise Diverged(x, 1)
+    return x
+
+
+def test_exceptions_are_of_their_class() -> None:
+    """Also if the constructor takes something else than a message."""
+    with pytest.raises(Diverged):
+        wg.compile(diverging)(2.0)

@@ -18,7 +18,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
-from . import arrays, integers, numeric
+from . import arrays, exceptions, integers, number_programs, numeric
 from .frame import PyRaise
 from .python_values import class_of, is_tuple, python_method, real_class
 from .registry import HANDLERS, METHODS, Handler, handles
@@ -117,13 +117,19 @@ def round_(interp: Interp, value: Any, ndigits: Any = None) -> Any:
         return interp.native(lambda: round(value, ndigits) if ndigits is not None else round(value))
     if not value.python and ndigits is not None:
         return interp.call(np.round, [value, ndigits], {})
+    digits = None if ndigits is None else interp.known_int(ndigits, "the digits of round()")
+    if value.dtype.is_integer and digits is not None and digits < 0:
+        return interp.call(number_programs.rounded_integer, [value, 10**-digits], {})
     if value.dtype.is_integer:
         return value
-    if ndigits is None:
+    if digits is None:
         return integers.of_float(interp.stage, build.op("rint", value.expr))
-    scale = 10.0**ndigits
-    x = build.mul(value.expr, build.const(scale, value.dtype))
-    return RScalar(interp.stage.let(build.div(build.op("rint", x), build.const(scale, value.dtype))), value.python)
+    if abs(digits) > 22:
+        raise interp.stage.refuse("round() to more than 22 digits", "scale the number first")
+    scale = 10.0 ** abs(digits)
+    high = number_programs.SPLIT * scale - (number_programs.SPLIT * scale - scale)
+    program = number_programs.rounded if digits >= 0 else number_programs.rounded_down
+    return interp.call(program, [value, scale, high, scale - high], {})
 
 
 @handles(pow, numeric.OPERATORS["**"][0])
@@ -149,7 +155,7 @@ def isinstance_(interp: Interp, value: Any, kinds: Any) -> Any:
         if found[0] != found[1]:
             check_sure(interp, value, "isinstance")
         return found[1]
-    if isinstance(value, (RScalar, RArray, RList, Closure, RRange)):
+    if isinstance(value, (RScalar, RArray, RList, Closure, RRange, RuntimeString)):
         kind = type_of(value)
         return any(_subclass(kind, k) for k in _flatten(kinds))
     return interp.native(lambda: isinstance(value, kinds))
@@ -185,6 +191,8 @@ def type_of(value: Any) -> type:
             return types.FunctionType
         case RRange():
             return range
+        case RuntimeString():
+            return str
         case _:
             return real_class(class_of(value))
 
@@ -282,9 +290,8 @@ def str_(interp: Interp, value: Any = "", *rest: Any) -> Any:
         return value
     if contains_runtime(value):
         return RuntimeString("...", ())
-    if isinstance(value, PyRaise):
-        template, args = interp.error_text(value)
-        return RuntimeString(template, args)
+    if isinstance(value, BaseException):
+        return exceptions.text_of(interp, value)
     if (method := python_method(value, "__str__")) is not None:
         return interp.call(method, [value], {})
     return interp.native(lambda: str(value, *rest))

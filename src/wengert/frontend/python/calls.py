@@ -28,7 +28,7 @@ from .interp import Interp
 from .objects import LIBRARIES
 from .python_values import cell_contents, class_of, is_dict, is_function, is_iterator, is_list, is_ndarray, is_tuple
 from .registry import CALLABLES, HANDLERS
-from .source import find, scope_of
+from .source import AT_ONCE, called, find, scope_of
 from .subclasses import SubArray, array_of, call_numpy, like, source_of
 from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RScalar, contains_runtime
 
@@ -52,6 +52,8 @@ class Calls(Interp):
         for a in node.args:
             if isinstance(a, ast.Starred):
                 args.extend(self.static_iterable(self.eval(a.value)))
+            elif isinstance(a, ast.GeneratorExp) and called(node) in AT_ONCE and not is_function(fn):
+                args.append(self.comprehension(a))
             else:
                 args.append(self.eval(a))
         kwargs: dict[str, Any] = {}
@@ -99,6 +101,8 @@ class Calls(Interp):
                 return self.call(fn.__func__, [fn.__self__, *args], kwargs)
             case functools.partial():
                 return self.call(fn.func, [*fn.args, *args], {**fn.keywords, **kwargs})
+            case types.WrapperDescriptorType(__name__="__init__") if args and isinstance(args[0], BaseException):
+                return self.handled(HANDLERS[BaseException.__init__], args, kwargs)
             case types.MethodWrapperType():
                 return self.call(getattr(type(fn.__self__), fn.__name__), [fn.__self__, *args], kwargs)
             case _:

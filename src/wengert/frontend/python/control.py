@@ -19,7 +19,6 @@ from wengert.ir.ops import CHECKED
 from wengert.ir.types import BOOL, I64
 
 from . import arrays, structs
-from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
 from .python_values import class_of, is_dict, is_sequence, is_tuple
 from .slots import ArraySlot, CannotJoin, ScalarSlot, Slot, allocate, spec_of, statics, widen
@@ -256,18 +255,10 @@ class Control(Interp):
 
         def side(run: Callable[[], Any]) -> Callable[[], bool]:
             def staged() -> bool:
-                try:
-                    value = self.settle(run())
-                except ExitNow:
-                    return False
-                except PyRaise as error:
-                    return self.raise_(error)
-                except USER_ERRORS as error:
-                    return self.raise_(PyRaise(error))
-                self.stage.write(box, "value", value)
+                self.stage.write(box, "value", self.settle(run()))
                 return True
 
-            return staged
+            return lambda: self.contained(staged)
 
         self.boxes.append(box)
         a, b = self._sides(cond, side(then), side(orelse))
@@ -419,7 +410,7 @@ class Control(Interp):
     def _parts(self, value: Any, side: Trial) -> Any:
         """A list, dict or instance as its parts at the end of a side."""
         stage = self.stage
-        if not isinstance(value, tuple) and not structs.is_struct(stage, value):
+        if not isinstance(value, (tuple, MaybeUnbound)) and not structs.is_struct(stage, value):
             return value
         stage.redo(side)
         found = structs.struct_of(stage, value)

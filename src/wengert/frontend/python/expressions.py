@@ -81,8 +81,10 @@ class Expressions(Interp):
                 return self.make_closure(node, "<lambda>")
             case ast.JoinedStr(values=values):
                 return self.format_string(values)
-            case ast.ListComp() | ast.GeneratorExp():
+            case ast.ListComp():
                 return self.comprehension(node)
+            case ast.GeneratorExp():
+                return self.generator_expression(node)
             case ast.SetComp():
                 return self.new_set(self.comprehension(node))
             case ast.DictComp():
@@ -141,6 +143,8 @@ class Expressions(Interp):
                     template += template_of(str(text))
                 case ast.FormattedValue(value=inner):
                     value = self.resolve(self.eval(inner))
+                    if isinstance(value, BaseException):
+                        value = self.call(str, [value], {})
                     if isinstance(value, RScalar):
                         template += "{}"
                         args.append(value.expr)

@@ -40,7 +40,8 @@ from .values import Poison, RArray, Root, RScalar
 
 Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
 # ("arg", k) | ("kw", name) | ("self",) | ("global", Held(dict), name) | ("cell", Held(function), k) |
-# ("static", Held(class), name) | ("default", Held(function or dataclass), name), then steps
+# ("static", Held(class), name) | ("class", Held(class), name): as it is in the class itself |
+# ("default", Held(function or dataclass), name), then steps
 Access = tuple[Any, ...]
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)

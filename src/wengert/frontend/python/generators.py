@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .control import ExitNow, Target
-from .frame import USER_ERRORS, Frame, PyRaise
+from .frame import Frame
 from .interp import Interp
 from .python_values import python_method
 from .source import FunctionNode, liveness_of, scope_of
@@ -26,14 +26,17 @@ _loops: dict[ast.YieldFrom, ast.For] = {}
 
 @dataclass(eq=False)
 class Consumer:
-    """What loops over a running generator: its frame, how it takes an item, what of its locals is read later."""
+    """What loops over a running generator: its frame, how it takes an item, what of its locals is read later. With
+    nowhere to leave for it is a with statement: `left` is what its body may leave for, `falls` whether it ends."""
 
     frame: Frame
     take: Callable[[Any], bool]
     live: frozenset[str] | None
     handlers: int
     loops: list[tuple[Target, Target]]
-    leaving: Target
+    leaving: Target | None
+    left: set[Target] = field(default_factory=set[Target])
+    falls: bool = True
 
 
 def own_nodes(node: FunctionNode) -> list[ast.AST]:
@@ -57,10 +60,6 @@ class Generators(Interp):
 
     def make_generator(self, frame: Frame) -> RGenerator:
         """The generator that a call of a function with yields gives: its body has not begun."""
-        for n in own_nodes(frame.node):
-            closes = isinstance(n, ast.Try) and bool(n.finalbody)
-            if closes and any(isinstance(y, (ast.Yield, ast.YieldFrom)) for y in ast.walk(n)):
-                raise self.stage.refuse(f"{frame.name} yields inside try ... finally", "yield outside of it")
         self.stage.note_created(frame.locals)
         return RGenerator(frame, self.stage.note_created({}))
 
@@ -109,6 +108,11 @@ class Generators(Interp):
                 return  # it has ended
             reason = f"the generator {generator.frame.name} is used again after a part of it was taken"
             raise self.stage.refuse(reason, "take all of it by one loop, or make a list of it")
+        for n in own_nodes(generator.frame.node) if consumer.leaving is not None else ():
+            closes = isinstance(n, ast.Try) and bool(n.finalbody)
+            if closes and any(isinstance(y, (ast.Yield, ast.YieldFrom)) for y in ast.walk(n)):
+                name = generator.frame.name
+                raise self.stage.refuse(f"{name} yields inside try ... finally", "yield outside of it")
         self.stage.write(state, USED, "begun")
         frame = replace(generator.frame, depth=len(self.frames), returns=None)
         self.consumers.append((frame, consumer))
@@ -126,25 +130,25 @@ class Generators(Interp):
             raise self.stage.refuse("yield outside of a function that is looped over", "return a list instead")
         turn = self.target("continue")
         handlers, loops, frames = self.handlers, self.loops, self.frames
-        self.handlers = handlers[: found.handlers]
-        self.loops = [*found.loops, (found.leaving, turn)]
+        if found.leaving is None:
+            self.loops = found.loops
+        else:
+            self.handlers = handlers[: found.handlers]
+            self.loops = [*found.loops, (found.leaving, turn)]
         self.frames = [*frames, found.frame]
         span = self.stage.span
 
-        def staged() -> bool:
-            try:
-                return found.take(self.settle(value))
-            except PyRaise as error:
-                return self.raise_(error)
-            except USER_ERRORS as error:
-                return self.raise_(PyRaise(error))
-
         try:
-            path = self.body(staged)
+            path = self.body(lambda: self.contained(lambda: found.take(self.settle(value))))
         finally:
             self.handlers, self.loops, self.frames, self.stage.span = handlers, loops, frames, span
         outer = frozenset(t for t in path.exits if t is not turn)
-        if not path.falls and turn not in path.exits:
+        falls = path.falls or turn in path.exits
+        if found.leaving is None:  # the generator goes on when its with statement is left, unless by an exception
+            found.falls = found.falls and path.falls
+            found.left |= {t for t in outer if t.kind != "raise"}
+            falls, outer = path.falls or bool(found.left), frozenset(t for t in outer if t.kind == "raise")
+        if not falls:
             self.bodies[-1].exits |= outer
             raise ExitNow
         self.guard(outer)

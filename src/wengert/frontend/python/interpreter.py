@@ -10,6 +10,7 @@ from .assignment import Assignment
 from .calls import Calls
 from .classes import Classes
 from .comprehensions import Comprehensions
+from .contexts import Contexts
 from .exceptions import Exceptions
 from .expressions import Expressions
 from .externals import Externals
@@ -35,6 +36,7 @@ class Interpreter(
     Statements,
     Assignment,
     Exceptions,
+    Contexts,
     Expressions,
     Operators,
     Items,
@@ -59,6 +61,7 @@ class Interpreter(
         self.loops = []
         self.handlers = []
         self.caught = []
+        self.known_exceptions = {}
         self.iterated = []
         self.boxes = []
         self.consumers = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from . import generator_programs as programs
 from . import index
 from .frame import PyRaise
 from .lists import sure_keys
-from .python_values import is_dict, is_iterator, python_method
+from .live import Live, advance, iterator, reader
+from .python_values import is_dict, is_function, is_iterator, python_method
 from .registry import handles
 from .values import Choice, RArray, RGenerator, RIter, RList, RRange, RScalar, contains_runtime
 
@@ -149,12 +152,20 @@ def enumerate_(interp: Interp, values: Any, start: Any = 0) -> Any:
         return interp.call(programs.enumerated, [source, start], {})
     it = interp.iterable(values)
     if isinstance(it, list):
-        if not contains_runtime(start):
-            return list(enumerate(it, start))
-        return [(interp.binary("+", start, k), v) for k, v in enumerate(it)]
+
+        def numbered(k: int, value: Any) -> tuple[Any, Any]:
+            return interp.binary("+", start, k) if contains_runtime(start) else start + k, value
+
+        item = reader(values)
+        return iterator(interp, [numbered(k, v) for k, v in enumerate(it)], lambda k: numbered(k, item(k)))
     length, get = interp.positions(it)
     first = index.as_index(start)
-    return RIter(length, lambda i: (RScalar(iadd(first, i), True), get(i)))
+    return once(interp, length, lambda i: (RScalar(iadd(first, i), True), get(i)))
+
+
+def once(interp: Interp, length: Expr, get: Callable[[Expr], Any]) -> RIter:
+    """An iterator of run-time length: it is read once."""
+    return RIter(length, get, state=interp.stage.note_created({}))
 
 
 @handles(zip)
@@ -165,7 +176,9 @@ def zip_(interp: Interp, *iterables: Any, strict: bool = False) -> Any:
     its = [interp.iterable(v) for v in iterables]
     lists = [it for it in its if isinstance(it, list)]
     if len(lists) == len(its):
-        return interp.native(lambda: list(zip(*lists, strict=strict)))
+        items = [reader(v) for v in iterables]
+        rows = interp.native(lambda: list(zip(*lists, strict=strict)))
+        return iterator(interp, rows, lambda k: tuple(item(k) for item in items) if items else _end(k))
     if lists:
         n = min(len(it) for it in lists)
         rest = [interp.positions(it) for it in its if not isinstance(it, list)]
@@ -173,19 +186,22 @@ def zip_(interp: Interp, *iterables: Any, strict: bool = False) -> Any:
             value = interp.stage.static_int(length, "the length of an array zipped with a Python list")
             n = min(n, value)
 
-        def column(it: RRange | RIter | list[Any]) -> list[Any]:
+        def column(value: Any, it: RRange | RIter | list[Any]) -> Callable[[int], Any]:
             if isinstance(it, list):
-                return it[:n]
+                return reader(value)
             _, get = interp.positions(it)
-            return [get(Const(k, I64)) for k in range(n)]
+            return lambda k: get(Const(k, I64)) if k < n else _end(k)
 
-        return list(zip(*[column(it) for it in its], strict=True))
+        columns = [column(v, it) for v, it in zip(iterables, its, strict=True)]
+        return iterator(
+            interp, [tuple(c(k) for c in columns) for k in range(n)], lambda k: tuple(c(k) for c in columns)
+        )
     pairs = [interp.positions(it) for it in its if not isinstance(it, list)]
     shortest = pairs[0][0]
     for length, _ in pairs[1:]:
         if not interp.stage.same(shortest, length):
             shortest = interp.counted(build.min_(shortest, length))
-    return RIter(shortest, lambda i: tuple(get(i) for _, get in pairs))
+    return once(interp, shortest, lambda i: tuple(get(i) for _, get in pairs))
 
 
 def _zip_generator(interp: Interp, iterables: tuple[Any, ...], found: list[RGenerator | None]) -> Any:
@@ -194,19 +210,30 @@ def _zip_generator(interp: Interp, iterables: tuple[Any, ...], found: list[RGene
         return interp.call(programs.zipped_first, [found[0], tuple(map(interp.opened, iterables[1:]))], {})
     if len(found) == 2 and found[0] is None:
         return interp.call(programs.zipped_last, [found[1], interp.opened(iterables[0])], {})
+    if all(g is None or (isinstance(g.frame.node, ast.FunctionDef) and g.frame.node.name in _SHORT) for g in found):
+        return zip_(interp, *(v if g is None else interp.listed(g) for v, g in zip(iterables, found, strict=True)))
     raise interp.stage.refuse("zip of several generators", "make lists of them first")
+
+
+_SHORT = frozenset({"mapped", "star_mapped", "filtered", "<comprehension>"})
+"""Generators that end, as far as what they go through does."""
+
+
+def _end(k: int) -> Any:
+    raise IndexError(k)
 
 
 @handles(reversed)
 def reversed_(interp: Interp, values: Any) -> Any:
     it = interp.iterable(values)
     if isinstance(it, list):
-        return it[::-1]
+        item, n = reader(values), len(it)
+        return iterator(interp, it[::-1], lambda k: item(n - 1 - k) if k < n else _end(k))
     if isinstance(it, RRange) and it.step is not None and abs(it.step) == 1:
         forth, back = Const(it.step, I64), Const(-it.step, I64)
         return RRange(isub(it.stop, forth), isub(it.start, forth), -it.step, back)
     length, get = interp.positions(it)
-    return RIter(length, lambda i: get(isub(isub(length, ONE), i)))
+    return once(interp, length, lambda i: get(isub(isub(length, ONE), i)))
 
 
 @handles(map)
@@ -216,43 +243,46 @@ def map_(interp: Interp, fn: Any, *iterables: Any) -> Any:
     columns = [interp.iterable(v) for v in iterables]
     lists = [c for c in columns if isinstance(c, list)]
     if len(lists) == len(columns):
-        return [interp.settle(interp.call(fn, list(row), {})) for row in zip(*lists, strict=False)]
+        if len(lists) == 1 and (is_function(fn) or contains_runtime(lists)):
+            return interp.call(programs.mapped, [fn, iterables[0]], {})
+        if is_function(fn) or contains_runtime(lists):
+            return interp.call(programs.star_mapped, [fn, zip_(interp, *iterables)], {})
+        values = [interp.settle(interp.call(fn, list(row), {})) for row in zip(*lists, strict=False)]
+        return iterator(interp, values, values.__getitem__)
     columns = [c for c in columns if not isinstance(c, list)]
     if lists or len(columns) != 1:
         raise interp.stage.refuse("map over several run-time sequences", "write a loop")
     length, get = interp.positions(columns[0])
-    return RIter(length, lambda i: interp.call(fn, [get(i)], {}))
+    return once(interp, length, lambda i: interp.call(fn, [get(i)], {}))
 
 
 @handles(filter)
 def filter_(interp: Interp, fn: Any, values: Any) -> Any:
     if (source := lazy(interp, values)) is not None:
         return interp.call(programs.filtered, [fn, source], {})
-    out: list[Any] = []
-    for v in interp.static_iterable(values):
-        keep = interp.truth(interp.call(fn, [v], {}) if fn is not None else v)
-        if not isinstance(keep, bool):
-            raise interp.stage.refuse("filter with a run-time condition", "use a NumPy mask")
-        if keep:
-            out.append(v)
-    return out
+    return interp.call(programs.filtered, [fn, values], {})
 
 
 @handles(iter)
 def iter_(interp: Interp, values: Any) -> Any:
     if (source := lazy(interp, values)) is not None:
         return source
-    if isinstance(values, (RArray, RList, RRange)):
-        return values
-    return interp.stage.note_created(iter(interp.static_iterable(values)))
+    it = values if isinstance(values, (Live, RIter)) and values.state is not None else interp.iterable(values)
+    if it is values:
+        return it
+    if isinstance(it, list):
+        return iterator(interp, it, reader(values))
+    return once(interp, *interp.positions(it))
 
 
 @handles(next)
 def next_(interp: Interp, values: Any, *default: Any) -> Any:
     if isinstance(values, RGenerator):
         return interp.call(programs.first_or if default else programs.first, [values, *default], {})
+    if isinstance(values, (Live, RIter)):
+        return advance(interp, values, *default)
     if isinstance(values, (RArray, RList, RRange)):
-        raise interp.stage.refuse("next of an iterator over run-time data", "use a loop")
+        raise PyRaise(TypeError("this object is not an iterator"))
     if is_iterator(values) and not interp.stage.may_change(values):
         raise interp.stage.refuse("an iterator made earlier advances under run-time control", "index a list")
     return interp.native(lambda: next(values, *default))

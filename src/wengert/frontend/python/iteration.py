@@ -21,6 +21,7 @@ from .decisions import NeedLeafStatic, NeedStatic, Restage
 from .frame import PyRaise
 from .interp import Interp
 from .lists import sure_keys
+from .live import Live, begins, items_of, reader, rest
 from .python_values import class_of, is_dict, is_iterator, is_list, python_method
 from .slots import CannotJoin
 from .source import assigned, liveness_of, scope_of
@@ -50,7 +51,15 @@ class Iteration(Interp):
         source = self.opened(self.eval(node.iter))
         if isinstance(source, RGenerator):
             return self.generator_for(node, source)
-        iterable = source if is_list(source) else self.iterable(source)
+        iterable: Any = source if is_list(source) else self.iterable(source)
+        first: int | None = 0
+        if isinstance(iterable, (Live, RIter)) and not isinstance(node.iter, ast.Call):
+            leaves = any(isinstance(n, (ast.Break, ast.Return, ast.Raise)) for n in ast.walk(node))
+            first = begins(self, iterable.state, not leaves)
+            if first is None:
+                iterable = []
+            elif isinstance(iterable, RIter):
+                iterable = rest(iterable, first)
         if isinstance(iterable, RRange) and self._tiny(iterable):
             count = constant(self.range_length(iterable)) or 0
             iterable = [RScalar(iterable.start, True)] * count
@@ -61,20 +70,22 @@ class Iteration(Interp):
             iterable = list(range(start, stop, step))
         elif isinstance(iterable, RIter) and (node in self.stage.unrolled or constant(iterable.length) in (0, 1)):
             n = self.stage.static_int(iterable.length, "the length of an unrolled loop")
-            iterable = [iterable.get(Const(k, I64)) for k in range(n)]
+            rows = iterable
+            return self.unrolled_for(node, n, (rows.get(Const(k, I64)) for k in range(n)))
         if isinstance(iterable, (RRange, RIter)):
             return self.runtime_for(node, iterable)
         if len(iterable) > FEW and node not in self.stage.unrolled and all(_is_float(v) for v in iterable):
             done = self.attempt_rolled(node, iterable)
             if done is not None:
                 return done
-        return self.unrolled_for(node, iterable)
+        turns = items_of(iterable.item, first or 0) if isinstance(iterable, Live) else iterable
+        return self.unrolled_for(node, len(iterable), turns)
 
     def attempt_rolled(self, node: ast.For, items: list[Any]) -> bool | None:
         """Loop over a longer list of floats as over an array, if the body allows it."""
         stage = self.stage
         mark, problems = self.mark(), len(stage.problems)
-        array = self.as_array(list(items))
+        array, before = self.as_array(list(items)), list(map(reader(items), range(len(items))))
 
         def element(i: Expr) -> RScalar:
             cell = index.getitem(stage, array, RScalar(i, True))
@@ -89,7 +100,9 @@ class Iteration(Interp):
             if not isinstance(error, Unsupported) and len(stage.problems) == problems:
                 raise
             falls = None  # what fails after a first problem is not news
-        if falls is None or len(stage.problems) > problems:
+        changed = len(list(items_of(reader(items)))) != len(before)
+        changed = changed or any(a is not b for a, b in zip(items_of(reader(items)), before, strict=True))
+        if falls is None or changed or len(stage.problems) > problems:
             self.rollback(mark)
             del stage.problems[problems:]
             stage.unrolled.add(node)
@@ -102,9 +115,9 @@ class Iteration(Interp):
         n = constant(self.range_length(r))
         return n is not None and n <= 1
 
-    def unrolled_for(self, node: ast.For, items: list[Any]) -> bool:
-        if len(items) > MAX_UNROLL:
-            reason = f"this loop over {len(items)} Python objects would be unrolled"
+    def unrolled_for(self, node: ast.For, expected: int, items: Iterable[Any]) -> bool:
+        if expected > MAX_UNROLL:
+            reason = f"this loop over {expected} Python objects would be unrolled"
             raise self.stage.refuse(reason, "loop over an array or a range instead", Code.ENDLESS)
 
         def turns() -> Iterator[Callable[[], None]]:
@@ -372,11 +385,17 @@ class Iteration(Interp):
             case _ if is_dict(value):
                 sure_keys(self.stage, value)
                 return list(value)
+            case Live():
+                first = begins(self, value.state, True)
+                return [] if first is None else list(items_of(value.item, first))
             case _ if isinstance(value, (list, tuple, set, frozenset, str, range)):
                 return list(cast("Iterable[Any]", value))
             case RArray() | RList() | RRange() | RIter() | SubArray() if defined(self, value, "__iter__") is None:
                 it = self.iterable(value)
                 assert not isinstance(it, list)
+                if isinstance(it, RIter):
+                    first = begins(self, it.state, True)
+                    it = rest(it, first) if first is not None else RIter(ZERO, it.get)
                 if isinstance(it, RRange):
                     n = self.stage.static_int(self.range_length(it), "the number of elements")
                     return [RScalar(iadd(it.start, imul(it.step_expr, Const(k, I64))), True) for k in range(n)]

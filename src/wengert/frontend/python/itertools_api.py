@@ -14,6 +14,7 @@ from wengert.ir.types import I64
 
 from . import generator_programs as programs
 from .iterables import lazy
+from .live import Live, take
 from .registry import handles
 from .values import RIter
 
@@ -96,6 +97,9 @@ def pairwise(interp: Interp, iterable: Any) -> Any:
 def islice(interp: Interp, iterable: Any, *bounds: Any) -> Any:
     if isinstance(iterable, Iterator):
         raise interp.stage.refuse("islice of an iterator that may be read further", "slice a list, or call next")
+    if isinstance(iterable, (Live, RIter)):
+        most = None if bounds[:2][-1] is None else interp.known_int(bounds[:2][-1], "a bound of itertools.islice")
+        iterable = take(interp, iterable, most)
     if (source := lazy(interp, iterable)) is not None:
         cut = [None if b is None else interp.known_int(b, "a bound of itertools.islice") for b in bounds]
         start, stop, step = (0, cut[0], 1) if len(cut) == 1 else (cut[0] or 0, cut[1], (*cut, None)[2] or 1)

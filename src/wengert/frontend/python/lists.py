@@ -22,6 +22,7 @@ from .control import PreferUnroll
 from .decisions import Restage
 from .frame import PyRaise
 from .interp import Interp
+from .live import view
 from .numeric import as_scalar, is_number, join_dtype
 from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, of_dict, tuple_like
 from .registry import handles
@@ -493,7 +494,10 @@ class Lists(Interp):
                 return None
             case "items" | "keys" | "values":
                 sure_keys(self.stage, items)
-                return list(getattr(items, name)())
+                picks: dict[str, Callable[[Any], Any]] = {
+                    "items": lambda key: (key, items[key]), "keys": lambda key: key, "values": items.__getitem__
+                }  # fmt: skip
+                return view(items, picks[name])
             case "copy":
                 sure_keys(self.stage, items)
                 plain = of_dict(class_of(items).copy, "copy")

@@ -77,6 +77,9 @@ class Loops(Control):
             container = locals_ if owner == "local" else self.containers.get(owner)
             if container is None:
                 continue
+            if stage.is_abandoned(container):
+                del hints[owner, key]
+                continue
             if runs and container is locals_ and key not in live_head:
                 wanted.append((container, key, spec))  # its value before the loop is never seen again
                 continue

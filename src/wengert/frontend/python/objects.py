@@ -16,6 +16,7 @@ import numpy as np
 from wengert.codes import Code
 
 from . import arrays, structs
+from .classes import LOCAL
 from .externals import Held, Outside
 from .frame import PyRaise
 from .interp import Interp
@@ -27,7 +28,10 @@ from .python_values import (
     has_attributes,
     is_dict,
     is_function,
+    is_list,
+    is_tuple,
     of_dict,
+    python_method,
     real_class,
     staged_class,
 )
@@ -43,7 +47,6 @@ from .values import (
     RArray,
     RList,
     RScalar,
-    RuntimeString,
     contains_runtime,
     is_runtime,
 )
@@ -64,9 +67,8 @@ class Objects(Interp):
         if enum.Enum in bases or tuple in bases:
             return self.native(lambda: cls(*[self.settle(a) for a in args], **kwargs))
         if issubclass(cls, BaseException):
-            if contains_runtime(args) or any(isinstance(a, RuntimeString) for a in args):
-                text = next((a for a in args if isinstance(a, RuntimeString)), RuntimeString("", ()))
-                return PyRaise(cls, text)
+            if contains_runtime(args) or contains_runtime(kwargs) or is_function(cls.__init__):
+                return self.new_exception(cls, args, kwargs)
             return self.native(lambda: cls(*args, **kwargs))
         return self.new_instance(cls, args, kwargs)
 
@@ -192,9 +194,15 @@ class Objects(Interp):
 
     def object_attribute(self, owner: Any, name: str) -> Any:
         if isinstance(owner, super):
+            behind = _behind(owner, name)
+            if isinstance(behind, property) and is_function(behind.fget):
+                bound_to: Any = owner
+                return self.call(behind.fget, [bound_to.__self__], {})
             found = self.native(lambda: getattr(owner, name))
             bound: Any = owner
             builtin = not isinstance(found, (types.MethodType, types.FunctionType, Closure))
+            if builtin and isinstance(bound.__self__, BaseException) and name == "__init__":
+                return BoundMethod((BaseException.__init__, [bound.__self__], {}), "partial")
             if builtin and is_dict(bound.__self__) and name in {*JOURNALED, *DICT_SLOTS}:
                 return BoundMethod(bound.__self__, name)
             return method_of(found, bound.__self__) if isinstance(found, Closure) else found
@@ -204,7 +212,7 @@ class Objects(Interp):
             value = self.native(lambda: getattr(owner, name))
             if (function := class_function(raw)) is not None:
                 return method_of(function, owner)
-            if "$local" in vars(cls):
+            if LOCAL in vars(cls):
                 return value
             if _is_data(value) and not isinstance(value, enum.Enum) and not of_library(cls):
                 return self.externals.wrap(value, ("static", Held(owner), name), name)
@@ -216,6 +224,9 @@ class Objects(Interp):
                 self.stage.write(owner.__dict__, name, self.settle(self.call(raw.func, [owner], {}), name))
             return owner.__dict__[name]
         attributes = getattr(owner, "__dict__", None)
+        described = python_method(raw, "__get__")
+        if described is not None and (python_method(raw, "__set__") or name not in (attributes or {})):
+            return self.call(described, [self.descriptor(cls, name, raw), owner, real_class(cls)], {})
         if attributes is not None and name in attributes:
             return self.use(attributes[name], name, _no_attribute(owner, name))
         source: Outside | None = self.externals.outside.get(id(owner))
@@ -238,7 +249,7 @@ class Objects(Interp):
             return method_of(function, real_class(cls))
         if is_runtime(raw):
             return self.use(raw, name)
-        if _is_data(raw) and not any(name in vars(c) and "$local" in vars(c) for c in cls.__mro__):
+        if _is_data(raw) and not any(name in vars(c) and LOCAL in vars(c) for c in cls.__mro__):
             return self.externals.wrap(raw, ("static", Held(cls), name), name)
         return self.native(lambda: getattr(owner, name))
 
@@ -273,6 +284,9 @@ class Objects(Interp):
                 raise PyRaise(AttributeError(f"property '{name}' of '{cls.__name__}' object has no setter"))
             self.call(raw.fset, [owner, value], {})
             return
+        if not plain and (described := python_method(raw, "__set__")) is not None:
+            self.call(described, [self.descriptor(cls, name, raw), owner, value], {})
+            return
         setter = getattr(cls, "__setattr__", None)
         if isinstance(setter, types.FunctionType) and find(setter) is not None and not plain:
             self.call(setter, [owner, name, value], {})
@@ -298,17 +312,38 @@ class Objects(Interp):
             )
         self.set_item(part, ..., value)
 
+    def descriptor(self, cls: type[Any], name: str, raw: Any) -> Any:
+        """A descriptor that a class has as an attribute, as the program knows it."""
+        if any(LOCAL in vars(c) for c in cls.__mro__ if name in vars(c)):
+            return raw
+        owner = next(c for c in cls.__mro__ if name in vars(c))
+        return self.externals.wrap(raw, ("class", Held(owner), name), name)
+
     def replace(self, old: RArray, new: RArray) -> None:
-        """The array object changes (its shape was assigned): rebind the names that hold it."""
-        for frame in self.frames:
-            for key, value in list(frame.locals.items()):
+        """The array object changes (its shape was assigned): put the new one where the program holds it."""
+        for place in structs.places(self):
+            if is_list(place):
+                if any(value is old for value in place):
+                    self.stage.mutate(place)[:] = [new if value is old else value for value in place]
+                continue
+            for key, value in list(place.items()):
                 if value is old:
-                    self.stage.write(frame.locals, key, new)
+                    self.stage.write(place, key, new)
+                elif is_tuple(value) and any(part is old for part in structs.parts_of(self, value)):
+                    reason = "the shape of an array in a tuple is assigned"
+                    raise self.stage.refuse(reason, "make a new array with reshape", Code.OBJECT)
 
     def holders(self, root: Any, more: Iterable[Any] = ()) -> int:
         """How many static locations (and values about to be bound) hold an array in this memory."""
         named = (item.root for item in structs.held(self, more) if isinstance(item, RArray))
         return sum(self.stage.may_name(other, root) for other in named)
+
+
+def _behind(owner: Any, name: str) -> Any:
+    """What super() finds in the classes behind, as it is."""
+    order: tuple[type[Any], ...] = owner.__self_class__.__mro__
+    later = order[order.index(owner.__thisclass__) + 1 :]
+    return next((vars(c)[name] for c in later if name in vars(c)), MISSING)
 
 
 def method_of(fn: Closure, owner: Any) -> BoundMethod:

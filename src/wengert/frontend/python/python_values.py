@@ -85,7 +85,7 @@ def dict_like(value: dict[Any, Any], items: Mapping[Any, Any]) -> Any:
 
 def python_method(value: object, name: str) -> Any:
     """The method of a value's class, if it is written in Python (and can be staged)."""
-    method = getattr(class_of(value), name, None)
+    method: Any = getattr(class_of(value), name, None)
     return method if is_function(method) else None
 
 

@@ -458,8 +458,9 @@ class ChoiceSlot(CompoundSlot):
 
     def _place(self, stage: Stage, value: Any) -> int:
         spec = spec_of(stage, value, False)
+        itself = value.origin if isinstance(value, Struct) else None
         for k, have in enumerate(self.specs):
-            if _same_kind(have, spec):
+            if _same_kind(have, spec) or (itself is not None and have == StaticSpec(itself)):
                 return k
         raise CannotJoin("a value of a kind not seen before reaches this join")
 

@@ -116,6 +116,24 @@ def scope_of(node: FunctionNode) -> Scope:
     return _scopes[node]
 
 
+AT_ONCE = frozenset({
+    "sum", "fsum", "prod", "min", "max", "list", "tuple", "dict", "set", "frozenset", "sorted", "join", "array",
+    "asarray", "fromiter", "append", "extend", "update", "stack", "concatenate",
+})  # fmt: skip
+"""Functions that take all of a generator expression at once; by their names, of which others of Python make no use."""
+FORTHWITH = AT_ONCE | {"any", "all", "next"}
+"""Functions that are done with a generator expression when they return."""
+
+
+def called(node: ast.Call) -> str:
+    """The last name of what is called."""
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
 def _collect(node: ast.AST, scope: Scope) -> None:
     match node:
         case ast.FunctionDef(name=name):
@@ -128,10 +146,15 @@ def _collect(node: ast.AST, scope: Scope) -> None:
         case ast.ClassDef(name=name):
             scope.local.add(name)
             scope.captured |= names_used(node)
-        case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
-            for child in ast.walk(node):
-                if isinstance(child, ast.NamedExpr):
-                    _collect(child, scope)
+        case ast.Call(func=func, args=[ast.GeneratorExp() as first, *rest]) if called(node) in FORTHWITH:
+            _collect_inside(first, scope)
+            for child in (func, *rest, *node.keywords):
+                _collect(child, scope)
+        case ast.GeneratorExp():
+            scope.captured |= names_used(node)
+            _collect_inside(node, scope)
+        case ast.ListComp() | ast.SetComp() | ast.DictComp():
+            _collect_inside(node, scope)
         case ast.Global(names=names):
             scope.global_ |= set(names)
         case ast.Nonlocal(names=names):
@@ -152,6 +175,18 @@ def _collect(node: ast.AST, scope: Scope) -> None:
         case _:
             for child in ast.iter_child_nodes(node):
                 _collect(child, scope)
+
+
+def _collect_inside(node: ast.AST, scope: Scope) -> None:
+    """What a comprehension binds outside of it, and what its functions and generators capture."""
+    forthwith = {c.args[0] for c in ast.walk(node) if isinstance(c, ast.Call) and c.args and called(c) in FORTHWITH}
+    for child in ast.walk(node):
+        if isinstance(child, ast.NamedExpr):
+            _collect(child, scope)
+        elif isinstance(child, ast.Lambda) or (
+            isinstance(child, ast.GeneratorExp) and child is not node and child not in forthwith
+        ):
+            scope.captured |= names_used(child)
 
 
 @lru_cache(maxsize=100_000)

@@ -77,6 +77,7 @@ class Snapshot:
     positions: dict[Any, Positions]
     frozen: set[int]
     masks: dict[MaskKey, Mask]
+    serial: int
 
 
 Written = dict[tuple[int, Any], tuple[Any, Any, Any]]  # (id of a container, key): (container, key, old value)
@@ -117,6 +118,7 @@ class Stage:
         self.tag_tests: dict[str, tuple[Any, tuple[int, ...]]] = {}
         self.representatives: dict[str, tuple[Var, int, int]] = {}
         self.created: dict[int, int] = {}
+        self.undone: list[tuple[int, int]] = []  # serials of containers that were made in what was abandoned
         self.made: list[set[int]] = []
         self.changed_outside: Written = {}  # what locations that the program did not make held before it changed them
         self.forgotten: set[int] = set()  # ids of containers that nothing reads any more (locals of ended functions)
@@ -282,6 +284,11 @@ class Stage:
     def created_since(self, obj: Any, serial: int) -> bool:
         return self.created.get(id(obj), 0) > serial
 
+    def is_abandoned(self, obj: Any) -> bool:
+        """Whether a container was made in a piece of program that was given up: nothing has it any more."""
+        serial = self.created.get(id(obj), 0)
+        return any(low < serial <= high for low, high in self.undone)
+
     # -- static state -----------------------------------------------------------------------------------
 
     def write(self, container: dict[Any, Any], key: Any, value: Any) -> None:
@@ -335,6 +342,7 @@ class Stage:
             positions=dict(self.positions),
             frozen=set(self.frozen),
             masks=dict(self.masks),
+            serial=self.serial,
         )
 
     def restore(self, snap: Snapshot) -> None:
@@ -350,6 +358,9 @@ class Stage:
         self.positions = dict(snap.positions)
         self.frozen = set(snap.frozen)
         self.masks = dict(snap.masks)
+        while self.undone and self.undone[-1][0] >= snap.serial:
+            self.undone.pop()
+        self.undone.append((snap.serial, self.serial))
 
     @contextmanager
     def function_body(self) -> Generator[tuple[list[Stmt], Written], None, None]:

@@ -14,7 +14,6 @@ from .control import ExitNow
 from .externals import Held
 from .frame import USER_ERRORS, PyRaise
 from .interp import Interp
-from .python_values import python_method
 from .source import assigned
 from .values import REPORTED, RuntimeString
 
@@ -97,7 +96,7 @@ class Statements(Interp):
                 self.leave(self.loops[-1][1])
                 return False
             case ast.Raise(exc=exc):
-                raise self.exception(exc)
+                return self.exec_raise(exc)
             case ast.Try():
                 return self.exec_try(node)
             case ast.With():
@@ -151,29 +150,6 @@ class Statements(Interp):
             wrapped = self.externals.wrap(value, ("global", Held(vars(module)), a.name), a.name)
             self.store_name(a.asname or a.name, wrapped)
         return True
-
-    def exec_with(self, node: ast.With) -> bool:
-        managers: list[Any] = []
-        for item in node.items:
-            manager = self.eval(item.context_expr)
-            enter = None if _harmless(manager) else python_method(manager, "__enter__")
-            value = manager if enter is None else self.call(enter, [manager], {})
-            managers.append(manager)
-            if item.optional_vars is not None:
-                self.assign(item.optional_vars, value)
-        path = self.body(lambda: self.exec_block(node.body))
-        for manager in reversed(managers):
-            leave = None if _harmless(manager) else python_method(manager, "__exit__")
-            if leave is not None:
-                self.call(leave, [manager, None, None, None], {})
-        self.bodies[-1].exits |= path.exits
-        if path.falls:
-            self.guard(path.exits)
-        return path.falls
-
-
-def _harmless(manager: Any) -> bool:
-    return type(manager).__module__.split(".")[0] in ("numpy", "warnings", "contextlib")
 
 
 def _submodule(module: Any, dotted: str) -> Any:

@@ -44,8 +44,10 @@ def is_struct(stage: Stage, value: Any) -> bool:
     if is_list(value) or is_dict(value):
         kind = type(value)
         return kind in (list, dict) or (kind.__new__ is dict.__new__ and not getattr(value, "__dict__", None))
-    if isinstance(value, (type, types.ModuleType, types.FunctionType, BaseException)) or not hasattr(value, "__dict__"):
+    if isinstance(value, (type, types.ModuleType, types.FunctionType)) or not hasattr(value, "__dict__"):
         return False
+    if isinstance(value, BaseException):
+        return stage.is_created(value)
     return stage.is_created(value) or id(value) in stage.interp.externals.outside
 
 
@@ -62,6 +64,9 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
         if all(p is v for p, v in zip(alternatives, value.alternatives, strict=True)):
             return value
         return Choice(value.tag, tuple(alternatives))
+    if isinstance(value, MaybeUnbound) and depth < MAX_DEPTH:
+        inner = struct_of(stage, value.value, writes, depth + 1)
+        return value if inner is value.value else MaybeUnbound(value.flag, inner)
     if depth >= MAX_DEPTH or not is_struct(stage, value):
         return value
     interp = stage.interp
@@ -98,7 +103,8 @@ def build(stage: Stage, kind: type[Any], keys: tuple[Any, ...], values: list[Any
         made = new(kind)
         made.update(zip(keys, values, strict=True))
     else:
-        made = object.__new__(staged_class(kind))
+        new = kind.__new__ if issubclass(kind, BaseException) else object.__new__
+        made = new(staged_class(kind))
         made.__dict__.update(zip(keys, values, strict=True))
         stage.keep_alive.append(made)
     container = container_of(made)
@@ -117,6 +123,20 @@ def held(interp: Interp, more: Iterable[Any] = ()) -> Iterator[Any]:
     """What the program's locations (and `more`) hold, once per location."""
     places = [*(f.locals for f in interp.frames), *interp.boxes]
     return _walk(interp, [*more, *(v for place in places for v in place.values())], {id(place) for place in places})
+
+
+def places(interp: Interp) -> Iterator[Any]:
+    """The dicts and lists in which the program holds values, each once: locals, attributes, containers."""
+    seen: set[int] = set()
+    todo: list[Any] = [*(f.locals for f in interp.frames), *interp.boxes]
+    while todo:
+        place = todo.pop()
+        if id(place) in seen:
+            continue
+        seen.add(id(place))
+        yield place
+        for item in _walk(interp, list(_contents(place)), set(seen)):
+            todo.extend(_inside(interp, item)[1])
 
 
 def parts_of(interp: Interp, value: Any) -> Iterator[Any]:
@@ -197,6 +217,8 @@ def any_shared(value: Any) -> bool:
     match value:
         case Struct():
             return value.shared or any(any_shared(v) for v in value.values)
+        case MaybeUnbound():
+            return any_shared(value.value)
         case _ if is_tuple(value):
             return any(any_shared(v) for v in value)
         case _:

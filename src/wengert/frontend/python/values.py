@@ -153,6 +153,7 @@ class RIter:
     length: Expr
     get: Callable[[Expr], Any]
     source: RList | None = None  # a growing list: it must not change its length meanwhile
+    state: dict[str, Any] | None = None  # of an iterator, whether it has been read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
