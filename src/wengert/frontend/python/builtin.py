@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import operator
 import types
@@ -18,9 +19,9 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
-from . import arrays, exceptions, integers, number_programs, numeric
+from . import arrays, exceptions, generator_programs, integers, number_programs, numeric, texts
 from .frame import PyRaise
-from .python_values import class_of, is_tuple, python_method, real_class
+from .python_values import class_of, is_function, is_tuple, python_method, real_class
 from .registry import HANDLERS, METHODS, Handler, handles
 from .subclasses import SubArray, check_sure
 from .subclasses import call_method as call_instance_method
@@ -212,7 +213,8 @@ def callable_(interp: Interp, value: Any) -> bool:
 
 
 @handles(hasattr)
-def hasattr_(interp: Interp, owner: Any, name: str) -> Any:
+def hasattr_(interp: Interp, owner: Any, name: Any) -> Any:
+    name = texts.known(interp, name)
     if isinstance(owner, RArray):
         return hasattr(np.ndarray, name)
     if isinstance(owner, RScalar):
@@ -220,6 +222,8 @@ def hasattr_(interp: Interp, owner: Any, name: str) -> Any:
     present = getattr(owner, "__dict__", {}).get(name)
     if isinstance(present, MaybeUnbound):
         return RScalar(present.flag, True)
+    if (method := _last_resort(owner, name)) is not None:
+        return interp.call(generator_programs.has_attribute, [method, owner, name], {})
     try:
         interp.get_attribute(owner, name)
     except PyRaise as error:
@@ -229,8 +233,18 @@ def hasattr_(interp: Interp, owner: Any, name: str) -> Any:
     return True
 
 
+def _last_resort(owner: Any, name: str) -> Any:
+    """The __getattr__ of a class that is asked for an attribute, if it is."""
+    if name in getattr(owner, "__dict__", {}) or inspect.getattr_static(class_of(owner), name, None) is not None:
+        return None
+    return python_method(owner, "__getattr__")
+
+
 @handles(getattr)
-def getattr_(interp: Interp, owner: Any, name: str, *default: Any) -> Any:
+def getattr_(interp: Interp, owner: Any, name: Any, *default: Any) -> Any:
+    name = texts.known(interp, name)
+    if default and (method := _last_resort(owner, name)) is not None:
+        return interp.call(generator_programs.attribute_or, [method, owner, name, *default], {})
     if default:
         present = hasattr_(interp, owner, name)
         if isinstance(present, RScalar):
@@ -285,7 +299,7 @@ _told: dict[Any, Any] = {}  # places of output that Python has warned of
 @handles(str, repr)
 def str_(interp: Interp, value: Any = "", *rest: Any) -> Any:
     if isinstance(value, RScalar):
-        return RuntimeString("{}", (value.expr,))
+        return RuntimeString("{}", (value.expr,), ("",))
     if isinstance(value, RuntimeString):
         return value
     if contains_runtime(value):
@@ -302,6 +316,21 @@ def partial_(interp: Interp, fn: Any, *args: Any, **kwargs: Any) -> Any:
     if isinstance(fn, (Closure, BoundMethod)):
         return BoundMethod((fn, args, kwargs), "partial")
     return functools.partial(fn, *args, **kwargs)
+
+
+@handles(functools.cache)
+def cache_(interp: Interp, fn: Any) -> Any:
+    """A function that keeps its results: it is called again, which gives the same."""
+    return fn
+
+
+@handles(functools.lru_cache)
+def lru_cache_(interp: Interp, maxsize: Any = 128, typed: bool = False) -> Any:
+    return maxsize if is_function(maxsize) else _itself
+
+
+def _itself(fn: Any) -> Any:
+    return fn
 
 
 @handles(functools.wraps)

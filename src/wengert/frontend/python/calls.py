@@ -19,7 +19,7 @@ import numpy as np
 from wengert.codes import Code
 from wengert.ir.types import I64
 
-from . import builtin
+from . import builtin, texts
 from .control import ExitNow
 from .externals import Held
 from .frame import Frame, PyRaise
@@ -30,7 +30,7 @@ from .python_values import cell_contents, class_of, is_dict, is_function, is_ite
 from .registry import CALLABLES, HANDLERS
 from .source import AT_ONCE, called, find, scope_of
 from .subclasses import SubArray, array_of, call_numpy, like, source_of
-from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RScalar, contains_runtime
+from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RGenerator, RIter, RScalar, contains_runtime
 
 MAX_DEPTH = 200
 _OF_KINDS = (isinstance, type, hasattr, getattr, callable, print)  # functions that take any kind of value
@@ -107,6 +107,10 @@ class Calls(Interp):
                 return self.call(getattr(type(fn.__self__), fn.__name__), [fn.__self__, *args], kwargs)
             case _:
                 pass
+        if isinstance(getattr(fn, "__self__", None), str):  # a method of a text
+            if fn.__name__ == "format":
+                return texts.formatted(self, fn.__self__, args, kwargs)
+            args = [self.known_parts(a) for a in args]
         if self.has_subclasses and (_of_arrays(fn)) and source_of([*args, *kwargs.values()]) is not None:
             return call_numpy(self, fn, args, kwargs)
         special = CALLABLES.get(class_of(fn))
@@ -173,6 +177,12 @@ class Calls(Interp):
                 reason = f"a {class_of(value).__name__} is changed under run-time control"
                 raise self.stage.refuse(reason, "use a list, a dict or an array")
         return result
+
+    def known_parts(self, value: Any) -> Any:
+        """An argument of a method of a text, with texts in it as Python's own."""
+        if is_list(value) or is_tuple(value) or isinstance(value, (RGenerator, RIter)):
+            return [texts.known(self, v) for v in self.static_iterable(value)]
+        return texts.known(self, value)
 
     def known_int(self, value: Any, reason: str) -> Any:
         """A value, known while staging if it is a run-time integer."""

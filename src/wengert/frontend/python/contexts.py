@@ -80,8 +80,8 @@ class Contexts(Interp):
         return self.finally_(tried, ended)
 
     def _with_generator(self, target: ast.expr | None, generator: RGenerator, body: list[ast.stmt]) -> bool:
-        """The body runs where the generator yields: what it raises is raised there, and when it is left by a return or a
-        break the generator goes on."""
+        """The body runs where the generator yields: what it raises is raised there, and when it is left by a return or
+        a break the generator goes on."""
         consumer = Consumer(self.frame, lambda item: True, None, len(self.handlers), self.loops, None)
 
         def take(item: Any) -> bool:

@@ -6,19 +6,11 @@ import ast
 from typing import Any
 
 from wengert.codes import Code
-from wengert.ir.nodes import Expr
 
+from . import texts
 from .interp import Interp
 from .operators import SYMBOLS
-from .values import (
-    Choice,
-    RArray,
-    RList,
-    RScalar,
-    RuntimeString,
-    contains_runtime,
-    template_of,
-)
+from .values import RList, RuntimeString, contains_runtime, template_of
 
 
 class Expressions(Interp):
@@ -135,48 +127,26 @@ class Expressions(Interp):
         )
 
     def format_string(self, values: list[ast.expr]) -> Any:
-        template = ""
-        args: list[Expr] = []
+        text = texts.Text()
         for part in values:
             match part:
-                case ast.Constant(value=text):
-                    template += template_of(str(text))
-                case ast.FormattedValue(value=inner):
-                    value = self.resolve(self.eval(inner))
-                    if isinstance(value, BaseException):
-                        value = self.call(str, [value], {})
-                    if isinstance(value, RScalar):
-                        template += "{}"
-                        args.append(value.expr)
-                    elif isinstance(value, RuntimeString):
-                        template += value.template
-                        args.extend(value.args)
-                    elif isinstance(value, (RArray, RList, Choice)) or contains_runtime(value):
-                        template += "..."
-                    else:
-                        spec = "" if part.format_spec is None else self.eval(part.format_spec)
-                        text = self.native(lambda v=value, s=spec: format(v, s))
-                        if part.conversion == 114:
-                            text = repr(value)
-                        template += template_of(text)
+                case ast.Constant(value=constant):
+                    text.add(RuntimeString(template_of(str(constant)), (), ()))
+                case ast.FormattedValue(value=inner, conversion=conversion, format_spec=spec):
+                    value = self.eval(inner)
+                    form = "" if spec is None else texts.known(self, self.eval(spec))
+                    text.add(texts.piece(self, value, form, "r" if conversion == ord("r") else ""))
                 case _:
-                    template += "..."
-        if args:
-            return RuntimeString(template, tuple(args))
-        return template.replace("{{", "{").replace("}}", "}")
+                    text.add(RuntimeString("...", (), ()))
+        return text.result()
 
     def format_percent(self, symbol: str, a: Any, b: Any) -> Any:
-        if isinstance(a, str) and symbol == "%" and not contains_runtime(b) and not isinstance(b, RuntimeString):
-            return self.native(lambda: a % b)
-        parts: list[Expr] = []
-        text = ""
-        for v in (a, b):
-            if isinstance(v, RuntimeString):
-                text += v.template
-                parts.extend(v.args)
-            elif isinstance(v, RScalar):
-                text += " {}"
-                parts.append(v.expr)
-            else:
-                text += template_of(v) if isinstance(v, str) else " ..."
-        return RuntimeString(text, tuple(parts))
+        """a % b of a text, or another operation with texts."""
+        if symbol == "%" and isinstance(a, str):
+            return texts.percent(self, a, b)
+        if symbol == "+" and all(isinstance(v, (str, RuntimeString)) for v in (a, b)):
+            text = texts.Text()
+            for v in (a, b):
+                text.add(texts.piece(self, v))
+            return text.result()
+        return self.binary(symbol, texts.known(self, a), texts.known(self, b))

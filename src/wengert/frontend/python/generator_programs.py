@@ -1,6 +1,6 @@
 # pyright: basic
 # ruff: noqa: SIM110, SIM113, UP028
-"""Python's functions of iterators, as programs over generators: each takes an item when Python would."""
+"""Python's functions of iterators and attributes, as programs: each takes an item when Python would."""
 
 from __future__ import annotations
 
@@ -37,6 +37,38 @@ def first_or(values: Any, default: Any) -> Any:
     for v in values:
         return v
     return default
+
+
+def has_attribute(method: Any, owner: Any, name: str) -> Any:
+    try:
+        method(owner, name)
+    except AttributeError:
+        return False
+    return True
+
+
+def attribute_or(method: Any, owner: Any, name: str, default: Any) -> Any:
+    try:
+        return method(owner, name)
+    except AttributeError:
+        return default
+
+
+def next_or(iterator: Any, default: Any) -> Any:
+    try:
+        return iterator.__next__()
+    except StopIteration:
+        return default
+
+
+def stepped(iterator: Any) -> Any:
+    """What an iterator whose class is written in Python gives."""
+    while True:
+        try:
+            v = iterator.__next__()
+        except StopIteration:
+            return
+        yield v
 
 
 def enumerated(values: Any, start: Any) -> Any:

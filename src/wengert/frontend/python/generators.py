@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import generator_programs as programs
 from .control import ExitNow, Target
 from .frame import Frame
 from .interp import Interp
@@ -70,6 +71,8 @@ class Generators(Interp):
         if method is None or hasattr(value, "_fields"):
             return value
         made = self.resolve(self.call(method, [value], {}))
+        if python_method(made, "__next__") is not None:
+            return self.call(programs.stepped, [made], {})
         return made if made is value else self.opened(made)
 
     def generator_for(self, node: ast.For, generator: RGenerator) -> bool:

@@ -239,7 +239,8 @@ def getitem(stage: Stage, array: RArray, key: Any) -> RArray | RScalar:
         source = arrays.stored(stage, array) if array.cost > arrays.CHEAP else array
         reads = [source, *(e.indices for e in entries if isinstance(e, _Gather) and isinstance(e.indices, RArray))]
         return arrays.lazy(stage, array.dtype, shape, lambda i: arrays.element(source, target(i)), reads)
-    if all(isinstance(e, _Int) for e in entries):
+    whole = any(p is Ellipsis for p in (key if is_tuple(key) else (key,)))  # gives a view, of no axes if need be
+    if all(isinstance(e, _Int) for e in entries) and not whole:
         value = arrays.element(array, [e.at for e in entries if isinstance(e, _Int)])
         return RScalar(stage.let(value, _hint(array)), False)
     return view(stage, array, entries)

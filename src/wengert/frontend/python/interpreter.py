@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import final
 
-from . import builtin, iterables, itertools_api, list_api, mathlib, numpy_api
+from . import builtin, copies, iterables, itertools_api, list_api, mathlib, numpy_api
 from .assignment import Assignment
 from .calls import Calls
 from .classes import Classes
@@ -83,5 +83,5 @@ class Interpreter(
         self.sources = {}
 
 
-HANDLERS_OF = (builtin, iterables, itertools_api, list_api, mathlib, numpy_api)
+HANDLERS_OF = (builtin, copies, iterables, itertools_api, list_api, mathlib, numpy_api)
 """The modules that register handlers when they are imported."""

@@ -15,7 +15,7 @@ from wengert.ir import build
 from wengert.ir.nodes import Span
 from wengert.ir.types import BOOL, I64
 
-from . import builtin, index, numeric, subclasses
+from . import builtin, index, numeric, subclasses, texts
 from .frame import PyRaise
 from .interp import Interp
 from .python_values import class_of, is_dict, is_list, is_slice, is_tuple, python_method
@@ -122,7 +122,7 @@ class Items(Interp):
             raise self.stage.refuse(reason, "use strings or integers known beforehand as keys", Code.CONTAINER)
         if is_tuple(key):
             return tuple(self.static_key(k) for k in key)
-        return key
+        return texts.known(self, key)
 
     def set_item(self, owner: Any, key: Any, value: Any) -> None:
         owner, key = self.resolve(owner), subclasses.array_of(self.resolve(key))

@@ -267,6 +267,8 @@ def filter_(interp: Interp, fn: Any, values: Any) -> Any:
 def iter_(interp: Interp, values: Any) -> Any:
     if (source := lazy(interp, values)) is not None:
         return source
+    if python_method(values, "__next__") is not None:
+        return values
     it = values if isinstance(values, (Live, RIter)) and values.state is not None else interp.iterable(values)
     if it is values:
         return it
@@ -277,6 +279,10 @@ def iter_(interp: Interp, values: Any) -> Any:
 
 @handles(next)
 def next_(interp: Interp, values: Any, *default: Any) -> Any:
+    if (method := python_method(values, "__next__")) is not None:
+        if default:
+            return interp.call(programs.next_or, [values, *default], {})
+        return interp.call(method, [values], {})
     if isinstance(values, RGenerator):
         return interp.call(programs.first_or if default else programs.first, [values, *default], {})
     if isinstance(values, (Live, RIter)):

@@ -14,7 +14,7 @@ from wengert.errors import Unsupported
 
 from . import list_programs as programs
 from .numeric import as_scalar, is_number
-from .python_values import class_of, is_list, is_tuple, tuple_like
+from .python_values import class_of, is_list, is_tuple, python_method, tuple_like
 from .registry import handles
 from .values import RList, RScalar, contains_runtime
 
@@ -33,6 +33,9 @@ def sorted_(interp: Interp, values: Any, *, key: Any = None, reverse: bool = Fal
 def in_order(interp: Interp, items: list[Any], key: Any, reverse: bool) -> list[Any]:
     """The items in ascending (descending) order of their keys, equal ones as they were."""
     keys = _deciding(items if key is None else [interp.call(key, [v], {}) for v in items])
+    if any(python_method(k, "__lt__") is not None for k in keys):
+        reason = "objects are sorted by an __lt__ of their own"
+        raise interp.stage.refuse(reason, "sort them by a key that is a number", Code.CONTAINER)
     if not contains_runtime(keys):
         order = interp.native(lambda: sorted(range(len(items)), key=keys.__getitem__, reverse=reverse))
         return [items[k] for k in order]

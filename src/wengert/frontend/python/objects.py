@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import functools
@@ -15,7 +16,7 @@ import numpy as np
 
 from wengert.codes import Code
 
-from . import arrays, structs
+from . import arrays, structs, texts
 from .classes import LOCAL
 from .externals import Held, Outside
 from .frame import PyRaise
@@ -77,11 +78,13 @@ class Objects(Interp):
         init: Any = cls.__init__
         new: Any = cls.__new__
         static = not contains_runtime(args) and not contains_runtime(kwargs)
-        if static and of_library(cls) and not is_function(init):
+        counts = cls is collections.Counter
+        if static and of_library(cls) and (counts or not is_function(init)):
             return self.adopt(self.native(lambda: cls(*args, **kwargs)))
         if is_function(new):
             obj = self.call(new, [cls, *args], kwargs)
-        elif new is dict.__new__ and cls.__module__ != "collections":  # what is counted there is not run-time data
+        elif new is dict.__new__ and (cls is collections.OrderedDict or cls.__module__ != "collections"):
+            # what collections.Counter counts is not run-time data
             self.check_items(cls)
             obj = self.stage.note_created(dict.__new__(cls))
         elif new is object.__new__:
@@ -96,7 +99,7 @@ class Objects(Interp):
             self.dataclass_init(cls, obj, args, kwargs)
         elif is_function(init):
             self.call(init, [obj, *args], kwargs)
-        elif of_dict(init, "__init__"):
+        elif of_dict(init, "__init__") or cls is collections.OrderedDict:
             self.call_method(obj, "__init__", args, kwargs)
         elif (args or kwargs) and not is_function(new):
             raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
@@ -140,7 +143,7 @@ class Objects(Interp):
             self.call(post, [obj], {})
 
     def get_attribute(self, owner: Any, name: str) -> Any:
-        owner = self.resolve(owner)
+        owner, name = texts.known(self, self.resolve(owner)), texts.known(self, name)
         match owner:
             case Choice():
                 return self.over_choice(lambda o: self.whole_attribute(o, name), owner)
@@ -255,7 +258,7 @@ class Objects(Interp):
 
     def set_attribute(self, owner: Any, name: str, value: Any, plain: bool = False) -> None:
         """owner.name = value; `plain`: as object.__setattr__ does, whatever the class defines."""
-        owner = self.resolve(owner)
+        owner, name = self.resolve(owner), texts.known(self, name)
         if isinstance(owner, RArray):
             if name in ("real", "imag"):
                 self.in_part(owner, name, value)

@@ -15,10 +15,10 @@ from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Const, Expr, Var
 from wengert.ir.types import BOOL
 
-from . import builtin, numeric, subclasses
+from . import builtin, numeric, subclasses, texts
 from .frame import PyRaise
 from .interp import Interp
-from .python_values import is_dict, is_list, is_ndarray, is_sequence, python_method
+from .python_values import class_of, is_dict, is_list, is_ndarray, is_sequence, python_method
 from .subclasses import SubArray
 from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RScalar, RuntimeString, contains_runtime
 
@@ -29,6 +29,7 @@ SYMBOLS: dict[type[ast.operator], str] = {
 _UNARY = {"-": "__neg__", "+": "__pos__", "~": "__invert__"}
 _NATIVE_UNARY: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "+": operator.pos, "~": operator.invert}
 _RELATIONS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
@@ -209,6 +210,10 @@ class Operators(Interp):
         a, b = self.resolve(a), self.resolve(b)
         if isinstance(a, Choice) or isinstance(b, Choice):
             return self.over_choices(lambda x, y: self.relation(symbol, x, y), a, b)
+        if isinstance(a, RuntimeString) or isinstance(b, RuntimeString):
+            other = b if isinstance(a, RuntimeString) else a
+            if isinstance(other, (str, RuntimeString)):
+                return self.relation(symbol, texts.known(self, a), texts.known(self, b))
         if isinstance(a, SubArray) or isinstance(b, SubArray):
             fn = subclasses.defined(self, a, _RELATIONS[symbol])
             if fn is not None:
@@ -222,6 +227,8 @@ class Operators(Interp):
                 a = self.as_array(a)
             if (_staged_number(a) or numeric.is_number(a)) and (_staged_number(b) or numeric.is_number(b)):
                 return numeric.binary(self.stage, symbol, a, b)
+            if (compared := self.compared(symbol, a, b)) is not NotImplemented:
+                return compared
             if symbol in ("==", "!="):
                 return symbol == "!="
             if a is None or b is None:
@@ -240,9 +247,21 @@ class Operators(Interp):
                 for x, y in zip(a, b, strict=True):
                     result = self.both(result, self.relation("==", x, y))
             return result if symbol == "==" else self.unary(ast.Not(), result)
-        if (method := python_method(a, _RELATIONS[symbol])) is not None:
-            return self.call(method, [a, b], {})
+        if (compared := self.compared(symbol, a, b)) is not NotImplemented:
+            return compared
         return self.native(lambda: numeric.OPERATORS[symbol][0](a, b))
+
+    def compared(self, symbol: str, a: Any, b: Any) -> Any:
+        """A comparison by what the class of an operand says, the other one's first if it is more special."""
+        order = [(a, symbol, b), (b, _MIRRORED[symbol], a)]
+        if class_of(b) is not class_of(a) and issubclass(class_of(b), class_of(a)):
+            order.reverse()
+        for owner, as_, other in order:
+            negated = as_ == "!=" and python_method(owner, "__ne__") is None
+            method = python_method(owner, _RELATIONS["==" if negated else as_])
+            if method is not None and (found := self.call(method, [owner, other], {})) is not NotImplemented:
+                return self.unary(ast.Not(), found) if negated else found
+        return NotImplemented
 
     def in_order(self, symbol: str, a: Sequence[Any], b: Sequence[Any]) -> Any:
         """Whether a stands before (after) b: the first elements that differ decide."""
@@ -282,7 +301,7 @@ class Operators(Interp):
         return RScalar(named, True)
 
     def contains(self, item: Any, container: Any) -> Any:
-        container = subclasses.array_of(self.resolve(container))
+        container, item = subclasses.array_of(texts.known(self, self.resolve(container))), texts.known(self, item)
         if isinstance(container, RArray) or (isinstance(container, RList) and not container.parts):
             equal = self.relation("==", self.as_array(container), item)
             return self.call(np.any, [equal], {})

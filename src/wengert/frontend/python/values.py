@@ -122,10 +122,11 @@ class Poison:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuntimeString:
-    """Text with runtime numbers in it; usable in error messages only."""
+    """Text with runtime numbers in it, and how they are to be formatted (see `texts`): for messages, mostly."""
 
     template: str
     args: tuple[Expr, ...]
+    forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
