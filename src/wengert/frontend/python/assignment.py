@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import operator
 from typing import Any
 
@@ -13,6 +14,7 @@ from wengert.codes import Code
 from . import arrays, index, numeric
 from .frame import PyRaise
 from .interp import Interp
+from .items import choice_in
 from .operators import SYMBOLS
 from .python_values import class_of, is_dict, is_list, is_set, of_dict, python_method
 from .subclasses import SubArray, array_of, defined
@@ -26,6 +28,16 @@ _IN_PLACE = {
     "**": "__ipow__", "@": "__imatmul__", "&": "__iand__", "|": "__ior__", "^": "__ixor__", "<<": "__ilshift__",
     ">>": "__irshift__",
 }  # fmt: skip
+
+
+def _has_setter(owner: Any, name: str) -> bool:
+    """Whether assigning to an attribute runs something."""
+    kind = class_of(owner)
+    raw = inspect.getattr_static(kind, name, None)
+    own = kind.__setattr__ is not object.__setattr__
+    return isinstance(raw, property) or python_method(raw, "__set__") is not None or own
+
+
 _OF_SETS = {"|": "update", "&": "intersection_update", "-": "difference_update", "^": "symmetric_difference_update"}
 
 
@@ -94,13 +106,14 @@ class Assignment(Interp):
                 owner = self.eval(owner_node)
                 old = self.get_attribute(owner, attr)
                 new = self.in_place(symbol, old, self.eval(value_node))
-                if new is not old or not isinstance(old, RArray):
+                if new is not old or not isinstance(old, RArray) or _has_setter(owner, attr):
                     self.set_attribute(owner, attr, self.settle(new, attr))
             case ast.Subscript(value=owner_node, slice=key_node):
                 owner, key = self.resolve(self.eval(owner_node)), array_of(self.resolve(self.eval(key_node)))
                 if isinstance(owner, SubArray) and not any(defined(self, owner, n) for n in _ITEM_METHODS):
                     owner = array_of(owner)
-                if isinstance(owner, RArray) and symbol != "@" and not index.is_advanced(key):
+                plain = symbol != "@" and not index.is_advanced(key) and choice_in(key) is None
+                if isinstance(owner, RArray) and plain:
                     self.update_elements(owner, key, symbol, value_node)
                     return
                 old = self.settle(self.get_item(owner, key))
@@ -172,8 +185,9 @@ class Assignment(Interp):
             case ast.Subscript(value=owner_node, slice=key_node):
                 owner, key = self.eval(owner_node), self.eval(key_node)
                 if is_dict(owner):
-                    self.native(lambda: owner[key])
-                    self.stage.delete(owner, self.static_key(key))
+                    known = self.static_key(key)
+                    self.native(lambda: owner[known])
+                    self.stage.delete(owner, known)
                 elif is_list(owner):
                     items = list(owner)
                     self.native(lambda: operator.delitem(items, key))

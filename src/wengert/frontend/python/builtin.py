@@ -214,7 +214,9 @@ def callable_(interp: Interp, value: Any) -> bool:
 
 @handles(hasattr)
 def hasattr_(interp: Interp, owner: Any, name: Any) -> Any:
-    name = texts.known(interp, name)
+    name = texts.known(interp, interp.resolve(name))
+    if isinstance(name, Choice):
+        return interp.over_choice(lambda n: hasattr_(interp, owner, n), name)
     if isinstance(owner, RArray):
         return hasattr(np.ndarray, name)
     if isinstance(owner, RScalar):
@@ -242,7 +244,9 @@ def _last_resort(owner: Any, name: str) -> Any:
 
 @handles(getattr)
 def getattr_(interp: Interp, owner: Any, name: Any, *default: Any) -> Any:
-    name = texts.known(interp, name)
+    name = texts.known(interp, interp.resolve(name))
+    if isinstance(name, Choice):
+        return interp.over_choice(lambda n: getattr_(interp, owner, n, *default), name)
     if default and (method := _last_resort(owner, name)) is not None:
         return interp.call(generator_programs.attribute_or, [method, owner, name, *default], {})
     if default:
@@ -303,7 +307,7 @@ def str_(interp: Interp, value: Any = "", *rest: Any) -> Any:
     if isinstance(value, RuntimeString):
         return value
     if contains_runtime(value):
-        return RuntimeString("...", ())
+        return texts.VAGUE
     if isinstance(value, BaseException):
         return exceptions.text_of(interp, value)
     if (method := python_method(value, "__str__")) is not None:

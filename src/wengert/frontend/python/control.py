@@ -410,7 +410,7 @@ class Control(Interp):
     def _parts(self, value: Any, side: Trial) -> Any:
         """A list, dict or instance as its parts at the end of a side."""
         stage = self.stage
-        if not isinstance(value, (tuple, MaybeUnbound)) and not structs.is_struct(stage, value):
+        if not isinstance(value, tuple) and not structs.is_struct(stage, value):
             return value
         stage.redo(side)
         found = structs.struct_of(stage, value)

@@ -16,6 +16,7 @@ from wengert.ir import build
 from wengert.ir.nodes import Const, Expr, Fail, Load
 from wengert.ir.types import I64
 
+from . import texts
 from .control import ExitNow, Target
 from .decisions import NeedLeafStatic, NeedStatic, Restage
 from .frame import USER_ERRORS, PyRaise
@@ -323,7 +324,7 @@ def text_of(interp: Interp, error: BaseException) -> str | RuntimeString:
     args = error.__dict__["args"]
     if not args:
         return ""
-    return interp.call(str, [args[0]], {}) if len(args) == 1 else RuntimeString("...", ())
+    return interp.call(str, [args[0]], {}) if len(args) == 1 else texts.VAGUE
 
 
 def contains_text(value: Any) -> bool:

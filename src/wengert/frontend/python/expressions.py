@@ -10,7 +10,7 @@ from wengert.codes import Code
 from . import texts
 from .interp import Interp
 from .operators import SYMBOLS
-from .values import RList, RuntimeString, contains_runtime, template_of
+from .values import Choice, RList, RuntimeString, contains_runtime
 
 
 class Expressions(Interp):
@@ -127,17 +127,30 @@ class Expressions(Interp):
         )
 
     def format_string(self, values: list[ast.expr]) -> Any:
-        text = texts.Text()
+        parts: list[tuple[Any, str, str]] = []
         for part in values:
             match part:
                 case ast.Constant(value=constant):
-                    text.add(RuntimeString(template_of(str(constant)), (), ()))
+                    parts.append((str(constant), "", ""))
                 case ast.FormattedValue(value=inner, conversion=conversion, format_spec=spec):
-                    value = self.eval(inner)
                     form = "" if spec is None else texts.known(self, self.eval(spec))
-                    text.add(texts.piece(self, value, form, "r" if conversion == ord("r") else ""))
+                    parts.append((self.resolve(self.eval(inner)), form, "r" if conversion == ord("r") else ""))
                 case _:
-                    text.add(RuntimeString("...", (), ()))
+                    parts.append((texts.VAGUE, "", ""))
+        return self.joined(parts)
+
+    def joined(self, parts: list[tuple[Any, str, str]]) -> Any:
+        """A text of values, each with a form and a conversion."""
+        for k, (value, form, conversion) in enumerate(parts):
+            if isinstance(value, Choice) and all(isinstance(v, (str, int)) for v in value.alternatives):
+
+                def among(v: Any, k: int = k, form: str = form, conversion: str = conversion) -> Any:
+                    return self.joined([*parts[:k], (v, form, conversion), *parts[k + 1 :]])
+
+                return self.over_choice(among, value)
+        text = texts.Text()
+        for value, form, conversion in parts:
+            text.add(texts.piece(self, value, form, conversion))
         return text.result()
 
     def format_percent(self, symbol: str, a: Any, b: Any) -> Any:

@@ -33,7 +33,7 @@ class Items(Interp):
         owner, key = self.resolve(owner), self.resolve(key)
         if isinstance(owner, Choice):
             return self.over_choice(lambda o: self.get_item(o, key), owner)
-        inner = _choice_in(key) if isinstance(owner, RArray) or is_dict(owner) else None
+        inner = choice_in(key) if isinstance(owner, RArray) or is_dict(owner) else None
         if inner is not None:
             return self.over_choice(lambda c: self.get_item(owner, _replaced(key, inner, c)), inner)
         key = subclasses.array_of(key)
@@ -122,12 +122,20 @@ class Items(Interp):
             raise self.stage.refuse(reason, "use strings or integers known beforehand as keys", Code.CONTAINER)
         if is_tuple(key):
             return tuple(self.static_key(k) for k in key)
+        if isinstance(key, Choice):
+            reason = "run-time data decide which key of a dictionary is used"
+            raise self.stage.refuse(reason, "use if and else, with a key each", Code.CONTAINER)
         return texts.known(self, key)
 
     def set_item(self, owner: Any, key: Any, value: Any) -> None:
         owner, key = self.resolve(owner), subclasses.array_of(self.resolve(key))
         if isinstance(owner, Choice):
             self.over_choice(lambda o: self.set_item(o, key, value), owner)
+            return
+        inner = choice_in(key) if isinstance(owner, RArray) or is_dict(owner) else None
+        if inner is not None:
+            value = self.settle(value)
+            self.over_choice(lambda c: self.set_item(owner, _replaced(key, inner, c), value), inner)
             return
         if isinstance(owner, SubArray) and subclasses.defined(self, owner, "__setitem__") is None:
             owner = subclasses.array_of(owner)
@@ -183,12 +191,12 @@ def _is_indexable(value: object) -> TypeGuard[list[Any] | tuple[Any, ...] | str 
     return isinstance(value, (list, tuple, str, range))
 
 
-def _choice_in(key: Any) -> Choice | None:
+def choice_in(key: Any) -> Choice | None:
     """A value of several possible kinds in an index."""
     if isinstance(key, Choice):
         return key
     parts = key if is_tuple(key) else (key.start, key.stop, key.step) if is_slice(key) else ()
-    return next((found for p in parts if (found := _choice_in(p)) is not None), None)
+    return next((found for p in parts if (found := choice_in(p)) is not None), None)
 
 
 def _replaced(key: Any, old: Choice, new: Any) -> Any:

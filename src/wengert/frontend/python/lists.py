@@ -450,6 +450,9 @@ class Lists(Interp):
         return result
 
     def dict_method(self, items: dict[Any, Any], name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        key = self.resolve(args[0]) if args else None
+        if isinstance(key, Choice):
+            return self.over_choice(lambda k: self.dict_method(items, name, [k, *args[1:]], kwargs), key)
         match name:
             case "get" | "setdefault" | "pop":
                 key = self.static_key(args[0])

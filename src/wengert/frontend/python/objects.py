@@ -45,6 +45,7 @@ from .values import (
     BoundMethod,
     Choice,
     Closure,
+    MaybeUnbound,
     RArray,
     RList,
     RScalar,
@@ -142,8 +143,10 @@ class Objects(Interp):
         if post is not None:
             self.call(post, [obj], {})
 
-    def get_attribute(self, owner: Any, name: str) -> Any:
-        owner, name = texts.known(self, self.resolve(owner)), texts.known(self, name)
+    def get_attribute(self, owner: Any, name: Any) -> Any:
+        owner, name = texts.known(self, self.resolve(owner)), texts.known(self, self.resolve(name))
+        if isinstance(name, Choice):
+            return self.over_choice(lambda n: self.whole_attribute(owner, n), name)
         match owner:
             case Choice():
                 return self.over_choice(lambda o: self.whole_attribute(o, name), owner)
@@ -223,15 +226,23 @@ class Objects(Interp):
         if isinstance(raw, property) and is_function(raw.fget):
             return self.call(raw.fget, [owner], {})
         if isinstance(raw, functools.cached_property):
-            if name not in owner.__dict__:
-                self.stage.write(owner.__dict__, name, self.settle(self.call(raw.func, [owner], {}), name))
-            return owner.__dict__[name]
+            held = owner.__dict__.get(name, MISSING)
+            if isinstance(held, MaybeUnbound):
+                held = self.conditional(held.flag, lambda: held.value, lambda: self.call(raw.func, [owner], {}))
+                self.stage.write(owner.__dict__, name, held)
+            elif held is MISSING:
+                held = self.settle(self.call(raw.func, [owner], {}), name)
+                self.stage.write(owner.__dict__, name, held)
+            return self.use(held, name)
         attributes = getattr(owner, "__dict__", None)
         described = python_method(raw, "__get__")
         if described is not None and (python_method(raw, "__set__") or name not in (attributes or {})):
             return self.call(described, [self.descriptor(cls, name, raw), owner, real_class(cls)], {})
         if attributes is not None and name in attributes:
-            return self.use(attributes[name], name, _no_attribute(owner, name))
+            held = attributes[name]
+            if isinstance(held, MaybeUnbound) and raw is not MISSING:  # until it is set, the class has it
+                return self.conditional(held.flag, lambda: held.value, lambda: self.class_attribute(owner, name, raw))
+            return self.use(held, name, _no_attribute(owner, name))
         source: Outside | None = self.externals.outside.get(id(owner))
         if name == "__class__":
             return real_class(cls)
@@ -244,6 +255,11 @@ class Objects(Interp):
             if of_dict(method, "__getitem__"):
                 return self.get_item(owner, name)
             return self.native(lambda: getattr(owner, name))
+        return self.class_attribute(owner, name, raw)
+
+    def class_attribute(self, owner: Any, name: str, raw: Any) -> Any:
+        """What the class of an instance says of an attribute that is `raw` in it."""
+        cls = class_of(owner)
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, owner)
         if isinstance(raw, Closure):
@@ -256,9 +272,12 @@ class Objects(Interp):
             return self.externals.wrap(raw, ("static", Held(cls), name), name)
         return self.native(lambda: getattr(owner, name))
 
-    def set_attribute(self, owner: Any, name: str, value: Any, plain: bool = False) -> None:
+    def set_attribute(self, owner: Any, name: Any, value: Any, plain: bool = False) -> None:
         """owner.name = value; `plain`: as object.__setattr__ does, whatever the class defines."""
-        owner, name = self.resolve(owner), texts.known(self, name)
+        owner, name = self.resolve(owner), texts.known(self, self.resolve(name))
+        if isinstance(name, Choice):
+            self.over_choice(lambda n: self.set_attribute(owner, n, value, plain), name)
+            return
         if isinstance(owner, RArray):
             if name in ("real", "imag"):
                 self.in_part(owner, name, value)

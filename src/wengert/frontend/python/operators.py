@@ -305,6 +305,9 @@ class Operators(Interp):
         if isinstance(container, RArray) or (isinstance(container, RList) and not container.parts):
             equal = self.relation("==", self.as_array(container), item)
             return self.call(np.any, [equal], {})
+        item = self.resolve(item)
+        if isinstance(item, Choice):
+            return self.over_choice(lambda k: self.contains(k, container), item)
         if is_dict(container):
             item = self.static_key(item)
             present = container.get(item)

@@ -66,7 +66,7 @@ def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int
         return Choice(value.tag, tuple(alternatives))
     if isinstance(value, MaybeUnbound) and depth < MAX_DEPTH:
         inner = struct_of(stage, value.value, writes, depth + 1)
-        return value if inner is value.value else MaybeUnbound(value.flag, inner)
+        return value if inner is value.value or any_shared(inner) else MaybeUnbound(value.flag, inner)
     if depth >= MAX_DEPTH or not is_struct(stage, value):
         return value
     interp = stage.interp

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _SPEC = re.compile(r"%(?:\((\w+)\))?([-+ 0#]*(?:\d+)?(?:\.\d+)?[a-zA-Z%])")
 
 
+VAGUE = RuntimeString("...", (), (), vague=True)
+
+
 class Text:
     """A text that is put together."""
 
@@ -26,10 +29,11 @@ class Text:
 
     def add(self, piece: RuntimeString) -> None:
         m = self.made
-        self.made = RuntimeString(m.template + piece.template, (*m.args, *piece.args), (*m.forms, *piece.forms))
+        vague, text = m.vague or piece.vague, m.template + piece.template
+        self.made = RuntimeString(text, (*m.args, *piece.args), (*m.forms, *piece.forms), vague)
 
     def result(self) -> str | RuntimeString:
-        return self.made if self.made.args or "..." in self.made.template else self.made.template.format()
+        return self.made if self.made.args or self.made.vague else self.made.template.format()
 
 
 def piece(interp: Interp, value: Any, form: str = "", conversion: str = "") -> RuntimeString:
@@ -42,7 +46,7 @@ def piece(interp: Interp, value: Any, form: str = "", conversion: str = "") -> R
     if isinstance(value, RuntimeString):
         return value
     if contains_runtime(value):
-        return RuntimeString("...", (), ())
+        return VAGUE
     if conversion == "r":
         value = repr(value)
     if form.startswith("%"):
@@ -54,7 +58,8 @@ def known(interp: Interp, value: Any) -> Any:
     """A text as Python's own, where staging needs it: run-time integers in it become static."""
     if not isinstance(value, RuntimeString):
         return value
-    if any(arg.dtype is not I64 for arg in value.args) or len(value.forms) != len(value.args):
+    unknown = value.vague or len(value.forms) != len(value.args)
+    if unknown or any(arg.dtype is not I64 for arg in value.args):
         reason = "a text with run-time numbers in it decides something"
         raise interp.stage.refuse(reason, "use texts that are known beforehand, or with integers in them", Code.STATIC)
     numbers = [interp.stage.static_int(arg, "a number in a text") for arg in value.args]
@@ -75,7 +80,7 @@ def percent(interp: Interp, template: str, value: Any) -> str | RuntimeString:
         if spec == "%":
             text.add(RuntimeString("%", (), ()))
         elif name or not values:
-            text.add(RuntimeString("...", (), ()))
+            text.add(VAGUE)
         else:
             text.add(piece(interp, values.pop(0), "%" + spec))
     text.add(RuntimeString(template_of(template[end:]), (), ()))
@@ -97,5 +102,5 @@ def formatted(interp: Interp, template: str, args: list[Any], kwargs: dict[str, 
         elif name in kwargs:
             text.add(piece(interp, kwargs[name], form or "", conversion or ""))
         else:
-            text.add(RuntimeString("...", (), ()))
+            text.add(VAGUE)
     return text.result()

@@ -127,6 +127,7 @@ class RuntimeString:
     template: str
     args: tuple[Expr, ...]
     forms: tuple[str, ...] = ()
+    vague: bool = False  # where it says "..." there are things that are not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)

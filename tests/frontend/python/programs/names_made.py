@@ -138,11 +138,75 @@ def of_the_standard_library(x, y):
     return binomial(6, 2) * x[1], list(d.values()), collections.Counter("abcab")["a"] * x[2]
 
 
+def keys_that_data_decide(x, y):
+    d, lists, o = {"pos": 0.0, "neg": 1.0, "pos_n": 0, "neg_n": 0}, {"pos": [0.0], "neg": [1.0]}, Span(0.0, 0.0)
+    o.pos, o.neg = 0.0, 1.0
+    for i in range(6):
+        k = "pos" if y[i] > 0 else "neg"
+        d[k] += x[i]
+        d[f"{k}_n"] += 1
+        lists[k][0] = lists[k][0] * 0.5 + x[i]
+        setattr(o, k, getattr(o, k) + x[i])
+    key = "a" if x[1] > 0.5 else "b"
+    t = {"a": 0.0, "b": y[0]}
+    t[key] = x[2]
+    return d, lists, o.pos, o.neg, t, t.get(key), key in t, t.setdefault(key, 9.0)
+
+
+class Cell:
+    total = 0.0
+
+    def __init__(self, u):
+        self._u, self.count, self.trace = u, 0, 0.0
+
+    @property
+    def u(self):
+        return self._u
+
+    @u.setter
+    def u(self, value):
+        self.count += 1
+        self.trace = self.trace + value[0]
+        self._u = value
+
+    @functools.cached_property
+    def area(self):
+        self.count += 10
+        return np.sin(self._u) * 2
+
+    def tick(self):
+        self.total += self._u[0]
+        return self
+
+
+def setters_of_what_changes_in_place(x, y):
+    c = Cell(x.copy())
+    for _ in range(4):
+        c.u += y
+        c.u *= 1.1
+        c.u[1] -= 3
+        c.tick()
+    return c.u, c.count, c.trace, c.total
+
+
+def properties_kept_on_one_side(x, y):
+    s, t = Cell(x), 0.0
+    for i in range(6):
+        if y[i] > 0.3:
+            t += s.area[i]
+        o = Cell(x[i])
+        if y[i] < 0:
+            t += o.area
+        t += o.area * o.count
+    return t, s.area, s.count
+
+
 ARGUMENTS = np.random.default_rng(3).uniform(0.2, 1.4, 6), np.random.default_rng(4).uniform(-1, 1, 6)
 CASES = {
     f: [ARGUMENTS]
     for f in (
         keys_by_number, attributes_by_number, texts_that_decide, copies, views_without_axes, iterators_that_are_classes,
-        compared_by_the_other_side, asked_for, of_the_standard_library,
+        compared_by_the_other_side, asked_for, of_the_standard_library, keys_that_data_decide,
+        setters_of_what_changes_in_place, properties_kept_on_one_side,
     )
 }  # fmt: skip
