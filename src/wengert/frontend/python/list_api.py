@@ -16,7 +16,8 @@ from . import list_programs as programs
 from .numeric import as_scalar, is_number
 from .python_values import class_of, is_list, is_tuple, python_method, tuple_like
 from .registry import handles
-from .values import RList, RScalar, contains_runtime
+from .slots import MAX_KINDS
+from .values import Choice, MaybeUnbound, RList, RScalar, contains_runtime
 
 if TYPE_CHECKING:
     from .interp import Interp
@@ -46,8 +47,8 @@ def in_order(interp: Interp, items: list[Any], key: Any, reverse: bool) -> list[
 
 def _ascending(interp: Interp, items: list[Any], keys: list[Any]) -> list[Any]:
     """In the order of keys of run-time numbers: by the last number first, as stable sorts keep what they find."""
-    kinds, columns = _columns(interp, items), _columns(interp, keys)
-    places = None
+    kinds, columns = _parts(items), _columns(interp, keys)
+    places: Any = None
     for column in reversed(columns):
         array = interp.as_array(column)
         if array.dtype.is_inexact:
@@ -56,12 +57,33 @@ def _ascending(interp: Interp, items: list[Any], keys: list[Any]) -> list[Any]:
         seen = array if places is None else interp.get_item(array, places)
         order = interp.call(np.argsort, [seen], {"kind": "stable"})
         places = order if places is None else interp.get_item(places, order)
-    found = [interp.get_item(interp.as_array(column), places) for column in kinds]
-    rows = [
-        iter([RScalar(interp.get_item(f, k).expr, c[0].python) for f, c in zip(found, kinds, strict=True)])
-        for k in range(len(items))
-    ]
-    return [_rebuilt(items[0], row) for row in rows]
+    found = [_picker(interp, column, places) for column in kinds]
+    return [_rebuilt(items[0], iter([pick(k) for pick in found])) for k in range(len(items))]
+
+
+def _picker(interp: Interp, column: list[Any], places: Any) -> Callable[[int], Any]:
+    """What stands at a position once values are in the order of these places: numbers of one kind come from an array of
+    them, other things are one of several."""
+    if all(is_number(v) for v in column):
+        numbers = [as_scalar(v) for v in column]
+        if len({(v.dtype, v.python) for v in numbers}) > 1:
+            raise _mixed(interp)
+        ordered = interp.get_item(interp.as_array(numbers), places)
+        return lambda k: RScalar(interp.get_item(ordered, k).expr, numbers[0].python)
+    if all(v is column[0] for v in column):
+        return lambda k: column[0]
+    if len(column) > MAX_KINDS or any(is_number(v) or isinstance(v, (Choice, MaybeUnbound)) for v in column):
+        raise _mixed(interp)
+    settled = tuple(interp.settle(v) for v in column)
+    return lambda k: Choice(interp.get_item(places, k).expr, settled)
+
+
+def _parts(rows: list[Any]) -> list[list[Any]]:
+    """Values as columns of their parts: tuples alike are taken apart."""
+    first = rows[0]
+    if not is_tuple(first) or any(class_of(r) is not class_of(first) or len(r) != len(first) for r in rows):
+        return [rows]
+    return [column for k in range(len(first)) for column in _parts([row[k] for row in rows])]
 
 
 def _deciding(keys: list[Any]) -> list[Any]:
@@ -94,8 +116,8 @@ def _numbers(interp: Interp, value: Any, like: Any) -> list[RScalar]:
     raise _mixed(interp)
 
 
-def _rebuilt(like: Any, numbers: Iterator[RScalar]) -> Any:
-    return tuple_like(class_of(like), [_rebuilt(v, numbers) for v in like]) if is_tuple(like) else next(numbers)
+def _rebuilt(like: Any, parts: Iterator[Any]) -> Any:
+    return tuple_like(class_of(like), [_rebuilt(v, parts) for v in like]) if is_tuple(like) else next(parts)
 
 
 def _mixed(interp: Interp) -> Unsupported:

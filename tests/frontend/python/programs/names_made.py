@@ -201,12 +201,32 @@ def properties_kept_on_one_side(x, y):
     return t, s.area, s.count
 
 
+def objects_in_the_order_of_numbers(x, y):
+    class Particle:
+        def __init__(self, name, energy, place):
+            self.name, self.energy, self.place, self.rank = name, energy, place, 0
+
+    ps = [Particle(f"p{i}", x[i] * y[i], np.array([x[i], y[i]])) for i in range(3)]
+    ps.sort(key=lambda p: p.energy)
+    for k, p in enumerate(ps):
+        p.rank = k
+        p.place = p.place * (k + 1)
+    ps[1].energy += 5
+    d, s = {"a": x[0] * y[1], "bb": x[1] * y[0], "ccc": y[2]}, 0.0
+    for k, w in sorted(d.items(), key=lambda pair: pair[1]):
+        s = s * 2 + w * len(k)
+        d[k] += 1
+    pairs = sorted(zip(x[:3], [x, y, x * y], strict=True), key=lambda p: p[0])
+    names = sorted(d, key=lambda k: -d[k])
+    return [p.energy for p in ps], [p.place * p.rank for p in ps], s, d, pairs[0][1], d[names[0]]
+
+
 ARGUMENTS = np.random.default_rng(3).uniform(0.2, 1.4, 6), np.random.default_rng(4).uniform(-1, 1, 6)
 CASES = {
     f: [ARGUMENTS]
     for f in (
         keys_by_number, attributes_by_number, texts_that_decide, copies, views_without_axes, iterators_that_are_classes,
         compared_by_the_other_side, asked_for, of_the_standard_library, keys_that_data_decide,
-        setters_of_what_changes_in_place, properties_kept_on_one_side,
+        setters_of_what_changes_in_place, properties_kept_on_one_side, objects_in_the_order_of_numbers,
     )
 }  # fmt: skip
