@@ -173,6 +173,32 @@ def reduced(function: Any, values: Any, *initial: Any) -> Any:
     return found
 
 
+def largest(values: Any, key: Any, *default: Any) -> Any:
+    best = best_key = None
+    for v in values:
+        k = v if key is None else key(v)
+        if best_key is None or k > best_key:
+            best, best_key = v, k
+    if best_key is None:
+        if default:
+            return default[0]
+        raise ValueError("max() iterable argument is empty")
+    return best
+
+
+def smallest(values: Any, key: Any, *default: Any) -> Any:
+    best = best_key = None
+    for v in values:
+        k = v if key is None else key(v)
+        if best_key is None or k < best_key:
+            best, best_key = v, k
+    if best_key is None:
+        if default:
+            return default[0]
+        raise ValueError("min() iterable argument is empty")
+    return best
+
+
 def counted_from(start: Any, step: Any) -> Any:
     while True:
         yield start

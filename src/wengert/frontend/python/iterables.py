@@ -18,7 +18,7 @@ from . import generator_programs as programs
 from . import index
 from .frame import PyRaise
 from .lists import sure_keys
-from .live import Live, advance, iterator, reader
+from .live import Live, advance, current, iterator, reader
 from .python_values import is_dict, is_function, is_iterator, python_method
 from .registry import handles
 from .values import Choice, RArray, RGenerator, RIter, RList, RRange, RScalar, contains_runtime
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 @handles(len)
 def len_(interp: Interp, value: Any) -> Any:
+    value = current(value)
     if isinstance(value, (RArray, RList)):
         return number(interp.length(value))
     if isinstance(value, RRange):
@@ -318,6 +319,10 @@ def min_(interp: Interp, *args: Any, **kwargs: Any) -> Any:
 
 
 def _extreme(interp: Interp, args: tuple[Any, ...], kwargs: dict[str, Any], largest: bool) -> Any:
+    if len(args) == 1 and (source := lazy(interp, args[0])) is not None:
+        default = [kwargs["default"]] if "default" in kwargs else []
+        program = programs.largest if largest else programs.smallest
+        return interp.call(program, [source, kwargs.get("key"), *default], {})
     arrays_like = len(args) == 1 and (isinstance(args[0], RArray) or (isinstance(args[0], RList) and not args[0].parts))
     items = interp.static_iterable(args[0]) if len(args) == 1 and not arrays_like else list(args)
     if arrays_like:

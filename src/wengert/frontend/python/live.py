@@ -48,6 +48,11 @@ def items_of(item: Callable[[int], Any], k: int = 0) -> Iterator[Any]:
         k += 1
 
 
+def current(value: Any) -> Any:
+    """A view as a list of what it shows now; anything else as it is."""
+    return list(items_of(value.item)) if isinstance(value, Live) and value.state is None else value
+
+
 def view(items: dict[Any, Any], pick: Callable[[Any], Any]) -> Live:
     """A view of a dict: what `pick` gives for each of its keys."""
 

@@ -77,9 +77,10 @@ class Names(Interp):
 
     def store_name(self, name: str, value: Any) -> None:
         frame = self.frame
-        if isinstance(value, RArray) and value.root is not None:
+        named = name.isidentifier()  # else it is one of ours
+        if named and isinstance(value, RArray) and value.root is not None:
             self.stage.user_names.setdefault(value.root.name, name)
-        elif isinstance(value, RScalar) and isinstance(value.expr, Var):
+        elif named and isinstance(value, RScalar) and isinstance(value.expr, Var):
             self.stage.user_names.setdefault(value.expr.name, name)
         scope = scope_of(frame.node)
         if name in scope.nonlocal_:

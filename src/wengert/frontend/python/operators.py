@@ -18,6 +18,7 @@ from wengert.ir.types import BOOL
 from . import builtin, numeric, subclasses, texts
 from .frame import PyRaise
 from .interp import Interp
+from .live import current
 from .python_values import class_of, is_dict, is_list, is_ndarray, is_sequence, python_method
 from .subclasses import SubArray
 from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RList, RScalar, RuntimeString, contains_runtime
@@ -207,7 +208,7 @@ class Operators(Interp):
                 return self.relation(_COMPARISONS[type(op)], a, b)
 
     def relation(self, symbol: str, a: Any, b: Any) -> Any:
-        a, b = self.resolve(a), self.resolve(b)
+        a, b = current(self.resolve(a)), current(self.resolve(b))
         if isinstance(a, Choice) or isinstance(b, Choice):
             return self.over_choices(lambda x, y: self.relation(symbol, x, y), a, b)
         if isinstance(a, RuntimeString) or isinstance(b, RuntimeString):
@@ -301,7 +302,8 @@ class Operators(Interp):
         return RScalar(named, True)
 
     def contains(self, item: Any, container: Any) -> Any:
-        container, item = subclasses.array_of(texts.known(self, self.resolve(container))), texts.known(self, item)
+        container = subclasses.array_of(texts.known(self, current(self.resolve(container))))
+        item = texts.known(self, item)
         if isinstance(container, RArray) or (isinstance(container, RList) and not container.parts):
             equal = self.relation("==", self.as_array(container), item)
             return self.call(np.any, [equal], {})

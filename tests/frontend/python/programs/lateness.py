@@ -152,5 +152,34 @@ def texts(x, y):
     return x[0] if isinstance(s, str) and type(t) is str else y[0]
 
 
+def views_made_before(x, y):
+    d = {"a": x[0]}
+    keys, values, pairs = d.keys(), d.values(), d.items()
+    d["b"] = y[0]
+    s = sum(values)
+    return s, len(keys), list(keys) == ["a", "b"], "b" in keys, list(pairs)[1][1], list(values)
+
+
+def largest_of_generators(x, y):
+    def sums(t):
+        s = 0.0
+        for w in x:
+            s += w * y[1]
+            if s > t:
+                return
+            yield s
+
+    def chained():
+        yield from sums(2.0)
+        yield x[0]
+
+    def pairs():
+        for i in range(6):
+            if y[i] > 0:
+                yield x[i] * y[i], i
+
+    return max(chained()), min(sums(-9.0), default=3.0), max(pairs(), key=lambda p: p[0])[1], min(map(abs, list(y[:3])))
+
+
 ARGUMENTS = np.random.default_rng(3).uniform(0.2, 1.4, 6), np.random.default_rng(4).uniform(-1, 1, 6)
 CASES = {f: [ARGUMENTS] for f in list(globals().values()) if getattr(f, "__module__", "") == __name__}
