@@ -136,8 +136,9 @@ def round_(interp: Interp, value: Any, ndigits: Any = None) -> Any:
 @handles(pow, numeric.OPERATORS["**"][0])
 def pow_(interp: Interp, a: Any, b: Any, modulus: Any = None) -> Any:
     if modulus is not None:
-        x, y, z = (interp.known_int(v, "an argument of pow() with three of them") for v in (a, b, modulus))
-        return interp.native(lambda: int(pow(x, y, z)))
+        reason = "an argument of pow() with three of them"
+        x, y, z = (operator.index(interp.known_int(v, reason)) for v in (a, b, modulus))
+        return interp.native(lambda: pow(x, y, z))
     return interp.binary("**", a, b)
 
 
