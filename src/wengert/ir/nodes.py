@@ -49,6 +49,21 @@ class Span:
 # -- expressions ---------------------------------------------------------------------------------------------
 
 
+class Compound:
+    """An expression with operands, which remembers what `walk` found in it: nodes never change, passes ask often."""
+
+    __slots__ = ("names", "parts")
+    parts: tuple[Expr, ...]
+    names: frozenset[str]
+
+
+class Nest:
+    """A statement with blocks, which remembers what `walk` found in them."""
+
+    __slots__ = ("inner",)
+    inner: tuple[Stmt, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Const:
     """A number. `math.nan` equals itself here, so that a program with a NaN equals itself, too."""
@@ -69,7 +84,7 @@ class Var:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Load(Compound):
     """An element of a storage; `index` has one i64 expression per axis, in range."""
 
     storage: str
@@ -78,7 +93,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
+class Op(Compound):
     """A scalar operation, a row of `ops.OPS`; `dtype` is the result's. The row says which dtypes operands have."""
 
     name: str
@@ -87,7 +102,7 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class Select(Compound):
     cond: Expr
     then: Expr
     orelse: Expr
@@ -98,7 +113,7 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class Cast(Compound):
     """C conversion (float to int truncates; to bool is != 0; complex to real takes the real part)."""
 
     value: Expr
@@ -261,7 +276,7 @@ class Accumulate:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Nest):
     var: str
     start: Expr
     stop: Expr | None
@@ -273,7 +288,7 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class If:
+class If(Nest):
     cond: Expr
     then: Block
     orelse: Block = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import assert_never
 
 from .nodes import (
@@ -17,6 +18,7 @@ from .nodes import (
     Buffer,
     Call,
     Cast,
+    Compound,
     Const,
     Declare,
     Expr,
@@ -29,6 +31,7 @@ from .nodes import (
     Load,
     Loop,
     Module,
+    Nest,
     Op,
     Pop,
     PopRef,
@@ -45,6 +48,11 @@ from .nodes import (
     Var,
     View,
 )
+
+_NONE: frozenset[str] = frozenset()
+REMEMBERED = 1000
+"""Of how many statements a nest remembers those in it: of more, in deep nests, they would take much memory."""
+remember = object.__setattr__
 
 # -- expressions ---------------------------------------------------------------------------------------------
 
@@ -87,10 +95,17 @@ def with_operands(e: Expr, new: tuple[Expr, ...]) -> Expr:
 
 def subexpressions(e: Expr) -> Iterator[Expr]:
     """`e` and everything inside it, outermost first."""
-    if isinstance(e, (Var, Const)):  # most are
-        return iter((e,))
+    return chain((e,), _parts(e)) if isinstance(e, Compound) else iter((e,))
+
+
+def _parts(e: Load | Op | Select | Cast) -> tuple[Expr, ...]:
+    """What is inside an expression; a node that remembered itself would be a cycle, which only the collector frees."""
+    try:
+        return e.parts
+    except AttributeError:
+        pass
     found: list[Expr] = []
-    todo: list[Expr] = [e]
+    todo: list[Expr] = [*operands(e)[::-1]]
     while todo:
         x = todo.pop()
         found.append(x)
@@ -98,9 +113,10 @@ def subexpressions(e: Expr) -> Iterator[Expr]:
             todo += x.args[::-1]
         elif isinstance(x, Load):
             todo += x.index[::-1]
-        elif not isinstance(x, (Var, Const)):
+        elif isinstance(x, (Select, Cast)):
             todo += operands(x)[::-1]
-    return iter(found)
+    remember(e, "parts", parts := tuple(found))
+    return parts
 
 
 def map_expr(f: Callable[[Expr], Expr], e: Expr) -> Expr:
@@ -136,15 +152,25 @@ def loads(e: Expr) -> Iterator[Load]:
     return (x for x in subexpressions(e) if isinstance(x, Load))
 
 
-def names_in(e: Expr) -> set[str]:
+def names_in(e: Expr) -> frozenset[str]:
     """The scalar and storage names used."""
-    names: set[str] = set()
-    for x in subexpressions(e):
-        if isinstance(x, Var):
-            names.add(x.name)
-        elif isinstance(x, (Load, Extent)):
-            names.add(x.storage)
-    return names
+    match e:
+        case Const():
+            return _NONE
+        case Var(name):
+            return frozenset((name,))
+        case Extent(storage):
+            return frozenset((storage,))
+        case _:
+            pass
+    try:
+        return e.names
+    except AttributeError:
+        pass
+    names = {x.name for x in _parts(e) if isinstance(x, Var)}
+    names.update(x.storage for x in subexpressions(e) if isinstance(x, (Load, Extent)))
+    remember(e, "names", found := frozenset(names))
+    return found
 
 
 # -- statements ----------------------------------------------------------------------------------------------
@@ -249,20 +275,25 @@ def blocks(stmt: Stmt) -> tuple[Block, ...]:
 
 def statements(block: Block) -> Iterator[Stmt]:
     """All statements of a block, nested ones included, in textual order (in linear time however deep they nest)."""
-    open_blocks = [iter(block)]
-    while open_blocks:
-        stmt = next(open_blocks[-1], None)
-        if stmt is None:
-            open_blocks.pop()
-            continue
-        yield stmt
-        match stmt:
-            case Loop(body=body):
-                open_blocks.append(iter(body))
-            case If(then=then, orelse=orelse):
-                open_blocks += (iter(orelse), iter(then))
-            case _:
+    found: list[Stmt] = []
+    _collect(block, found)
+    return iter(found)
+
+
+def _collect(block: Block, found: list[Stmt]) -> None:
+    for stmt in block:
+        found.append(stmt)
+        if isinstance(stmt, Nest):
+            try:
+                found += stmt.inner
+                continue
+            except AttributeError:
                 pass
+            first = len(found)
+            for nested in blocks(stmt):
+                _collect(nested, found)
+            if len(found) - first <= REMEMBERED:
+                remember(stmt, "inner", tuple(found[first:]))
 
 
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:
@@ -320,7 +351,7 @@ def used(stmt: Stmt) -> set[str]:
     """All names, scalar and storage, that a statement uses (not the one it defines)."""
     match stmt:
         case Let(value=value):
-            return names_in(value)
+            return set(names_in(value))
         case Store(storage, index, value) | Accumulate(storage, index, value):
             return {storage}.union(names_in(value), *map(names_in, index))
         case Loop() | If() | Alloc():

@@ -467,13 +467,13 @@ class Recognition:
         if not isinstance(value, Load) or len(path) != 2 or not value.index:
             return False
         resolved = [self.nest.resolved(e) for e in value.index]
-        index = [names_in(renamed(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
+        index = [set(path) & names_in(renamed(e, shifted(shifts))) for e in resolved if e is not None]
         return len(index) == len(resolved) and index[-1] == {path[0]} and {path[1]} in index[:-1]
 
     def _fills_down(self, stmt: Accumulate, path: list[str], shifts: Mapping[str, Expr]) -> bool:
         """Whether each turn adds to a column, so that many turns at once add to rows."""
         resolved = [self.nest.resolved(e) for e in stmt.index]
-        index = [names_in(renamed(e, shifted(shifts))) & set(path) for e in resolved if e is not None]
+        index = [set(path) & names_in(renamed(e, shifted(shifts))) for e in resolved if e is not None]
         is_local = stmt.storage in self.nest.local
         return not is_local and len(path) == 2 and index[-1:] == [{path[0]}] and {path[1]} in index[:-1]
 
