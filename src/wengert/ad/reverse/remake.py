@@ -117,7 +117,7 @@ class _Remaking:
     def _expr(self, e: Expr, frame: Frame | None) -> Expr:
         if any(isinstance(x, (Load, Extent)) for x in subexpressions(e)):
             raise Impossible
-        return substitute(e, {n: self._name(n, frame) for n in names_in(e)})
+        return substitute(e, {n: self._name(n, frame) for n in sorted(names_in(e))})
 
     def _name(self, name: str, frame: Frame | None) -> Expr:
         d = self.p.definitions.get(name)

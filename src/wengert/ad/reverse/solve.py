@@ -100,9 +100,9 @@ class _Decided:
         return frozenset({*names, *(self.ends[n] for n in names if n in self.ends)})
 
     def _in_order(self) -> Iterable[str]:
-        """The names of a schedule, scalars in the order of the program."""
+        """The names of a schedule, scalars in the order of the program, the others in that of their names."""
         yield from (n for n in self.p.definitions if n in self.schedule)
-        yield from (n for n in self.schedule if n not in self.p.definitions)
+        yield from sorted(n for n in self.schedule if n not in self.p.definitions)
 
     def _answer(self, name: str, again: bool) -> Answer:
         if not again:
