@@ -226,7 +226,9 @@ class Second(Limitable):
 
             def code(choices: Choices) -> Made:
                 """The tangent of the gradient: its tangents are the leaves after the seed."""
-                reverse, binds, _ = reverse_module(staged, module, groups, [name], choices=choices, pins=self.pins)
+                reverse, binds, _ = reverse_module(
+                    staged, module, groups, [name], choices=choices, pins=self.pins, again=True
+                )
                 second = pipeline.finish(ad.jvp(reverse, reverse.entry, names))
                 for leaf, p in enumerate(second.root.params[len(reverse.root.params) :], len(staged.leaves) + 1):
                     binds.append(Bind("scalar" if isinstance(p, Scalar) else "array", leaf))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wengert import ad
 from wengert.codes import Code
-from wengert.frontend.python import arrays
+from wengert.frontend.python import arrays, implicit
 from wengert.frontend.python.functions import NotAFunction, Staging
 from wengert.frontend.python.numeric import as_scalar, is_number
 from wengert.frontend.python.registry import CALLABLES, handles
@@ -256,6 +256,17 @@ def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, 
     tangents: list[Any] = [None] * len(values)
     tangents[transform.wrt] = vector
     return jvp_(interp, _made(Grad, transform.fn, transform.wrt, False), tuple(values), tuple(tangents))[1]
+
+
+@handles(implicit.along)
+def along_(interp: Interp, f: Any, x: Any, dx: Any) -> Any:
+    """A word of programs that derivatives are attached by."""
+    return jvp_(interp, f, (x,), (dx,))[1]
+
+
+@handles(implicit.gradient_of)
+def gradient_of_(interp: Interp, f: Any, x: Any) -> Any:
+    return call_grad(interp, _made(Grad, f, 0, False), [x], {})
 
 
 CALLABLES[Grad] = call_grad

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from wengert.ad.attach import forget
 from wengert.ir.depth import deep
 from wengert.ir.nodes import Module
 from wengert.optimise.carry import carry
@@ -92,6 +93,7 @@ def finish(module: Module, unread: Collection[str] = ()) -> Module:
     nobody reads afterwards."""
     without = skipped()
     with deep():
+        module = forget(module)
         if (unread or len(module.functions) > 1) and drop_final_writes.__name__ not in without:
             module = _run(drop_final_writes, module, unread)
         for one in LAST:

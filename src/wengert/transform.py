@@ -155,10 +155,12 @@ def reverse_module(
     choices: Sequence[ad.Choice] = (),
     pins: ad.Pins = ad.NO_PINS,
     planner: ad.Planner = ad.minimum_cut,
+    again: bool = False,
 ) -> tuple[Module, list[Bind], dict[int, int]]:
     """The vjp of a staged program, how to bind it (seeds are the leaves after the program's; the counts that `choices`
     ask for the leaves -1, -2 ...), where gradients are. Without `values` the program's own results are left out, and
-    what only they need is not computed."""
+    what only they need is not computed. If it is differentiated `again`, it is as yet finished only if derivatives are
+    not attached to anything."""
     active = [k for group in wrt for k in group]
     names = list(dict.fromkeys(leaf_name(staged, k) for k in active))
     reverse = ad.vjp(module, module.entry, names, of, record, planner, choices, pins)
@@ -166,7 +168,8 @@ def reverse_module(
     if not values:
         reverse = with_results(reverse, reverse.root.results[len(module.root.results) :])
     changed = {p.name for p in reverse.root.params if isinstance(p, Buffer) and p.intent == "inout"}
-    reverse = pipeline.finish(reverse, changed - set(reverse.root.results))
+    if not (again and ad.is_attached(reverse)):
+        reverse = pipeline.finish(reverse, changed - set(reverse.root.results))
     root, primal = reverse.root, module.root
     binds = primal_binds(staged)
     assert len(binds) == len(primal.params)

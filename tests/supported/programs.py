@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.integrate
 import scipy.linalg
+import scipy.optimize
 import scipy.sparse
 import scipy.special
 

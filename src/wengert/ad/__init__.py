@@ -1,5 +1,6 @@
 """Differentiation: an ordinary pass, IR to the same IR."""
 
+from wengert.ad.attach import is_attached
 from wengert.ad.forward import jvp
 from wengert.ad.reverse.checkpoints import Choice, LoopOf, NotCheckpointable
 from wengert.ad.reverse.driver import loops_of, vjp
@@ -18,6 +19,7 @@ __all__ = [
     "Pins",
     "Planner",
     "Record",
+    "is_attached",
     "jvp",
     "loops_of",
     "minimum_cut",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from wengert.ad.attach import attach, detach
 from wengert.ad.extrema import sequentialise, took_new
 from wengert.ad.names import reachable
 from wengert.ad.roots import smooth_roots
@@ -69,7 +70,8 @@ def jvp(module: Module, name: str, wrt: Sequence[str]) -> Module:
 
     Raises NotDifferentiable if an active operation has no derivative.
     """
-    primal = reachable(module.functions, name)
+    original = reachable(module.functions, name)
+    primal = attach(original)
     f = primal.root
     missing = set(wrt) - {p.name for p in f.params if p.dtype.is_inexact}
     if missing:
@@ -88,7 +90,8 @@ def jvp(module: Module, name: str, wrt: Sequence[str]) -> Module:
         outputs = [p.name for p in target.params if not isinstance(p, Scalar) and p.name in names]
         inner = state.flow.activity(callee, names, outputs)
         state.functions[derived] = _Function(state, target, inner, derived).callee(names)
-    return reachable(state.functions, entry)
+    made = reachable(state.functions, entry)
+    return made if primal is original else detach(made)
 
 
 Pattern = tuple[bool, ...]

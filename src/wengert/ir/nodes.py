@@ -391,6 +391,9 @@ Stmt: TypeAlias = (
 Block: TypeAlias = tuple[Stmt, ...]
 
 
+FORGOTTEN = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     name: str
@@ -398,6 +401,9 @@ class Function:
     body: Block
     results: tuple[str, ...] = ()
     span: Span | None = None
+    attached: str = ""
+    """The function whose derivatives stand for those of a call of this one (see `ad/attach.py`); FORGOTTEN in code that
+    is not differentiated any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,6 +414,12 @@ add_row("exponent", "f", lambda x: x.dtype.type(np.frexp(x)[1] if np.isfinite(x)
      ((1.1, 1.9),), note="n of x = m 2^n, 0.5 <= |m| < 1; 0 of 0, infinities and NaN; a step, derivative 0")
 add_row("nextafter", "f", np.nextafter, _libm("nextafter"), lambda a, ans: (b.one(ans.dtype), None), TWO,
      note="x to rounding, and so differentiated")
+add_row("held", "fc", lambda x: x, lambda dtype, x: x[0],
+     note="x, a constant for the next derivative (see ad/attach.py)")
+add_row("change", "fc", lambda x: x.dtype.type(0),
+     lambda dtype, x: "0.0f" if dtype in (DType.F32, DType.C64) else "0.0",
+     unary(lambda x, ans: b.one(x.dtype)), holomorphic=True,
+     note="0, with the derivative of x for the next derivative (see ad/attach.py)")
 add_row("floor", "f", np.floor, _libm("floor"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
 add_row("ceil", "f", np.ceil, _libm("ceil"), _steps, ((0.1, 0.9),), note="a step, derivative 0")
 add_row("trunc", "f", np.trunc, _libm("trunc"), _steps, ((0.1, 0.9),), note="a step, derivative 0")

@@ -213,9 +213,13 @@ class _Parser:
         if self._accept("->"):
             self._expect("(")
             results = self._list(")", self._name)
+        attached = ""
+        if self._accept("attached"):
+            self._expect("by")
+            attached = self._name()
         self._expect("{")
         span = self._span()
-        return Function(name, params, self._block(), results, span)
+        return Function(name, params, self._block(), results, span, attached)
 
     def _skip_param(self) -> None:
         """Note the scalar parameters, which extents before them may name; skip the rest."""

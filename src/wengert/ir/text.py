@@ -128,7 +128,8 @@ def _noted(line: str, span: Span | None) -> str:
 def _function(f: Function) -> list[str]:
     params = ", ".join(f"{_name(p.name)}: {_type(p)}" for p in f.params)
     results = f" -> ({', '.join(map(_name, f.results))})" if f.results else ""
-    return [_noted(f"func {_name(f.name)}({params}){results} {{", f.span), *_block(f.body, 1), "}"]
+    attached = f" attached by {_name(f.attached)}" if f.attached else ""
+    return [_noted(f"func {_name(f.name)}({params}){results}{attached} {{", f.span), *_block(f.body, 1), "}"]
 
 
 def _type(p: Param | Storage) -> str:

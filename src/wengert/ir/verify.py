@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import exception_class
 from .libops import LIBOPS
 from .nodes import (
+    FORGOTTEN,
     Accumulate,
     Alloc,
     Block,
@@ -109,9 +110,23 @@ class _FunctionChecker:
             if isinstance(p, Buffer):
                 self._indices(p.shape, f"extents of {p.name}")
         self._statements(self.function.body)
+        if self.function.attached not in ("", FORGOTTEN):
+            self._attached(self.function.attached)
         for r in self.function.results:
             if isinstance(self.scope.get(r), (DType, type(None))):
                 self.report(f"result {r} is not a storage in scope at the end")
+
+    def _attached(self, name: str) -> None:
+        """The parameters again, and those that come last among them once more."""
+        other, own = self.module.functions.get(name), self.function.params
+        if other is None:
+            self.report(f"there is no function {name}")
+            return
+        kinds = [(p.dtype, None if isinstance(p, Scalar) else p.rank) for p in (*own, *own)]
+        count = len(other.params) - len(own)
+        wanted = [*kinds[: len(own)], *kinds[len(kinds) - count :]] if 0 < count <= len(own) else []
+        if [(p.dtype, None if isinstance(p, Scalar) else p.rank) for p in other.params] != wanted:
+            self.report(f"{name} does not take the parameters of {self.function.name} and its last ones again")
 
     def _define_param(self, p: Param) -> None:
         self._define(p.name, p.dtype if isinstance(p, Scalar) else p)

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import assert_never
 
 from .nodes import (
+    FORGOTTEN,
     Accumulate,
     Alloc,
     Block,
@@ -491,5 +492,6 @@ def storages(function: Function) -> dict[str, Storage]:
 
 
 def callees(function: Function) -> set[str]:
-    """The functions called directly."""
-    return {s.function for s in statements(function.body) if isinstance(s, Call)}
+    """The functions called directly, by a derivative of its calls too."""
+    attached = {function.attached} - {"", FORGOTTEN}
+    return attached | {s.function for s in statements(function.body) if isinstance(s, Call)}

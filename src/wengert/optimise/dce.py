@@ -11,6 +11,7 @@ stays.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from wengert.ir.libops import SILENT
 from wengert.ir.nodes import (
@@ -92,7 +93,7 @@ def _function(f: Function, silent: Silent, unread: Collection[str]) -> Function:
         body = _block(f.body, _live(f, silent, unread), silent)
         if body is f.body:
             return f
-        f = Function(f.name, f.params, body, f.results, f.span)
+        f = replace(f, body=body)
 
 
 def _live(f: Function, silent: Silent, unread: Collection[str]) -> set[str]:

@@ -14,6 +14,8 @@ not named, so that subscripts stay readable.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wengert.analysis.alias import AliasAnalysis, Aliases, analyse
 from wengert.ir import build as b
 from wengert.ir.nodes import (
@@ -95,7 +97,7 @@ class _Flattener:
             else p
             for p in f.params
         )
-        return Function(f.name, params, self._block(f.body), f.results, f.span)
+        return replace(f, params=params, body=self._block(f.body))
 
     def _block(self, block: Block) -> Block:
         with self.emitter.collect() as stmts:

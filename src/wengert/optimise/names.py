@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from wengert.ir.nodes import Function, Loop, Module
 from wengert.ir.walk import defined, rename_block, statements, unused
@@ -32,4 +33,4 @@ def _function(f: Function, wanted: Mapping[str, str]) -> Function:
         taken.add(new)
         names[old] = new
     results = tuple(names.get(r, r) for r in f.results)
-    return Function(f.name, f.params, rename_block(f.body, names), results, f.span)
+    return replace(f, body=rename_block(f.body, names), results=results)

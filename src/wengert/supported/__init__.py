@@ -24,7 +24,8 @@ TITLES = {
     "CREATE": "Creation", "UFUNCS": "Elementwise functions", "REDUCE": "Reductions, scans, statistics",
     "PRODUCTS": "Products", "LINALG": "Linear algebra", "SHAPE": "Shape", "SELECT": "Choice, order, sets, types",
     "POLYNOMIALS": "Polynomials", "FOURIER": "Fourier transforms", "METHODS": "Methods and attributes of arrays",
-    "IN_PLACE": "Changes in place", "SPECIAL": "scipy.special", "SCIPY": "scipy.linalg, scipy.integrate, scipy.sparse",
+    "IN_PLACE": "Changes in place", "SPECIAL": "scipy.special",
+    "SCIPY": "scipy.linalg, scipy.integrate, scipy.optimize, scipy.sparse",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ class Entry:
         found: Any = np
         if owner.startswith("scipy."):
             found = importlib.import_module(owner)
-            for module in ("scipy_api", "scipy_special"):
+            for module in ("scipy_api", "scipy_optimize", "scipy_special"):
                 importlib.import_module(f"wengert.frontend.python.{module}")
         for part in (last if owner.startswith("scipy.") else self.name).split("."):
             found = getattr(found, part, None)

@@ -127,6 +127,14 @@ scipy.integrate.simpson | scipy.integrate.simpson(v, x=np.cumsum(u))
 scipy.integrate.cumulative_trapezoid | scipy.integrate.cumulative_trapezoid(v, np.cumsum(u), initial=0)
 scipy.integrate.quad | scipy.integrate.quad(lambda t: np.exp(-a * t * t) * v[0], 0, x)[0]
 scipy.integrate.solve_ivp | scipy.integrate.solve_ivp(lambda t, y: np.sin(a * y), (0, 0.1), v, t_eval=[0.05, 0.1]).y
+scipy.optimize.brentq | scipy.optimize.brentq(lambda y: y**3 + y * u[0] - a, -9, 9)
+scipy.optimize.brenth | scipy.optimize.brenth(lambda y, c: y**3 + y - c, -9, 9, args=(a,))
+scipy.optimize.bisect | scipy.optimize.bisect(lambda y: y**3 + y - a, -9, 9, xtol=1e-15)
+scipy.optimize.ridder | scipy.optimize.ridder(lambda y: y**3 + y - a, -9, 8, xtol=1e-15)
+scipy.optimize.newton | scipy.optimize.newton(lambda y: y**3 + y - a, 0.3, tol=1e-13)
+scipy.optimize.root_scalar | scipy.optimize.root_scalar(lambda y: y**3 + y - a, bracket=(-9, 9)).root
+scipy.optimize.fsolve | scipy.optimize.fsolve(lambda y: y**3 + y - v, np.zeros(12), xtol=1e-13)
+scipy.optimize.root | scipy.optimize.root(lambda y, c: y**3 + y - c, np.ones(12), args=(v,), tol=1e-13).x
 scipy.sparse.csr_array | csr_array.T @ (csr_array @ v)
 scipy.sparse.csc_array | (csc_array * a).dot(np.outer(v, u))
 scipy.sparse.coo_array | m[:, 0] @ coo_array + coo_array.T @ m[:, 1]

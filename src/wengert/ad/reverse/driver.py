@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from wengert.ad.attach import attach, detach
 from wengert.ad.extrema import name_choices
 from wengert.ad.loops import each
 from wengert.ad.names import reachable
@@ -99,7 +100,8 @@ def vjp(
     Raises NotDifferentiable if an active operation has no derivative, PinError for a pin that
     cannot be obeyed, NotCheckpointable if iterations of a chosen loop cannot run again.
     """
-    primal = reachable(module.functions, name)
+    original = reachable(module.functions, name)
+    primal = attach(original)
     f = primal.root
     missing = set(wrt) - {p.name for p in f.params if p.dtype.is_inexact and not isinstance(p, Growable)}
     if missing:
@@ -128,7 +130,8 @@ def vjp(
     if record is not None:
         for planned in (*(state.split[k] for k in split), *(state.joint[k] for k in joint)):
             record.decisions += decisions(planned.p, planned.plan, {}, planned.shared_top)
-    return reachable(state.functions, entry)
+    found = reachable(state.functions, entry)
+    return found if primal is original else detach(found)
 
 
 def _flat(primal: Module) -> Module:
@@ -139,7 +142,7 @@ def _flat(primal: Module) -> Module:
 def loops_of(module: Module, name: str, wrt: Sequence[str], of: Sequence[str]) -> tuple[Module, list[LoopOf]]:
     """The flat program, and its loops that could be chosen: what they write is active (in the root; elsewhere it may
     be)."""
-    flat = _flat(reachable(module.functions, name))
+    flat = _flat(attach(reachable(module.functions, name)))
     flow = Flow(flat)
     activity = flow.activity(name, wrt, of)
     found: list[LoopOf] = []

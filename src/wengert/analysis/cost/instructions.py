@@ -49,6 +49,7 @@ SIMPLE = frozenset({
     "add", "sub", "mul", "div", "neg", "abs", "max", "min", "fmax", "fmin", "sqrt", "eq", "ne", "lt", "le", "gt",
     "ge", "and", "or", "xor", "not", "isnan", "isinf", "isfinite", "signbit", "copysign", "real", "imag", "conj",
     "complex", "floor", "ceil", "trunc", "rint", "bitand", "bitor", "bitxor", "bitnot", "shl", "shr", "sign",
+    "held", "change",
 })  # fmt: skip
 CHOICE = {"max": 4.0, "min": 4.0, "fmax": 3.0, "fmin": 3.0, "sign": 4.0, "copysign": 3.0}
 """Instructions of what is more than one."""

@@ -400,6 +400,7 @@ def _of_arrays(fn: Any) -> bool:
 _SCIPY = {
     "sparse": "scipy_sparse", "_lib": "scipy_sparse", "fft": "scipy_fft", "ndimage": "scipy_filters",
     "signal": "scipy_filters", "spatial": "scipy_distances", "interpolate": "scipy_interpolation",
+    "optimize": "scipy_optimize",
 }  # fmt: skip
 """Where the handlers of SciPy's packages are; of the others in scipy_api."""
 

@@ -8,7 +8,7 @@ body uses from outside (captured numbers and arrays, sizes) is found afterwards 
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wengert.analysis.affine import atoms, evaluate
@@ -29,6 +29,7 @@ from .stage import WHOLE
 from .values import MISSING, Closure, RArray, Root, RScalar, contains_runtime, joins_as_number
 
 CHANGES_OUTSIDE = "it changes Python objects that exist outside"
+NEVER_RETURNS = "no path returns without calling it again"
 LARGE = 40  # statements from which a repeated callee becomes a function
 
 
@@ -216,7 +217,7 @@ class Functions(Interp):
                 before = building.result
                 self.stage_body(building, args, inline)
                 if building.result is None:
-                    raise NotAFunction("no path returns without calling it again")
+                    raise NotAFunction(NEVER_RETURNS)
                 if building.result == before:
                     break
             building.complete = True
@@ -353,7 +354,7 @@ class Functions(Interp):
                 return a
 
     def result_spec(self, value: Any, have: Spec | None) -> Spec:
-        spec = _runtime_spec(spec_of(self.stage, value, True))
+        spec = _own_arrays(_runtime_spec(spec_of(self.stage, value, True)), value, [])
         spec = spec if have is None else widen(self.stage, have, spec)
         self.check_spec(spec)
         return spec
@@ -446,6 +447,20 @@ def _unchanged(container: Any, key: Any, old: Any) -> bool:
     if key is WHOLE:
         return len(container) == len(old) and all(same_value(x, y) for x, y in zip(container, old, strict=True))
     return same_value(container.get(key, MISSING), old)
+
+
+def _own_arrays(spec: Spec, value: Any, seen: list[Root]) -> Spec:
+    """Arrays in a tuple that the function made, and are there once, are returned by value."""
+    match spec:
+        case TupleSpec(kind, parts):
+            return TupleSpec(kind, tuple(_own_arrays(p, v, seen) for p, v in zip(parts, value, strict=True)))
+        case ArraySpec(shape=None, known=known) if value.root is not None and value.root.fresh:
+            again = any(r is value.root for r in seen)
+            seen.append(value.root)
+            shape = tuple(e for e in known if e is not None)
+            return spec if again or len(shape) < spec.rank else replace(spec, shape=shape)
+        case _:
+            return spec
 
 
 def _runtime_spec(spec: Spec) -> Spec:
