@@ -269,3 +269,18 @@ def test_what_a_program_raises_on_every_path_is_raised(transform: Any) -> None:
         transform(refuses_all)(np.ones(2))
     with pytest.raises(ValueError, match="^not positive"):
         transform(refuses_all)(-np.ones(2))
+
+
+def test_shapes_of_outside_arrays() -> None:
+    def flattened(x):
+        y = x[:]
+        y.shape = (6,)  # of an array of its own
+        return np.sum(y[:2]) + x[1, 0]
+
+    def argument(x):
+        x.shape = (6,)
+        return np.sum(x[:2])
+
+    x = np.arange(6.0).reshape(2, 3)
+    assert wg.compile(flattened)(x) == 4.0
+    assert "the shape of an array that comes from outside is assigned" in refusal(lambda: wg.compile(argument)(x))

@@ -286,6 +286,9 @@ class Objects(Interp):
                 raise self.stage.refuse(
                     f"assigning .{name} of an array is not supported", "make a new array", Code.OBJECT
                 )
+            if any(leaf.runtime is owner for leaf in self.externals.leaves):
+                reason = "the shape of an array that comes from outside is assigned, which its owner would see"
+                raise self.stage.refuse(reason, "make a new array with reshape", Code.OBJECT)
             from .numpy_api import reshaping
 
             self.replace(owner, reshaping.reshape(self, owner, value))
