@@ -449,10 +449,25 @@ class Lists(Interp):
             self.stage.mutate(items)[:] = list(changed)
         return result
 
+    def among_numbers(self, items: dict[Any, Any], key: RScalar, default: Any) -> Any:
+        """items.get(key, default) where run-time data decide which of the keys, integers, it is."""
+
+        def among(keys: list[int]) -> Any:
+            if not keys:
+                return default
+            is_first = self.truth(self.relation("==", key, keys[0]))
+            if isinstance(is_first, bool):
+                return self.get_item(items, keys[0]) if is_first else among(keys[1:])
+            return self.conditional(is_first, lambda: self.get_item(items, keys[0]), lambda: among(keys[1:]))
+
+        return among(list(items))
+
     def dict_method(self, items: dict[Any, Any], name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         key = self.resolve(args[0]) if args else None
         if isinstance(key, Choice):
             return self.over_choice(lambda k: self.dict_method(items, name, [k, *args[1:]], kwargs), key)
+        if name == "get" and isinstance(key, RScalar) and items and all(type(k) is int for k in items):
+            return self.among_numbers(items, key, args[1] if len(args) > 1 else None)
         match name:
             case "get" | "setdefault" | "pop":
                 key = self.static_key(args[0])

@@ -242,6 +242,9 @@ CALLABLES[Shared] = _call_shared
     scipy.optimize.minimize, scipy.optimize.minimize_scalar, scipy.optimize.least_squares, scipy.optimize.leastsq,
     scipy.optimize.curve_fit, scipy.optimize.fmin_bfgs, scipy.optimize.fmin, scipy.optimize.brent,
     scipy.optimize.golden, scipy.optimize.fminbound, scipy.optimize.toms748, scipy.optimize.fixed_point,
+    scipy.optimize.fmin_powell, scipy.optimize.fmin_cg, scipy.optimize.fmin_ncg, scipy.optimize.fmin_l_bfgs_b,
+    scipy.optimize.fmin_tnc, scipy.optimize.fmin_cobyla, scipy.optimize.fmin_slsqp, scipy.optimize.basinhopping,
+    scipy.optimize.brute, scipy.optimize.differential_evolution, scipy.optimize.dual_annealing, scipy.optimize.shgo,
 )  # fmt: skip
 def refused(interp: Interp, *args: Any, **options: Any) -> Any:
     """Following their steps would give the derivatives of the steps, which are not those of what they lead to."""

@@ -458,7 +458,7 @@ class ChoiceSlot(CompoundSlot):
 
     def _place(self, stage: Stage, value: Any) -> int:
         spec = spec_of(stage, value, False)
-        itself = value.origin if isinstance(value, Struct) else None
+        itself = value.origin if isinstance(value, Struct) and stage.is_created(value.origin) else None
         for k, have in enumerate(self.specs):
             if _same_kind(have, spec) or (itself is not None and have == StaticSpec(itself)):
                 return k
