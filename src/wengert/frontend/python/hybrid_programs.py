@@ -47,7 +47,7 @@ def slopes_by_differences(f: Any, x: Array, fx: Array, smallest: float) -> Array
     return slopes
 
 
-def dogleg(r: Array, scale: Array, qtf: Array, radius: float) -> Array:
+def dogleg(r: Array, scale: Array, qtf: Array, radius: Any) -> Array:
     """The step between Gauss and Newton's and that of steepest descent that is `radius` long, in units of `scale`."""
     n = len(qtf)
     newton = np.zeros(n)
