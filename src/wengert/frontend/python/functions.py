@@ -354,7 +354,10 @@ class Functions(Interp):
                 return a
 
     def result_spec(self, value: Any, have: Spec | None) -> Spec:
-        spec = _own_arrays(_runtime_spec(spec_of(self.stage, value, True)), value, [])
+        found = spec_of(self.stage, value, True)
+        spec = _runtime_spec(found)
+        if spec == found:  # numbers that are known stay so beside arrays: staged in place, they may be axes
+            spec = _own_arrays(found, value, [])
         spec = spec if have is None else widen(self.stage, have, spec)
         self.check_spec(spec)
         return spec
