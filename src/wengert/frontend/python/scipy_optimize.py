@@ -17,7 +17,7 @@ from .implicit import implicit
 from .numeric import as_scalar
 from .numpy_api.common import cast_any, only_default
 from .numpy_api.extra import programmed
-from .registry import CALLABLES, handles
+from .registry import CALLABLES, HANDLERS, handles
 from .values import RArray, RScalar
 
 if TYPE_CHECKING:
@@ -36,32 +36,16 @@ def _is_ref(value: Any) -> bool:
     return isinstance(value, RArray) and value.root is not None and value.root.is_ref
 
 
-@handles(scipy.optimize.brentq)
-def brentq(interp: Interp, f: Any, a: Any, b: Any, args: Any = (), xtol: Any = 2e-12, rtol: Any = _EPS,
-           maxiter: Any = 100, full_output: Any = False, disp: Any = True) -> Any:  # fmt: skip
-    options = args, xtol, rtol, maxiter, full_output, disp
-    return _in_bracket(interp, "brentq", root_programs.brent, (False,), f, a, b, *options)
+def _bracketing(name: str, find: Any, *more: Any) -> Callable[..., Any]:
+    """The handler of a solver in brackets: how it finds, and what tells it from others that find so."""
 
+    def handler(interp: Interp, f: Any, a: Any, b: Any, args: Any = (), xtol: Any = 2e-12, rtol: Any = _EPS,
+                maxiter: Any = 100, full_output: Any = False, disp: Any = True) -> Any:  # fmt: skip
+        options = args, xtol, rtol, maxiter, full_output, disp
+        return _in_bracket(interp, name, find, more, f, a, b, *options)
 
-@handles(scipy.optimize.brenth)
-def brenth(interp: Interp, f: Any, a: Any, b: Any, args: Any = (), xtol: Any = 2e-12, rtol: Any = _EPS,
-           maxiter: Any = 100, full_output: Any = False, disp: Any = True) -> Any:  # fmt: skip
-    options = args, xtol, rtol, maxiter, full_output, disp
-    return _in_bracket(interp, "brenth", root_programs.brent, (True,), f, a, b, *options)
-
-
-@handles(scipy.optimize.bisect)
-def bisect(interp: Interp, f: Any, a: Any, b: Any, args: Any = (), xtol: Any = 2e-12, rtol: Any = _EPS,
-           maxiter: Any = 100, full_output: Any = False, disp: Any = True) -> Any:  # fmt: skip
-    options = args, xtol, rtol, maxiter, full_output, disp
-    return _in_bracket(interp, "bisect", root_programs.bisect, (), f, a, b, *options)
-
-
-@handles(scipy.optimize.ridder)
-def ridder(interp: Interp, f: Any, a: Any, b: Any, args: Any = (), xtol: Any = 2e-12, rtol: Any = _EPS,
-           maxiter: Any = 100, full_output: Any = False, disp: Any = True) -> Any:  # fmt: skip
-    options = args, xtol, rtol, maxiter, full_output, disp
-    return _in_bracket(interp, "ridder", root_programs.ridder, (), f, a, b, *options)
+    HANDLERS[getattr(scipy.optimize, name)] = handler
+    return handler
 
 
 def _in_bracket(
@@ -142,7 +126,12 @@ def root_scalar(
     return newton(interp, f, x0, given[0], fprime2=given[1], x1=second, **tolerance, **reported)[1]
 
 
-_BRACKETS: dict[str, Callable[..., Any]] = {"brentq": brentq, "brenth": brenth, "bisect": bisect, "ridder": ridder}
+_BRACKETS: dict[str, Callable[..., Any]] = {
+    "brentq": _bracketing("brentq", root_programs.brent, False),
+    "brenth": _bracketing("brenth", root_programs.brent, True),
+    "bisect": _bracketing("bisect", root_programs.bisect),
+    "ridder": _bracketing("ridder", root_programs.ridder),
+}
 
 
 # -- systems of equations ----------------------------------------------------------------------------------------
