@@ -45,7 +45,8 @@ def test_a_program_is_compiled_once(private: Path, monkeypatch: pytest.MonkeyPat
 def test_the_cache_is_private_and_holds_no_leftovers(private: Path) -> None:
     compiling.build(emit(scaled()))
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
-    assert {p.suffix for p in private.iterdir() if p.is_file()} == {".c", ".so", ".o"}
+    header = {".h", ".gch"} if compiling._known(compiling.find_compiler()).is_gcc else set()
+    assert {p.suffix for p in private.iterdir() if p.is_file()} == {".c", ".so", ".o"} | header
     assert [p.name for p in private.iterdir() if p.is_dir()] == ["compilers"]
 
 
@@ -59,11 +60,11 @@ def test_a_directory_open_to_others_is_closed(private: Path) -> None:
 def test_flags_are_part_of_the_key(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = compiling.build(emit(scaled()))
     monkeypatch.setattr(compiling, "NECESSARY", (*compiling.NECESSARY, "-DWG_OTHER"))
-    compiling._flags.cache_clear()
+    compiling._asked.cache_clear()
     try:
         assert compiling.build(emit(scaled())) != first
     finally:
-        compiling._flags.cache_clear()
+        compiling._asked.cache_clear()
 
 
 def test_a_directory_that_cannot_be_used_is_replaced_with_one_warning(
@@ -169,6 +170,32 @@ def test_long_programs_are_compiled_in_brief_by_gcc_alone(
     other.chmod(0o755)
     monkeypatch.setenv("CC", str(other))
     assert "-O1" not in compiling.flags(compiling.find_compiler(), long)
+
+
+def test_gcc_reads_the_header_compiled_once(private: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = emit(scaled(9.5))
+    monkeypatch.setenv("WENGERT_CFLAGS", "-H")
+    said: list[str] = []
+    run = compiling.subprocess.run
+    monkeypatch.setattr(compiling.subprocess, "run", lambda *a, **k: said.append((d := run(*a, **k)).stderr) or d)
+    compiling.build(text)
+    compiling.build(text + "\n")
+    gcc = compiling._known(compiling.find_compiler()).is_gcc
+    assert len(list(private.glob("wengert-*.h.gch"))) == (1 if gcc else 0)
+    if gcc:
+        assert said[-1].startswith("! ") and "math.h" not in said[-1]
+        for lost in private.glob("wengert-*.h.gch"):
+            lost.unlink()
+        compiling.build(text + "\n\n")
+        assert said[-1].startswith("! ")
+    other = tmp_path / "other-cc"
+    other.write_text(
+        f'#!/bin/sh\nexec {compiling.find_compiler().command[0]} -U__GNUC__ -D__GNUC__=12 -D__clang__ "$@"\n'
+    )
+    other.chmod(0o755)
+    monkeypatch.setenv("CC", str(other))
+    compiling.build(text)
+    assert not said[-1].startswith("! ")
 
 
 def test_rejected_programs_show_what_the_compiler_said(private: Path) -> None:
