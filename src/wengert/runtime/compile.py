@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..codes import Code
 from ..errors import CompilerNotFound, WengertError
@@ -165,17 +166,19 @@ def _known(compiler: Compiler) -> Known:
 def _asked(compiler: Compiler, _directory: str, linker: str) -> Known:
     manifest = cache.Manifest("compilers")
     key = "\n".join([compiler.identity, linker, *NECESSARY, *WANTED, *BRIEF, *LINK])
-    record = manifest.lookup(key)
+    record: dict[str, Any] | None = manifest.lookup(key)
     if record is None:
+        linker_works = linker != "" and _accepts(compiler, (*LINK, "-shared"))
         is_gcc = _accepts(compiler, (), "#if defined(__clang__) || !defined(__GNUC__)\n#error\n#endif\n")
         record = {
             "flags": [*NECESSARY, *_accepted(compiler, WANTED)],
             "brief": _accepted(compiler, BRIEF) if is_gcc else [],
-            "link": LINK if is_gcc and linker and _accepts(compiler, (*LINK, "-shared")) else [],
+            "link": [*LINK] if is_gcc and linker_works else [],
             "is_gcc": is_gcc,
         }
         manifest.store(key, record)
-    return Known(tuple(record["flags"]), tuple(record["brief"]), tuple(record["link"]), record["is_gcc"])
+    flags, brief, link = (tuple(record[k]) for k in ("flags", "brief", "link"))
+    return Known(flags, brief, link, bool(record["is_gcc"]))
 
 
 # -- threads -------------------------------------------------------------------------------------------------------
