@@ -328,6 +328,24 @@ def test_interrupts_come_out_of_long_loops(kind: str) -> None:
     assert kernel((10,))[0] == kernel((10,))[0]
 
 
+def test_the_clock_is_looked_at_rarely() -> None:
+    """Only Python's main thread looks for signals: a long loop takes no longer there than on another thread."""
+    kernel = Kernel(busy("while"))
+
+    def taken() -> float:
+        start = time.thread_time()
+        kernel((500_000_000,))
+        return time.thread_time() - start
+
+    here, elsewhere = [], []
+    for _ in range(3):
+        here.append(taken())
+        other = threading.Thread(target=lambda: elsewhere.append(taken()))
+        other.start()
+        other.join()
+    assert min(here) < 1.4 * min(elsewhere)
+
+
 def test_a_signal_from_outside_interrupts(tmp_path) -> None:
     """As Ctrl-C at the terminal."""
     code = (

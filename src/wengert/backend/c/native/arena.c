@@ -47,23 +47,25 @@ static int64_t wg_now(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Every few milliseconds: adapts the period to that. Every 50 ms: lets Python run its signal handlers. */
+/* Every few milliseconds: adapts the period to the time since the look before. Every 50 ms: lets Python run its signal
+   handlers. */
 WG_COLD int wg_poll(wg *wg) {
     if (!wg->polls) {
         wg->ticks = INT64_MAX;
         return 0;
     }
     const int64_t now = wg_now();
-    if (!wg->last_poll) wg->last_poll = now;
-    const int64_t elapsed = now - wg->last_poll;
+    if (!wg->last_poll) wg->last_poll = wg->last_look = now;
+    const int64_t elapsed = now - wg->last_look;
+    wg->last_look = now;
     if (elapsed < 5000000 && wg->ticks_period < (1 << 20)) wg->ticks_period *= 2;
     if (elapsed > 20000000 && wg->ticks_period > 1) wg->ticks_period /= 2;
     wg->ticks = wg->ticks_period;
-    if (elapsed < 50000000) return 0;
+    if (now - wg->last_poll < 50000000) return 0;
     PyEval_RestoreThread(wg->thread_state);
     const int raised = PyErr_CheckSignals();
     wg->thread_state = PyEval_SaveThread();
-    wg->last_poll = wg_now();
+    wg->last_poll = wg->last_look = wg_now();
     return raised != 0;
 }
 

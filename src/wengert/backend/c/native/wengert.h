@@ -79,7 +79,8 @@ struct wg {
     int64_t turns[WG_COUNTED]; /* of loops that are counted */
     int64_t ticks;        /* back edges left until the clock is looked at */
     int64_t ticks_period; /* adapted so that this happens every few milliseconds */
-    int64_t last_poll;    /* nanoseconds */
+    int64_t last_look;    /* at the clock, in nanoseconds */
+    int64_t last_poll;    /* of signals */
     int64_t depth;        /* of calls between functions that may recurse */
     int64_t depth_limit;
     const char *stack_end; /* recursion stops before the machine stack grows below this */
