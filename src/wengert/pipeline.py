@@ -23,6 +23,7 @@ from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
 from wengert.optimise.gather import gather
 from wengert.optimise.interchange import interchange
+from wengert.optimise.jam import jam
 from wengert.optimise.layout import layout
 from wengert.optimise.mirror import mirror
 from wengert.optimise.names import tidy_names
@@ -61,6 +62,7 @@ LAST: tuple[Pass, ...] = (
     skip,
     layout,
     carry,
+    jam,
     eliminate_dead_code,
     sink,
 )
@@ -107,7 +109,7 @@ def skipped() -> frozenset[str]:
     threads nests do not go through arrays in strips, which would be too short for each to have a part, and rows of
     their own for what iterations add would be asked for by several at once."""
     named = frozenset(os.environ.get("WENGERT_WITHOUT", "").split(",")) - {""}
-    return named if wanted_threads() == 1 else named | {strips.__name__, expand.__name__}
+    return named if wanted_threads() == 1 else named | {strips.__name__, expand.__name__, jam.__name__}
 
 
 @contextmanager

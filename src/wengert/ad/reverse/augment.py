@@ -58,6 +58,9 @@ class Augment:
                 body = region.inner[k][0]
                 revolver = self.revolving[body].revolver
                 revolver.before(self.e)
+                if revolver.segmented():
+                    revolver.segments_of_program(self.e)
+                    return
                 with self.e.collect() as start:
                     revolver.inside(self.e)
                 self.e.emit(replace(stmt, body=(*start, *self.region(body))))

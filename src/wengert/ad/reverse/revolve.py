@@ -150,6 +150,21 @@ class Revolver:
         found = ((k, self._buffer(k)) for k in args)
         return {k: e.alloc(s.name, s.dtype, tuple(map(at, s.shape))) for k, s in found}
 
+    def segmented(self) -> bool:
+        """Whether the forward sweep runs segment by segment: their number is known, and the loop does nothing else."""
+        return self.loop.length is not None and not self.online and self.body.stmts == [self.site.stmt]
+
+    def segments_of_program(self, e: Emitter) -> None:
+        """The loop, by segments: store the states that are stored, and run."""
+        stmt, length = self.stmt, self._length()
+        with e.loop("segment", 0, self.segments) as s:
+            self._reach(e, s, b.i64(1))
+            first = e.let("first", b.add(stmt.start, b.mul(b.mul(s, length), stmt.step)))
+            size = b.min_(length, b.sub(self._steps(lambda x: x), b.mul(s, length)))
+            last = e.let("last", b.add(first, b.mul(size, stmt.step)))
+            given = [a for a in self.site.stmt.args if not (isinstance(a, Var) and a.name == stmt.var)]
+            e.call(self.loop.again, first, last, *given)
+
     def inside(self, e: Emitter) -> None:
         """At the start of an iteration: store the state, if it is one that is stored."""
         n, length = e.let("iteration", iteration(self.stmt)), self._length()
@@ -158,6 +173,11 @@ class Revolver:
             with e.if_(b.eq(b.op("mod", n, length), 0)):
                 self._store_online(e, e.let("segment", segment))
             return
+        self._reach(e, n, length)
+
+    def _reach(self, e: Emitter, n: Expr, length: Expr) -> None:
+        """Before the n-th iteration, or segment (`length`: how many of these a segment has): store the state, if it is
+        one that is stored; keep it, if the last segment starts here."""
         slots = self.slots
         assert slots is not None and slots.next is not None and slots.work is not None
         following = b.load(slots.next, ())
@@ -294,8 +314,11 @@ class Revolver:
                 self._split(e, e.let("left", b.sub(b.add(s, 1), here)))
                 there = e.let("there", b.add(here, b.load(slots.distance, ())))
                 first, last = (b.add(start, b.mul(b.mul(x, length), stmt.step)) for x in (here, there))
-                with e.loop(stmt.var, first, last, step=stmt.step) as t:
-                    e.call(self.site.stmt.function, *args(t))
+                if self.loop.length is None:
+                    with e.loop(stmt.var, first, last, step=stmt.step) as t:
+                        e.call(self.site.stmt.function, *args(t))
+                else:
+                    e.call(self.loop.again, first, last, *args(None))
                 e.store(pos, (), there)
                 with e.if_(b.op("lt", there, s)):
                     self._put(e, there, work)
