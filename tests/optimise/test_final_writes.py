@@ -127,6 +127,11 @@ BOTH = "alloc r: f64[n]\nalloc w: f64[n] zero"
         ("", BOTH, "u[k] += w[k]", "", False),
         ("", BOTH, "call g(v, w, r, n)", "", False),
         ("alloc w: f64[n] zero", "alloc r: f64[n]", "u[k] += v[k]", "v[i] += w[i]", False),
+        ("alloc w: f64[n] zero", "alloc r: f64[n]", "call g(v, r, w, n)", "", True),
+        ("alloc w: f64[n] zero", "alloc r: f64[n]", "call g(v, r, w, n)\nu[k] += w[k]", "", False),
+        ("alloc w: f64[n] zero", "alloc r: f64[n]", "call g(v, w, r, n)", "", False),
+        ("alloc w: f64[n] zero", "alloc r: f64[n]", "call g(u, r, w, n)\nw[k] = 1.0", "", True),
+        ("alloc w: f64[n] zero\nreshape z: f64[n] = w", "alloc r: f64[n]", "u[k] += z[k]", "", False),
         ("", "alloc r: f64[n]\nreshape w: f64[n] = u", "u[k] += v[k]", "", False),
     ],
 )

@@ -144,9 +144,7 @@ def test_kept(name: str) -> None:
     stays(jam, KEPT[name])
 
 
-ROWS_AND_COLUMNS = (
-    "entry f\nfunc f(p: f64[n] inout, q: f64[m] inout, a: f64[n, m] inout, b: f64[n, m] inout, n: i64, m: i64) {{\n{}\n}}"
-)
+HEAD = "entry f\nfunc f(p: f64[n] inout, q: f64[m] inout, a: f64[n, m] inout, b: f64[n, m] inout, n: i64, m: i64)"
 BODIES = {
     "sums": "for i in 0:n any { for j in 0:m any { p[i] += a[i, j] * q[j] } }",
     "rows": "for i in 0:n any { let y = p[i]\n for j in 0:m any { q[j] += a[i, j] * y } }",
@@ -166,7 +164,7 @@ BODIES = {
 @pytest.mark.parametrize("m", [0, 1, 5, 33])
 def test_every_row_once_in_the_same_order(name: str, n: int, m: int) -> None:
     """To the last bit, with infinities and not-a-numbers, whatever the sizes."""
-    module = parse(ROWS_AND_COLUMNS.format(BODIES[name]))
+    module = parse(f"{HEAD} {{\n{BODIES[name]}\n}}")
     made = transformed(module, [jam])
     assert any(isinstance(s, Loop) and s.step == ROWS for s in statements(made.root.body))
     rng = np.random.default_rng(n * 100 + m)

@@ -3,7 +3,8 @@
 A derivative works on copies of the arrays that the program changes, and the program's last changes to them are often of
 no use to it, nor are the values of a call that is run again for what it stores; where a gradient needs no value of the
 program (which is linear in them), none are. Contract: given parameters whose contents nobody reads after the function
-(of the root by name; of other functions where every call gives arrays allocated for it, which nothing else uses), a
+(of the root by name; of other functions where every call gives arrays allocated for it, which nothing else uses, or
+which nobody ever looks at), a
 write into one of them is removed if no statement may read the element later (see `instances`), or only statements that
 are removed, too; failures and everything else stay.
 """
@@ -40,8 +41,10 @@ def drop_final_writes(module: Module, unread: Collection[str]) -> Module:
 
 
 def _ignored(module: Module) -> dict[str, set[str]]:
-    """By function, the parameters for which every call gives an array that the caller uses for nothing else."""
+    """By function, the parameters for which every call gives an array that the caller uses for nothing else, or that
+    neither the caller nor anything it calls looks at."""
     found: dict[str, set[str]] = {}
+    looked = _looked_at(module)
     for f in module.functions.values():
         found.setdefault(f.name, {p.name for p in f.params if isinstance(p, Buffer) and p.intent == "inout"})
     for f in module.functions.values():
@@ -52,14 +55,34 @@ def _ignored(module: Module) -> dict[str, set[str]]:
                 uses.update(x for e in expressions(s) for x in names_in(e))
             else:
                 uses.update(used(s))
+        unseen = {s.buffer.name for s in statements(f.body) if isinstance(s, Alloc)} - looked[f.name]
         for block in _blocks(f.body):
             own = {s.buffer.name for s in block if isinstance(s, Alloc)}
             for s in block:
                 if isinstance(s, Call):
-                    mine = {a for a in s.args if isinstance(a, str) and a in own and uses[a] == 1}
+                    mine = {a for a in s.args if isinstance(a, str) and a in own and uses[a] == 1} | unseen
                     pairs = zip(module.functions[s.function].params, s.args, strict=True)
                     found[s.function] -= {p.name for p, a in pairs if a not in mine}
     return found
+
+
+def _looked_at(module: Module) -> dict[str, set[str]]:
+    """By function, the names that it, or what it calls, does more with than to write into them."""
+    found: dict[str, set[str]] = {n: set() for n in module.functions}
+    while True:
+        before = sum(map(len, found.values()))
+        for f in module.functions.values():
+            seen = found[f.name]
+            seen.update(f.results)
+            for s in statements(f.body):
+                seen.update(x for e in expressions(s) for x in names_in(e))
+                if isinstance(s, Call):
+                    pairs = zip(module.functions[s.function].params, s.args, strict=True)
+                    seen.update(a for p, a in pairs if isinstance(a, str) and p.name in found[s.function])
+                elif not isinstance(s, (Store, Accumulate, Alloc)):
+                    seen.update(used(s))
+        if sum(map(len, found.values())) == before:
+            return found
 
 
 def _blocks(block: Block) -> Iterator[Block]:

@@ -1,8 +1,8 @@
 """Jamming: sums over rows, and rows that are added up, run four rows at a time.
 
 `for i any: for j any: s[i] += a[i, j] * x[j]` waits for each addition, and loads x anew for every row; with four rows
-in one turn of the inner loop four sums are on their way, and x is loaded once. Where rows are added up, `y[j] += a[i, j]
-* s[i]`, y is loaded and stored once for four rows.
+in one turn of the inner loop four sums are on their way, and x is loaded once. Where rows are added up, as in
+`y[j] += a[i, j] * s[i]`, y is loaded and stored once for four rows.
 
 Contract: an `any` loop with one innermost `any` loop in it, whose bounds are the same for all its rows, becomes a
 sequential loop over four rows a turn and the loop over the rows that are left. Every row does the same operations, and
