@@ -135,6 +135,14 @@ scipy.optimize.newton | scipy.optimize.newton(lambda y: y**3 + y - a, 0.3, tol=1
 scipy.optimize.root_scalar | scipy.optimize.root_scalar(lambda y: y**3 + y - a, bracket=(-9, 9)).root
 scipy.optimize.fsolve | scipy.optimize.fsolve(lambda y: y**3 + y - v, np.zeros(12), xtol=1e-13)
 scipy.optimize.root | scipy.optimize.root(lambda y, c: y**3 + y - c, np.ones(12), args=(v,), tol=1e-13).x
+scipy.optimize.minimize_scalar | scipy.optimize.minimize_scalar(lambda y: np.cosh(y - x) + a * y, tol=1e-12).x
+scipy.optimize.brent | scipy.optimize.brent(lambda y, c: np.cosh(y - c), args=(x,), tol=1e-12)
+scipy.optimize.golden | scipy.optimize.golden(lambda y: np.cosh(y - x) + u[0], tol=1e-12)
+scipy.optimize.fminbound | scipy.optimize.fminbound(lambda y: np.cosh(y - x), -9, 9, xtol=1e-9)
+scipy.optimize.minimize | scipy.optimize.minimize(lambda y: ((y - v) @ (y - v), 2 * (y - v)), v * 0, jac=True).x
+scipy.optimize.leastsq | scipy.optimize.leastsq(lambda y: y**3 + 5 * y - v, np.zeros(12), xtol=1e-13, ftol=1e-13)[0]
+scipy.optimize.least_squares | scipy.optimize.least_squares(lambda y: y**3 + 5 * y - v, v * 0, gtol=1e-13).x
+scipy.optimize.curve_fit | scipy.optimize.curve_fit(lambda t, b: b * t, u, v, 1.0, jac=lambda t, b: t[:, None])[0]
 scipy.sparse.csr_array | csr_array.T @ (csr_array @ v)
 scipy.sparse.csc_array | (csc_array * a).dot(np.outer(v, u))
 scipy.sparse.coo_array | m[:, 0] @ coo_array + coo_array.T @ m[:, 1]

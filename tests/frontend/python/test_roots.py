@@ -236,11 +236,7 @@ def test_refusals() -> None:
     def complex_start(a):
         return abs(scipy.optimize.newton(lambda x: x**2 + a, 1j))
 
-    def minimum(a):
-        return scipy.optimize.minimize_scalar(lambda x: (x - a) ** 2).x
-
     for program, reason in (
-        (minimum, "only those for roots"),
         (inside_try, "inside try"), (changes, "changes an array from outside"),
         (by_differences, "slopes by differences"), (broyden, "broyden1"),
         (many_starts, "from an array"), (complex_start, "complex number"),

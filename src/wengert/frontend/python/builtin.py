@@ -60,8 +60,10 @@ def abs_(interp: Interp, value: Any) -> Any:
 def float_(interp: Interp, value: Any = 0.0) -> Any:
     value = single(interp, value)
     if isinstance(value, RScalar):
-        if value.dtype.is_complex:
+        if value.dtype.is_complex and value.python:
             raise PyRaise(TypeError("float() argument must be a string or a real number, not 'complex'"))
+        if value.dtype.is_complex:
+            raise interp.stage.refuse("float() discards the imaginary part", "take .real first", Code.KIND)
         return RScalar(interp.stage.let(build.cast(value.expr, F64)), True)
     if (method := python_method(value, "__float__")) is not None:
         return interp.call(method, [value], {})
