@@ -66,16 +66,26 @@ def test_another_size_is_other_memory() -> None:
 
 
 def test_no_more_is_remembered_than_is_said() -> None:
-    many = [_made(N + k) for k in range(20)]
+    n = recycling.MOST // 8 // 11
+    many = [_made(n + k) for k in range(20)]
     for k, a in enumerate(many):
         a[:] = k
-    assert sum(b.size for b in recycling._blocks) <= recycling.MOST
+    assert recycling.MOST // 2 < sum(b.size for b in recycling._blocks) <= recycling.MOST
     assert all(np.all(a == k) for k, a in enumerate(many))
     del a, many
     gc.collect()
     assert sum(b.size for b in recycling._blocks) <= recycling.MOST
     huge = recycling.MOST // 8 + 1
     assert _made(huge).size == huge and sum(b.size for b in recycling._blocks) <= recycling.MOST
+
+
+def test_no_more_blocks_are_remembered_than_is_said() -> None:
+    many = [_made(N) for _ in range(3 * recycling.MOST_BLOCKS)]
+    addresses = {_address(a) for a in many}
+    assert len(addresses) == len(many) and len(recycling._blocks) == recycling.MOST_BLOCKS
+    del many
+    again = [_made(N) for _ in range(recycling.MOST_BLOCKS)]
+    assert {_address(a) for a in again} <= addresses and len({_address(a) for a in again}) == len(again)
 
 
 def test_results_and_gradients() -> None:

@@ -1,8 +1,9 @@
 """Large results in memory that earlier ones had: new memory of that size costs more in page faults than work on it.
 
-malloc asks the system for every array from 32 MiB on and gives it back at once. Here the memory of large results is
-remembered; once nobody has an array, a view or a buffer of it any more, the next result of the same size is made there.
-At most `MOST` bytes are remembered, whether in use or not; what is forgotten is freed with its last array, as usual.
+malloc asks the system for every array from 32 MiB on and gives it back at once, and gives back what several smaller
+ones had together. Here the memory of large results is remembered; once nobody has an array, a view or a buffer of it any
+more, the next result of the same size is made there. At most `MOST` bytes in `MOST_BLOCKS` blocks are remembered,
+whether in use or not; what is forgotten is freed with its last array, as usual.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
-LEAST = 32 << 20
+LEAST = 256 << 10
 """Bytes from which on results are made here (`WG_LARGE_RESULT` of the run-time library)."""
 MOST = 384 << 20
 """Bytes that are remembered at the most."""
+MOST_BLOCKS = 64
+"""Blocks that are, at the most: each new result looks through them."""
 Block = np.ndarray[Any, np.dtype[np.uint8]]
 _UNUSED = sys.getrefcount(np.empty(0)) + 2
 """What getrefcount says of a block that only the list and a variable hold."""
@@ -70,7 +73,9 @@ def _remember(block: Block) -> None:
     with _lock:
         for unused in (True, False):
             k = 0
-            while k < len(_blocks) and sum(one.size for one in _blocks) + block.size > MOST:
+            while k < len(_blocks) and (
+                len(_blocks) >= MOST_BLOCKS or sum(one.size for one in _blocks) + block.size > MOST
+            ):
                 one = _blocks[k]
                 if unused and sys.getrefcount(one) > _UNUSED:
                     k += 1

@@ -172,7 +172,7 @@ static int wg_take_arguments(wg_scratch *s, PyObject *leaves) {
 
 /* -- results ----------------------------------------------------------------------------------------------------- */
 
-#define WG_LARGE_RESULT ((int64_t)32 << 20)
+#define WG_LARGE_RESULT ((int64_t)256 << 10)
 
 /* A new array, and its memory in *view; a large one in memory that an earlier one had. */
 static PyObject *wg_new_array(bool zero, int dtype, int rank, const int64_t *extent, Py_buffer *view) {
