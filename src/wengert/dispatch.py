@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.frontend.python.externals import SMALL, Access
+from wengert.frontend.python.externals import SMALL, Access, Arguments, At, Constant
+from wengert.frontend.python.outside import in_library
 from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import is_ndarray, is_numpy_scalar
 from wengert.ir.types import DType
@@ -72,10 +73,14 @@ class _Writer:
                 return f"{self.embed(rest[0].value)}[{rest[1]!r}]"
             case "cell":
                 return f"{self.embed(rest[0].value)}.__closure__[{rest[1]}].cell_contents"
+            case "kwargs":
+                return "kwargs"
+            case "held":
+                return self.embed(rest[0].value)
             case "class":
-                return f"vars({self.embed(rest[0].value)})[{rest[1]!r}]"
-            case "static":
-                return f"getattr({self.embed(rest[0].value)}, {rest[1]!r})"
+                return f"{self.embed(rest[0].value)}.__dict__[{rest[1]!r}]"
+            case "cached":
+                return f"{self.embed(rest[0].value)}({self._passed(rest[1])})"
             case _:
                 owner, name = rest[0].value, rest[1]
                 if isinstance(owner, types.FunctionType):
@@ -89,9 +94,25 @@ class _Writer:
                     return f"{self.embed(owner)}.__defaults__[{positional.index(name)}]"
                 return f"{self.embed(owner)}.__dataclass_fields__[{name!r}].default"
 
+    def _passed(self, arguments: Arguments) -> str:
+        """The arguments of a call that the access to its result makes."""
+        given = [self._argument(a) for a in arguments.positional]
+        return ", ".join([*given, *(f"{name}={self._argument(a)}" for name, a in arguments.named)])
+
+    def _argument(self, given: Constant | At) -> str:
+        if isinstance(given, Constant):
+            return self.embed(given.value)
+        found = self.get(given.access)
+        return found if given.axis is None else f"{found}.shape[{given.axis}]"
+
 
 def _root_length(access: Access) -> int:
-    return {"arg": 2, "kw": 2, "self": 1, "function": 1}.get(access[0], 3)
+    return {"arg": 2, "kw": 2, "self": 1, "function": 1, "kwargs": 1, "held": 2}.get(access[0], 3)
+
+
+def functions_of(staged: Staged) -> list[types.FunctionType]:
+    """The functions of Python that were staged; of a stored compilation they come with a hash of their code."""
+    return [entry if isinstance(entry, types.FunctionType) else entry[0] for entry in staged.sources]
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
@@ -107,6 +128,9 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
     w = _Writer()
     w.check(f"len(args) == {len(args)}")
     w.check(f"kwargs.keys() == {w.embed(dict.fromkeys(kwargs).keys())}" if kwargs else "not kwargs")
+    for function in functions_of(staged):
+        if not in_library(function.__module__):
+            w.check(f"{w.embed(function)}.__code__ is {w.embed(function.__code__)}")
     # What may fail to exist is looked up in the order found while staging, so structure is checked before its parts.
     for guard in staged.guards:
         v = w.get(guard.access)
@@ -122,6 +146,17 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
                 w.check(f"tuple({v}) == {w.embed(guard.expected)}")
             case "same":
                 w.check(f"{v} is {w.get(guard.expected)}")
+            case "differ":
+                w.check(f"{v} is not {w.get(guard.expected)}")
+            case "apart":
+                for other in guard.expected:
+                    w.check(f"{v} is not {w.get(other)}")
+            case "lacks":
+                w.check(f"{guard.expected!r} not in {v}.__dict__")
+            case "unset":
+                w.check(f"not hasattr({v}, {guard.expected!r})")
+            case "without":
+                w.check(f"{guard.expected!r} not in {v}")
             case _:
                 raise AssertionError(guard.kind)
     names: list[str] = []

@@ -195,7 +195,7 @@ class Limitable(Transform):
         held: int = 0,
     ) -> tuple[Any, ...]:
         """Call a kernel with the program's leaves and `more`; `held`: bytes that are allocated besides."""
-        given = (*private(variant.staged, leaves), *more)
+        given = (*private(variant.staged, leaves, originals(variant, self.fn, args, kwargs)), *more)
         if self.limit is None:
             return variant.kernel(given)
         outside = copied(variant, leaves, variant.raw(self.fn, args, kwargs)) + bytes_of(more) + held
@@ -220,6 +220,10 @@ def copied(variant: Variant, leaves: tuple[Any, ...], raw: tuple[Any, ...] | Non
 def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
     """Arrays that share memory without being the same array cannot be told apart once compiled."""
     for k in staged.mutated:
+        if not leaves[k].flags.c_contiguous and _overlaps_itself(leaves[k]):
+            name = staged.leaves[k].name
+            reason = f"{name!r} is changed by the program and several of its elements are one; pass a copy"
+            raise ArgumentError(reason, Code.MEMORY)
         for j, other in enumerate(leaves):
             if (
                 j != k
@@ -234,11 +238,27 @@ def check_overlap(staged: Staged, leaves: tuple[Any, ...]) -> None:
                 )
 
 
-def private(staged: Staged, leaves: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The leaves with copies of those the program mutates: derivative transforms leave the caller's arrays alone."""
+def _overlaps_itself(array: np.ndarray[Any, Any]) -> bool:
+    """Whether elements of an array may share memory: then some axis does not step beyond what the smaller ones span."""
+    reach = array.itemsize
+    for step, extent in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step < reach:
+            return array.size > 0
+        reach += step * (extent - 1)
+    return False
+
+
+def originals(variant: Variant, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The leaves as the caller has them, if the program changes any."""
+    return variant.raw(fn, args, kwargs) if variant.staged.mutated else None
+
+
+def private(staged: Staged, leaves: tuple[Any, ...], callers: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+    """The leaves with copies of those the program mutates: derivative transforms leave the caller's arrays alone.
+    `callers`: the leaves as the caller has them, if some of these are copies already."""
     if not staged.mutated:
         return leaves
-    check_overlap(staged, leaves)
+    check_overlap(staged, leaves if callers is None else callers)
     made = list(leaves)
     for k in staged.mutated:
         made[k] = made[k].copy()

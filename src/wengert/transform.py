@@ -37,6 +37,7 @@ from wengert.programs import (
     Wrt,
     both,
     check_overlap,
+    originals,
     primal_binds,
     private,
     program_of,
@@ -74,9 +75,9 @@ class Compiled(Transform):
         if not staged.mutated and not staged.returns_inputs:
             results = variant.kernel(leaves)
         else:
-            originals = variant.raw(self.fn, args, kwargs)
-            assert originals is not None
-            results = _run_in_place(staged, variant.kernel, leaves, originals)
+            callers = variant.raw(self.fn, args, kwargs)
+            assert callers is not None
+            results = _run_in_place(staged, variant.kernel, leaves, callers)
         if staged.effects.changes:
             apply(staged.effects.changes, results, outside)
         return rebuild(staged.output, results, outside)
@@ -94,19 +95,19 @@ def must_return(staged: Staged, module: Module) -> None:
         Kernel(pipeline.finish(module), primal_binds(staged))(private(staged, tuple(x.value for x in staged.leaves)))
 
 
-def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], originals: tuple[Any, ...]) -> tuple[Any, ...]:
+def _run_in_place(staged: Staged, kernel: Any, leaves: tuple[Any, ...], callers: tuple[Any, ...]) -> tuple[Any, ...]:
     """Run a program that changes or returns its arguments: odd layouts are copied in and out."""
-    check_overlap(staged, originals)
+    check_overlap(staged, callers)
     for k in staged.mutated:
-        if not originals[k].flags.writeable:
+        if not callers[k].flags.writeable:
             raise ValueError("assignment destination is read-only")
     results = list(kernel(leaves))
     for k in staged.mutated:
-        if leaves[k] is not originals[k]:
-            originals[k][...] = leaves[k]
+        if leaves[k] is not callers[k]:
+            callers[k][...] = leaves[k]
     for output in flat_outputs((staged.output, *(c.contents for c in staged.effects.changes))):
         if output.kind == "leaf":
-            results[output.index] = originals[output.leaf]
+            results[output.index] = callers[output.leaf]
     return tuple(results)
 
 
@@ -444,8 +445,9 @@ def vjp(
     kind = variant_key(("vjp", wrt_key(wrt), wrt_key(of)), bounds.limit is not None, pins)
     variant, leaves = program.variant(kind, args, kwargs, make)
     selected, staged = variant.plan[0], variant.staged
+    callers = originals(variant, fn, args, kwargs)
     leaves = tuple(v.copy() if is_ndarray(v) else v for v in leaves)
-    results = variant.kernel(private(staged, leaves))
+    results = variant.kernel(private(staged, leaves, callers))
     held = bytes_of(leaves) + bytes_of(results)
     return rebuild(selected.tree, results), Pullback(
         wrt, args, kwargs, staged, leaves, results, variant.plan, held, bounds
@@ -543,7 +545,7 @@ def jvp(
     selected, active = plan
     staged = variant.staged
     dots = [_tangent(staged.leaves[k].access, tangents, leaves[k]) for k in active]
-    results = variant.kernel((*private(staged, leaves), *dots))
+    results = variant.kernel((*private(staged, leaves, originals(variant, fn, args, options)), *dots))
     n = len(selected.names)
     return rebuild(selected.tree, results[:n]), rebuild(
         _float_only(decided(selected.tree, results), results[:n]), results[n:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import logging
@@ -19,7 +20,7 @@ from wengert.ir import build
 from wengert.ir.nodes import ZERO, Const
 from wengert.ir.types import BOOL, C128, F64, I64, DType
 
-from . import arrays, exceptions, generator_programs, integers, number_programs, numeric, texts
+from . import arrays, exceptions, generator_programs, integers, number_programs, numeric, outside, texts
 from .frame import PyRaise
 from .python_values import class_of, is_function, is_tuple, python_method, real_class
 from .registry import HANDLERS, METHODS, Handler, handles
@@ -227,7 +228,7 @@ def hasattr_(interp: Interp, owner: Any, name: Any) -> Any:
         return hasattr(np.ndarray, name)
     if isinstance(owner, RScalar):
         return hasattr(type_of(owner), name)
-    present = getattr(owner, "__dict__", {}).get(name)
+    present = None if isinstance(owner, type) else outside.attribute(interp, owner, name)
     if isinstance(present, MaybeUnbound):
         return RScalar(present.flag, True)
     if (method := _last_resort(owner, name)) is not None:
@@ -253,6 +254,8 @@ def getattr_(interp: Interp, owner: Any, name: Any, *default: Any) -> Any:
     name = texts.known(interp, interp.resolve(name))
     if isinstance(name, Choice):
         return interp.over_choice(lambda n: getattr_(interp, owner, n, *default), name)
+    if default and not isinstance(owner, type):
+        outside.attribute(interp, owner, name)
     if default and (method := _last_resort(owner, name)) is not None:
         return interp.call(generator_programs.attribute_or, [method, owner, name, *default], {})
     if default:
@@ -330,17 +333,29 @@ def partial_(interp: Interp, fn: Any, *args: Any, **kwargs: Any) -> Any:
 
 @handles(functools.cache)
 def cache_(interp: Interp, fn: Any) -> Any:
-    """A function that keeps its results: it is called again, which gives the same."""
-    return fn
+    """A function that keeps its results: it is called again, which gives the same if nobody changes them."""
+    return (
+        dataclasses.replace(fn, cached=True) if isinstance(fn, Closure) else BoundMethod((_once, [fn], {}), "partial")
+    )
+
+
+def _once(fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """Stands for a call of a function outside that keeps its results from now on."""
+    return fn(*args, **kwargs)
+
+
+@handles(_once)
+def once(interp: Interp, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    from . import cached
+
+    return cached.kept(interp, getattr(fn, "__name__", "the function"), interp.call(fn, list(args), kwargs))
 
 
 @handles(functools.lru_cache)
 def lru_cache_(interp: Interp, maxsize: Any = 128, typed: bool = False) -> Any:
-    return maxsize if is_function(maxsize) else _itself
-
-
-def _itself(fn: Any) -> Any:
-    return fn
+    if is_function(maxsize):
+        return cache_(interp, maxsize)
+    return BoundMethod((functools.cache, [], {}), "partial")
 
 
 @handles(functools.wraps)

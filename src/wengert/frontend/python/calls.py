@@ -19,13 +19,13 @@ import numpy as np
 from wengert.codes import Code
 from wengert.ir.types import I64
 
-from . import builtin, texts
+from . import builtin, cached, texts
 from .control import ExitNow
 from .externals import Held
 from .frame import Frame, PyRaise
 from .generators import is_generator
 from .interp import Interp
-from .objects import LIBRARIES
+from .outside import in_library
 from .python_values import cell_contents, class_of, is_dict, is_function, is_iterator, is_list, is_ndarray, is_tuple
 from .registry import CALLABLES, HANDLERS
 from .source import AT_ONCE, called, find, scope_of
@@ -144,6 +144,8 @@ class Calls(Interp):
             return self.call_function(fn, args, kwargs)
         if class_of(fn).__module__ == "uarray":  # what it wraps picks the arrays out of the arguments
             raise self.stage.refuse(f"{fn.__module__}.{fn.__name__} is not supported", "use another transform")
+        if isinstance(fn, cached.CACHED):
+            return cached.call(self, fn, args, kwargs)
         inner = getattr(fn, "_implementation", None) or getattr(fn, "__wrapped__", None)
         if isinstance(inner, types.FunctionType):
             return self.call(inner, args, kwargs)
@@ -222,7 +224,8 @@ class Calls(Interp):
         frame = Frame(fn.name, fn.node, fn.source, parent.globals, len(self.frames), None, parent, fn.cls or parent.cls)
         frame.site = self.call_node
         self.bind(frame, fn.defaults, fn.kw_defaults, args, kwargs)
-        return self.run_bound(fn, frame)
+        result = self.run_bound(fn, frame)
+        return cached.kept(self, fn.name, result) if fn.cached else result
 
     def call_function(self, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         found = find(fn)
@@ -343,7 +346,7 @@ class Calls(Interp):
             frame.locals[a.kwarg.arg] = self.stage.note_created({k: self.settle(v, k) for k, v in rest.items()})
 
     def default(self, frame: Frame, value: Any, name: str) -> Any:
-        if frame.function is None or value is None or frame.globals.get("__name__", "").split(".")[0] in LIBRARIES:
+        if frame.function is None or in_library(frame.globals.get("__name__")):
             return value
         return self.externals.wrap(value, ("default", Held(frame.function), name), name)
 
@@ -367,6 +370,8 @@ def _same(before: Any, after: Any) -> bool:
 def _impure(fn: Any) -> bool:
     """Whether a call of library code would not give the same every time."""
     owner = getattr(fn, "__self__", None)
+    if isinstance(owner, cached.CACHED):  # cache_clear, cache_info
+        return True
     modules = {str(getattr(fn, "__module__", None)), type(owner).__module__, type(fn).__module__}
     if isinstance(owner, types.ModuleType):
         modules.add(owner.__name__)

@@ -18,3 +18,4 @@ class Closure:
     source: Any = None
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     cls: Any = None  # the class defined inside that it is a method of
+    cached: bool = False  # it keeps its results, as functools.cache has it

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from wengert.codes import Code
 
 from . import structs
-from .python_values import class_of, dict_like, is_dict, is_list, is_tuple, python_method, staged_class, tuple_like
+from .python_values import (
+    blank,
+    class_of,
+    dict_like,
+    is_dict,
+    is_list,
+    is_tuple,
+    python_method,
+    staged_class,
+    tuple_like,
+)
 from .registry import handles
 from .subclasses import SubArray
 from .values import Choice, RArray, RList
@@ -79,7 +89,7 @@ def _instance(interp: Interp, value: Any, memo: dict[int, Any] | None) -> Any:
                 raise interp.stage.refuse(reason, "write a method that makes the copy", Code.OBJECT)
             return interp.call(method, [value] if memo is None else [value, {}], {})
     structs.struct_of(interp.stage, value)  # reads all attributes of an object that exists outside
-    made = object.__new__(staged_class(class_of(value)))
+    made = blank(staged_class(class_of(value)))
     interp.stage.note_created(made.__dict__)
     interp.stage.keep_alive.append(made)
     _remember(memo, value, made)

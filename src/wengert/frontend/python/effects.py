@@ -79,6 +79,7 @@ def effects(interp: Interp, results: list[str]) -> Effects:
     externals.check_copies()
     try:
         for container, access in _changed(interp):
+            externals.keep_apart(access)
             if is_list(container):
                 if not _as_it_was(externals, access, dict(enumerate(container)), len(container)):
                     parts = [

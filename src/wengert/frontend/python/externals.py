@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import enum
+import functools
 import io
 import os
 import types
@@ -19,9 +20,11 @@ from wengert.codes import Code
 from wengert.ir.nodes import Buffer, Const, Expr, Param, Scalar, Var
 from wengert.ir.types import C128, F64, I64, DType
 
+from .decisions import Restage
 from .python_values import (
     attribute_step,
     attributes_of,
+    blank,
     class_of,
     dict_like,
     has_attributes,
@@ -39,9 +42,9 @@ from .stage import Stage
 from .values import Poison, RArray, Root, RScalar
 
 Step = tuple[str, Any]  # ("attr", name), ("item", key), ("dict", name)
-# ("arg", k) | ("kw", name) | ("self",) | ("global", Held(dict), name) | ("cell", Held(function), k) |
-# ("static", Held(class), name) | ("class", Held(class), name): as it is in the class itself |
-# ("default", Held(function or dataclass), name), then steps
+# ("arg", k) | ("kw", name) | ("kwargs",) | ("self",) | ("global", Held(dict), name) | ("cell", Held(function), k) |
+# ("held", Held(anything)): it itself | ("class", Held(class or function), name): as it is in its own dict |
+# ("default", Held(function or dataclass), name) | ("cached", Held(function), Arguments): its result; then steps
 Access = tuple[Any, ...]
 
 _BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, np.dtype)
@@ -63,6 +66,30 @@ class Held:
         return id(self.value)
 
 
+@dataclass(frozen=True)
+class Constant:
+    """An argument that is the same at every call; 1, 1.0 and True differ."""
+
+    value: Any
+    kind: type[Any]
+
+
+@dataclass(frozen=True)
+class At:
+    """An argument that is outside, or the extent of an array outside along an axis."""
+
+    access: Access
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a function outside is called with, by the access to its result."""
+
+    positional: tuple[Constant | At, ...]
+    named: tuple[tuple[str, Constant | At], ...]
+
+
 @dataclass(eq=False)
 class Leaf:
     """A number or array of the outside world. `names` are the IR parameters it fills."""
@@ -80,7 +107,9 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class Guard:
-    """A static fact that must still hold: `kind` is "is", "equal", "type", "keys", "len" or "value"."""
+    """A static fact that must still hold. `kind`: "is", "equal", "type" (and length), "keys"; "same" and "differ": it
+    is, or is not, what another access leads to; "apart": it is none of what other accesses lead to; "lacks": its dict,
+    "unset": the object, "without": the dict that it is, has nothing of this name."""
 
     access: Access
     kind: str
@@ -121,9 +150,16 @@ class Externals:
         self.holders: dict[int, Outside] = {}  # by the dict of a proxy's attributes
         self.copies: list[tuple[Any, Any]] = []  # copies of outside objects that Python itself works on: now, before
         self.arrays: dict[int, Leaf] = {}
+        self.noted: set[tuple[Access, str, Held]] = set()
 
     def guard(self, access: Access, kind: str, expected: Any) -> None:
         self.guards.append(Guard(access, kind, expected))
+
+    def note(self, access: Access, kind: str, expected: Any) -> None:
+        """A guard that several places of the program may need."""
+        if (access, kind, Held(expected)) not in self.noted:
+            self.noted.add((access, kind, Held(expected)))
+            self.guard(access, kind, expected)
 
     def wrap(self, value: Any, access: Access, name: str) -> Any:
         """The staged counterpart of an outside value."""
@@ -134,9 +170,12 @@ class Externals:
         return wrapped
 
     def _wrap(self, value: Any, access: Access, name: str) -> Any:
-        if value is None or isinstance(value, (bool, str, bytes, enum.Enum)):
-            self.guard(access, "is" if value is None or isinstance(value, (bool, enum.Enum)) else "equal", value)
+        if value is None or isinstance(value, (bool, enum.Enum)):
+            self.guard(access, "is", value)
             return value
+        if isinstance(value, (str, bytes)):
+            self.guard(access, "equal", value)
+            return self._as_it_is(value, access)
         if isinstance(value, (int, float, complex)) and access[0] == "default":
             self.guard(access, "equal", value)
             return value
@@ -148,9 +187,15 @@ class Externals:
             self.guard(access, "is", value)
             return value
         if id(value) in self.proxies:
-            self.guard(access, "is", value)
-            return self.proxies[id(value)]
+            made = self.proxies[id(value)]
+            self.guard(access, "same", self.outside[id(made)].access)
+            return made
+        if class_of(value) is functools.partial:
+            return self._partial(value, access, name)
         if is_tuple(value):
+            if getattr(value, "__dict__", None):
+                reason = f"a {class_of(value).__qualname__} is a tuple with attributes beside its items"
+                raise self.stage.refuse(reason, "keep them as items", Code.OBJECT)
             self.guard(access, "type", (class_of(value), len(value)))
             parts = [self.wrap(v, (*access, ("item", k)), f"{name}_{k}") for k, v in enumerate(value)]
             return tuple_like(class_of(value), parts)
@@ -186,12 +231,35 @@ class Externals:
         ):
             self.guard(access, "type", (kind, -1))
             try:
-                made = object.__new__(staged_class(kind))
+                made = blank(staged_class(kind))
             except TypeError:
+                if kind.__hash__ is None:
+                    reason = f"{name} is a {kind.__qualname__}, which has both items and attributes"
+                    way_out = "keep what holds the items in an attribute of the class instead"
+                    raise self.stage.refuse(reason, way_out, Code.OBJECT) from None
                 self.guard(access, "is", value)
-                return value
+                return self._as_it_is(value, access)
             return self._proxy(value, made, access)
         return self._opaque(value, access)
+
+    def _as_it_is(self, value: Any, access: Access) -> Any:
+        """A value that stands for itself; attributes that it has are read at every call."""
+        if getattr(value, "__dict__", None) is not None:
+            self.outside[id(value)] = Outside(value, access)
+            self.stage.keep_alive.append(value)
+        return value
+
+    def _partial(self, value: functools.partial[Any], access: Access, name: str) -> Any:
+        """A function with arguments: each of them is read at every call."""
+        self.guard(access, "type", (functools.partial, -1))
+        fn = self.wrap(value.func, (*access, ("slot", "func")), name)
+        args = self.wrap(value.args, (*access, ("slot", "args")), name)
+        keywords = self.wrap(value.keywords, (*access, ("slot", "keywords")), name)
+        if not callable(fn):
+            return fn
+        made = functools.partial(fn, *args, **keywords)
+        vars(made).update(vars(value))
+        return made
 
     def _opaque(self, value: Any, access: Access) -> Any:
         """An object that is used as it is: what it holds is part of the specialisation, if it can be compared."""
@@ -221,6 +289,34 @@ class Externals:
         self.copies.append((made, found))
         return made
 
+    def identity(self, a: Any, b: Any) -> None:
+        """Note that the program depends on whether two things outside are one."""
+        places = [self._place(a), self._place(b)]
+        if places[0] is None or places[1] is None or a is b:
+            return
+        if self._original(a) is self._original(b):
+            self.stage.decisions.alias_arrays = True
+            raise Restage
+        self.note(places[0], "differ", places[1])
+
+    def _leaf(self, value: Any) -> Leaf | None:
+        return next((leaf for leaf in self.leaves if leaf.runtime is value and leaf.buffer is not None), None)
+
+    def _place(self, value: Any) -> Access | None:
+        leaf, source = self._leaf(value), self.outside.get(id(value))
+        return leaf.access if leaf is not None else None if source is None else source.access
+
+    def _original(self, value: Any) -> Any:
+        leaf, source = self._leaf(value), self.outside.get(id(value))
+        return leaf.value if leaf is not None else None if source is None else source.original
+
+    def keep_apart(self, changed: Access) -> None:
+        """A guard for an object that the program changes: none that is another one now may be it at another call."""
+        original = next(source.original for source in self.outside.values() if source.access == changed)
+        others = [s.access for s in self.outside.values() if class_of(s.original) is class_of(original)]
+        if len(others) > 1:
+            self.guard(changed, "apart", tuple(access for access in others if access != changed))
+
     def check_copies(self) -> None:
         """Refuse that Python itself has changed an object that exists outside."""
         for now, before in self.copies:
@@ -242,6 +338,8 @@ class Externals:
             return types.MethodType(fn.__func__, self.wrap(fn.__self__, ("self",), "self"))
         if isinstance(fn, (types.FunctionType, type)) or not hasattr(fn, "__dict__"):
             return fn
+        if class_of(fn) is functools.partial:
+            return self.wrap(fn, ("function",), "self")
         return fn if callable_static(fn) or type(fn) in CALLABLES else self.wrap(fn, ("function",), "self")
 
     def attribute(self, proxy: Any, name: str) -> Any:
@@ -265,7 +363,7 @@ class Externals:
         else:
             if class_of(value) not in _PYTHON_DTYPES:
                 self.guard(access, "equal", value)
-                return value
+                return self._as_it_is(value, access)
             dtype, python = _PYTHON_DTYPES[class_of(value)], True
         huge = isinstance(value, int) and not -(2**63) <= value < 2**63
         if index in self.stage.decisions.static_leaves or (dtype is I64 and python and value == 0) or huge:

@@ -15,6 +15,7 @@ from . import arrays
 from .externals import Held
 from .frame import Frame, PyRaise
 from .interp import Interp
+from .outside import in_library
 from .python_values import cell_contents
 from .source import scope_of
 from .values import REPORTED, Choice, MaybeUnbound, Poison, RArray, RScalar, template_of
@@ -47,6 +48,8 @@ class Names(Interp):
         if name in frame.globals:
             value = frame.globals[name]
             return self.use(self.externals.wrap(value, ("global", Held(frame.globals), name), name), name)
+        if not in_library(frame.globals.get("__name__")):
+            self.externals.note(("held", Held(frame.globals)), "without", name)
         if hasattr(builtins, name):
             return getattr(builtins, name)
         raise PyRaise(NameError(f"name '{name}' is not defined"))

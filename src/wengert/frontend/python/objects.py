@@ -16,14 +16,14 @@ import numpy as np
 
 from wengert.codes import Code
 
-from . import arrays, structs, texts
-from .classes import LOCAL
-from .externals import Held, Outside
+from . import arrays, outside, structs, texts
+from .externals import Held
 from .frame import PyRaise
 from .interp import Interp
 from .lists import DICT_SLOTS, JOURNALED, Deque
+from .outside import in_library, of_library
 from .python_values import (
-    attributes_of,
+    blank,
     class_function,
     class_of,
     has_attributes,
@@ -52,11 +52,6 @@ from .values import (
     contains_runtime,
     is_runtime,
 )
-
-LIBRARIES = {
-    "numpy", "scipy", "math", "cmath", "builtins", "operator", "itertools", "functools", "collections", "dataclasses",
-    "enum", "abc", "copy", "types", "typing", "warnings", "logging", "sys", "os", "datetime", "wengert",
-}  # fmt: skip
 
 
 class Objects(Interp):
@@ -90,21 +85,33 @@ class Objects(Interp):
             obj = self.stage.note_created(dict.__new__(cls))
         elif new is object.__new__:
             obj = self.native(lambda: object.__new__(staged_class(cls)))
+        elif cls is types.SimpleNamespace:
+            obj = blank(cls)
         else:
             reason = f"a {cls.__module__}.{cls.__qualname__} is made of run-time data"
             raise self.stage.refuse(reason, "use arrays, numbers, lists and tuples", Code.OBJECT)
         if hasattr(obj, "__dict__"):
             self.stage.note_created(obj.__dict__)
         self.stage.keep_alive.append(obj)
-        if dataclasses.is_dataclass(cls) and isinstance(init, types.FunctionType) and find(init) is None:
+        if cls is types.SimpleNamespace:
+            self.namespace_init(obj, args, kwargs)
+        elif dataclasses.is_dataclass(cls) and isinstance(init, types.FunctionType) and find(init) is None:
             self.dataclass_init(cls, obj, args, kwargs)
         elif is_function(init):
+            outside.entry(self, class_of(obj), "__init__")
             self.call(init, [obj, *args], kwargs)
         elif of_dict(init, "__init__") or cls is collections.OrderedDict:
             self.call_method(obj, "__init__", args, kwargs)
         elif (args or kwargs) and not is_function(new):
             raise PyRaise(TypeError(f"{cls.__name__}() takes no arguments"))
         return obj
+
+    def namespace_init(self, obj: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """The attributes of a types.SimpleNamespace: its keywords, after those of a mapping (Python 3.13)."""
+        if args:
+            raise self.stage.refuse("a SimpleNamespace is made of a mapping", "use keywords", Code.OBJECT)
+        for name, value in kwargs.items():
+            self.stage.write(obj.__dict__, name, self.settle(value, name))
 
     def check_items(self, cls: type[Any]) -> None:
         """Refuse a class of dicts of the program that handles items in its own way."""
@@ -181,8 +188,7 @@ class Objects(Interp):
                 raise PyRaise(AttributeError(f"'function' object has no attribute '{name}'"))
             case types.ModuleType():
                 value = self.native(lambda: getattr(owner, name))
-                library = owner.__name__.split(".")[0] in LIBRARIES and value is not os.environ
-                if library or name not in vars(owner):
+                if (in_library(owner.__name__) and value is not os.environ) or name not in vars(owner):
                     return value
                 return self.use(self.externals.wrap(value, ("global", Held(vars(owner)), name), name), name)
             case _:
@@ -200,33 +206,31 @@ class Objects(Interp):
 
     def object_attribute(self, owner: Any, name: str) -> Any:
         if isinstance(owner, super):
-            behind = _behind(owner, name)
-            if isinstance(behind, property) and is_function(behind.fget):
-                bound_to: Any = owner
-                return self.call(behind.fget, [bound_to.__self__], {})
-            found = self.native(lambda: getattr(owner, name))
             bound: Any = owner
+            behind = outside.entry(self, bound.__self_class__, name, bound.__thisclass__)
+            if isinstance(behind.raw, property) and is_function(behind.raw.fget):
+                return self.call(behind.raw.fget, [bound.__self__], {})
+            if behind.access is not None:
+                return self.use(self.externals.wrap(behind.raw, behind.access, name), name)
+            found = self.native(lambda: getattr(owner, name))
             builtin = not isinstance(found, (types.MethodType, types.FunctionType, Closure))
             if builtin and isinstance(bound.__self__, BaseException) and name == "__init__":
                 return BoundMethod((BaseException.__init__, [bound.__self__], {}), "partial")
             if builtin and is_dict(bound.__self__) and name in {*JOURNALED, *DICT_SLOTS}:
                 return BoundMethod(bound.__self__, name)
             return method_of(found, bound.__self__) if isinstance(found, Closure) else found
-        cls = owner if isinstance(owner, type) else type(owner)
+        if isinstance(owner, (type, types.FunctionType)):
+            return self.attribute_of_definition(owner, name)
+        cls = class_of(owner)
         raw = inspect.getattr_static(cls, name, MISSING)
-        if isinstance(owner, type):
-            value = self.native(lambda: getattr(owner, name))
-            if (function := class_function(raw)) is not None:
-                return method_of(function, owner)
-            if LOCAL in vars(cls):
-                return value
-            if _is_data(value) and not isinstance(value, enum.Enum) and not of_library(cls):
-                return self.externals.wrap(value, ("static", Held(owner), name), name)
-            return value
         if isinstance(raw, property) and is_function(raw.fget):
+            outside.entry(self, cls, name)
             return self.call(raw.fget, [owner], {})
+        if name == "__dict__" and has_attributes(owner):
+            return outside.whole(self, owner)
+        held = outside.attribute(self, owner, name)
         if isinstance(raw, functools.cached_property):
-            held = owner.__dict__.get(name, MISSING)
+            outside.entry(self, cls, name)
             if isinstance(held, MaybeUnbound):
                 held = self.conditional(held.flag, lambda: held.value, lambda: self.call(raw.func, [owner], {}))
                 self.stage.write(owner.__dict__, name, held)
@@ -234,20 +238,37 @@ class Objects(Interp):
                 held = self.settle(self.call(raw.func, [owner], {}), name)
                 self.stage.write(owner.__dict__, name, held)
             return self.use(held, name)
-        attributes = getattr(owner, "__dict__", None)
         described = python_method(raw, "__get__")
-        if described is not None and (python_method(raw, "__set__") or name not in (attributes or {})):
+        if described is not None and (python_method(raw, "__set__") or held is MISSING):
             return self.call(described, [self.descriptor(cls, name, raw), owner, real_class(cls)], {})
-        if attributes is not None and name in attributes:
-            held = attributes[name]
+        if held is not MISSING:
             if isinstance(held, MaybeUnbound) and raw is not MISSING:  # until it is set, the class has it
-                return self.conditional(held.flag, lambda: held.value, lambda: self.class_attribute(owner, name, raw))
+                return self.conditional(held.flag, lambda: held.value, lambda: self.class_attribute(owner, name))
             return self.use(held, name, _no_attribute(owner, name))
-        source: Outside | None = self.externals.outside.get(id(owner))
         if name == "__class__":
             return real_class(cls)
-        if source is not None and has_attributes(source.original) and name in attributes_of(source.original):
-            return self.use(self.externals.attribute(owner, name), name)
+        if isinstance(owner, types.MethodType) and isinstance(owner.__func__, types.FunctionType):
+            return self.attribute_of_definition(owner.__func__, name)
+        return self.class_attribute(owner, name)
+
+    def attribute_of_definition(self, owner: Any, name: str) -> Any:
+        """An attribute of a class or a function."""
+        found: Any = MISSING
+        if isinstance(owner, types.FunctionType):
+            found = outside.of_function(self, owner, name)
+        else:
+            entry = outside.entry(self, owner, name)
+            if (function := class_function(entry.raw)) is not None:
+                return method_of(function, owner)
+            if entry.access is not None:
+                found = self.externals.wrap(entry.raw, entry.access, name)
+        return self.native(lambda: getattr(owner, name)) if found is MISSING else self.use(found, name)
+
+    def class_attribute(self, owner: Any, name: str) -> Any:
+        """What the class of an instance says of an attribute."""
+        cls = class_of(owner)
+        entry = outside.entry(self, cls, name)
+        raw = entry.raw
         if raw is MISSING or isinstance(raw, types.MemberDescriptorType):
             method = getattr(cls, "__getattr__", None)
             if isinstance(method, types.FunctionType):
@@ -255,11 +276,6 @@ class Objects(Interp):
             if of_dict(method, "__getitem__"):
                 return self.get_item(owner, name)
             return self.native(lambda: getattr(owner, name))
-        return self.class_attribute(owner, name, raw)
-
-    def class_attribute(self, owner: Any, name: str, raw: Any) -> Any:
-        """What the class of an instance says of an attribute that is `raw` in it."""
-        cls = class_of(owner)
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, owner)
         if isinstance(raw, Closure):
@@ -268,8 +284,8 @@ class Objects(Interp):
             return method_of(function, real_class(cls))
         if is_runtime(raw):
             return self.use(raw, name)
-        if _is_data(raw) and not any(name in vars(c) and LOCAL in vars(c) for c in cls.__mro__):
-            return self.externals.wrap(raw, ("static", Held(cls), name), name)
+        if entry.access is not None:
+            return self.use(self.externals.wrap(raw, entry.access, name), name)
         return self.native(lambda: getattr(owner, name))
 
     def set_attribute(self, owner: Any, name: Any, value: Any, plain: bool = False) -> None:
@@ -325,8 +341,10 @@ class Objects(Interp):
         if not hasattr(owner, "__dict__"):
             raise PyRaise(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'"))
         source = self.externals.outside.get(id(owner))
-        if source is not None and name not in owner.__dict__ and name in attributes_of(source.original):
-            self.externals.attribute(owner, name)
+        if source is not None and source.original is owner:
+            reason = f"the attribute {name!r} of a {cls.__name__} that exists outside is assigned"
+            raise self.stage.refuse(reason, "keep such state in an instance of a class of its own", Code.OBJECT)
+        outside.attribute(self, owner, name)
         self.stage.write(owner.__dict__, name, self.settle(value, name))
 
     def in_part(self, owner: RArray, name: str, value: Any) -> None:
@@ -339,7 +357,7 @@ class Objects(Interp):
 
     def descriptor(self, cls: type[Any], name: str, raw: Any) -> Any:
         """A descriptor that a class has as an attribute, as the program knows it."""
-        if any(LOCAL in vars(c) for c in cls.__mro__ if name in vars(c)):
+        if any(outside.LOCAL in vars(c) for c in cls.__mro__ if name in vars(c)):
             return raw
         owner = next(c for c in cls.__mro__ if name in vars(c))
         return self.externals.wrap(raw, ("class", Held(owner), name), name)
@@ -364,25 +382,9 @@ class Objects(Interp):
         return sum(self.stage.may_name(other, root) for other in named)
 
 
-def _behind(owner: Any, name: str) -> Any:
-    """What super() finds in the classes behind, as it is."""
-    order: tuple[type[Any], ...] = owner.__self_class__.__mro__
-    later = order[order.index(owner.__thisclass__) + 1 :]
-    return next((vars(c)[name] for c in later if name in vars(c)), MISSING)
-
-
 def method_of(fn: Closure, owner: Any) -> BoundMethod:
     """A function that the program defines in a class, bound to an instance or the class."""
     return BoundMethod((fn, [owner], {}), "partial")
-
-
-def of_library(cls: type[Any]) -> bool:
-    return cls.__module__.split(".")[0] in LIBRARIES
-
-
-def _is_data(value: Any) -> bool:
-    """Whether a class attribute is a number or container that is read anew at every call."""
-    return isinstance(value, (int, float, complex, np.ndarray, list, dict)) and not isinstance(value, bool)
 
 
 def _no_attribute(owner: Any, name: str) -> tuple[str, str]:

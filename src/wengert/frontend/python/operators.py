@@ -289,6 +289,7 @@ class Operators(Interp):
                 if len(matches) in (0, len(possible)):
                     return bool(matches)
                 return self.tag_test(x, matches)
+        self.externals.identity(a, b)
         return a is b
 
     def tag_test(self, choice: Choice, matches: Iterable[int]) -> RScalar:

@@ -137,6 +137,8 @@ def _attempt(interp: Interp, fn: Callable[..., Any], args: tuple[Any, ...], kwar
         try:
             staged_fn = externals.wrap_function(fn)
             staged_args = [externals.wrap(a, ("arg", k), names[k]) for k, a in enumerate(args)]
+            if _takes_keywords(fn):
+                externals.guard(("kwargs",), "keys", tuple(kwargs))
             staged_kwargs = {k: externals.wrap(v, ("kw", k), k) for k, v in kwargs.items()}
             value = interp.call(staged_fn, staged_args, staged_kwargs)
             output[:] = [flatten(interp, value, results)]
@@ -200,6 +202,14 @@ def _place(problem: Problem) -> tuple[str, int, int]:
 def _root_name(fn: Any) -> str:
     name = getattr(fn, "__name__", type(fn).__name__)
     return "f" if name == "<lambda>" else name
+
+
+def _takes_keywords(fn: Callable[..., Any]) -> bool:
+    """Whether the program can see the order of keywords."""
+    try:
+        return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        return True
 
 
 def _parameter_names(fn: Callable[..., Any], count: int) -> list[str]:

@@ -144,10 +144,15 @@ def real_class(cls: type[Any]) -> type[Any]:
     return _real.get(cls, cls)
 
 
+def blank(cls: type[Any]) -> Any:
+    """An instance without attributes, whose constructor is not called; TypeError if there is more to one than these."""
+    return cls.__new__(cls) if cls is types.SimpleNamespace else object.__new__(cls)
+
+
 def instance_like(value: object, attributes: Mapping[str, Any]) -> Any:
     """An instance of the same class with these attributes; its constructor is not called."""
     kind = real_class(class_of(value))
-    made = object.__new__(kind)
+    made = blank(kind)
     for name, held in attributes.items():
         if is_slot(kind, name):
             object.__setattr__(made, name, held)
@@ -168,5 +173,6 @@ def attribute_step(value: object, name: str) -> tuple[str, str]:
 
 def attributes_of(value: object) -> dict[str, Any]:
     """The attributes of an instance, in its dict or in slots."""
-    slots = {n: object.__getattribute__(value, n) for n in slots_of(class_of(value)) if hasattr(value, n)}
-    return {**slots, **getattr(value, "__dict__", {})} if slots else vars(value)
+    names = slots_of(class_of(value))
+    slots = {n: object.__getattribute__(value, n) for n in names if hasattr(value, n)}
+    return {**slots, **getattr(value, "__dict__", {})} if names else vars(value)

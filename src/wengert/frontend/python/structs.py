@@ -12,7 +12,17 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .python_values import attributes_of, class_of, has_attributes, is_dict, is_list, is_tuple, staged_class, tuple_like
+from .python_values import (
+    attributes_of,
+    blank,
+    class_of,
+    has_attributes,
+    is_dict,
+    is_list,
+    is_tuple,
+    staged_class,
+    tuple_like,
+)
 from .stage import WHOLE, Stage
 from .values import BoundMethod, Choice, Closure, MaybeUnbound, RArray, RGenerator
 
@@ -48,7 +58,8 @@ def is_struct(stage: Stage, value: Any) -> bool:
         return False
     if isinstance(value, BaseException):
         return stage.is_created(value)
-    return stage.is_created(value) or id(value) in stage.interp.externals.outside
+    source = stage.interp.externals.outside.get(id(value))
+    return stage.is_created(value) or (source is not None and source.original is not value)
 
 
 def struct_of(stage: Stage, value: Any, writes: Writes | None = None, depth: int = 0) -> Any:
@@ -103,7 +114,7 @@ def build(stage: Stage, kind: type[Any], keys: tuple[Any, ...], values: list[Any
         made = new(kind)
         made.update(zip(keys, values, strict=True))
     else:
-        new = kind.__new__ if issubclass(kind, BaseException) else object.__new__
+        new = kind.__new__ if issubclass(kind, BaseException) else blank
         made = new(staged_class(kind))
         made.__dict__.update(zip(keys, values, strict=True))
         stage.keep_alive.append(made)
