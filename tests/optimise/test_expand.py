@@ -33,13 +33,13 @@ EXPANDED = {
           u[i] += y
           terms[0, i - 1] = z
           terms[1, i - 1] = y * y
+          u[0] += 2.0
           a[i, 0] += z
         }
         for j in 1:n - 1 any {
           u[j - 1] += terms[0, j - 1]
           u[j + 1] += terms[0, j - 1]
           u[j + 1] += terms[1, j - 1]
-          u[0] += 2.0
         }""",
     ),
     "an element and a name": (

@@ -40,6 +40,37 @@ SPLIT = {
           u[j - 1] += z
         }""",
     ),
+    "what stays goes with what moves": (
+        """let p = k[0]
+        for i in 0:n - 2 any {
+          u[i + 1] += a[i, 0]
+          u[p] += a[i, 1]
+          u[i + 2] += a[i, 2]
+        }""",
+        """let p = k[0]
+        for i in 0:n - 2 any {
+          u[i + 1] += a[i, 0]
+          u[p] += a[i, 1]
+        }
+        for j in 0:n - 2 any {
+          u[j + 2] += a[j, 2]
+        }""",
+    ),
+    "down and up": (
+        """for i in 1:n any {
+          let y = v[i] * x
+          u[i] += y
+          u[n - i] += y * 2.0
+        }""",
+        """for i in 1:n any {
+          let y = v[i] * x
+          u[i] += y
+        }
+        for j in 1:n any {
+          let z = v[j] * x
+          u[n - j] += z * 2.0
+        }""",
+    ),
     "what is stored is read before": (
         """for i in 1:n any {
           let y = v[i]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wengert.analysis.affine import canonical, constant, isub
 from wengert.analysis.alias import AliasAnalysis, Aliases
-from wengert.ir.nodes import Accumulate, Block, Buffer, Expr, Extent, Load, Loop, Stmt, Storage, Store, Var, View
+from wengert.ir.nodes import Accumulate, Block, Buffer, Const, Expr, Extent, Load, Loop, Stmt, Storage, Store, Var, View
 from wengert.ir.types import I64
 from wengert.ir.walk import (
     defined,
@@ -89,6 +89,13 @@ def common_axis(indices: Iterable[tuple[Expr, ...]], var: str, local: set[str]) 
         if len(found) == 1 and None not in found:
             return k
     return None
+
+
+def moves(index: tuple[Expr, ...], var: str, local: set[str]) -> bool:
+    """Whether every turn has an element of its own: a subscript is the loop's variable, up or down, plus what stays."""
+    return any(
+        offset(e, var, local) is not None or offset(isub(Const(0, I64), e), var, local) is not None for e in index
+    )
 
 
 def folded(block: Block, aliases: Aliases) -> set[str]:

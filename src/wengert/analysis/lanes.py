@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wengert.analysis.access import common_axis, differ
+from wengert.analysis.access import differ, moves
 from wengert.analysis.alias import Aliases
 from wengert.ir.nodes import Accumulate, Alloc, Expr, If, Let, Loop, Op, Stmt, Store
 from wengert.ir.ops import CHECKED
@@ -41,7 +41,7 @@ def reductions(loop: Loop, may_meet: MayMeet) -> list[Accumulate] | None:
             return None
         if is_fixed(s, local):
             sums.setdefault((s.storage, s.index), s)
-        elif common_axis([s.index], loop.var, local) is not None:
+        elif moves(s.index, loop.var, local):
             moving.append(s)
         else:
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wengert.analysis.access import accesses, common_axis, differ
+from wengert.analysis.access import accesses, common_axis, differ, moves
 from wengert.analysis.alias import Aliases
 from wengert.analysis.lanes import in_lanes, is_fixed
 from wengert.ir.nodes import Accumulate, Let, Loop, Op, Select, Stmt, Store
@@ -57,7 +57,7 @@ class Scatter:
         local = definitions(loop.body) | {loop.var}
         groups: list[list[Accumulate]] = []
         for s in self.sums:
-            if not is_fixed(s, local) and common_axis([s.index], loop.var, local) is None:
+            if not is_fixed(s, local) and not moves(s.index, loop.var, local):
                 return None
             home = next((g for g in groups if all(_get_along(s, o, local, aliases) for o in g)), None)
             if home is None:
@@ -97,8 +97,10 @@ def _get_along(a: Accumulate, b: Accumulate, local: set[str], aliases: Aliases) 
     """Whether two sums can be in one loop in lanes."""
     if aliases.of(a.storage) != aliases.of(b.storage):
         return True
-    if a.storage != b.storage or is_fixed(a, local) != is_fixed(b, local):
+    if a.storage != b.storage:
         return False
+    if is_fixed(a, local) != is_fixed(b, local):  # what stays is summed apart, and added after the loop
+        return True
     return a.index == b.index or (not is_fixed(a, local) and differ(a.index, b.index, local))
 
 

@@ -8,6 +8,7 @@ from ...ir.nodes import Cast, Const, Expr, Extent, Load, Op, Select, Var
 from ...ir.ops import CHECKED, OPS
 from ...ir.special import OF_SCIPY
 from ...ir.types import BOOL, DType
+from ...ir.walk import names_in
 from .names import C_TYPE, literal
 from .writer import Place, Writer, unparenthesised
 
@@ -23,8 +24,9 @@ def expr(w: Writer, e: Expr, plain: bool = False) -> str:
             return w.use(w.name_of(name))
         case Extent(storage, axis):
             return w.extent(w.place(storage), axis)
-        case Load(storage, index, _):
-            return element(w, w.place(storage), index)
+        case Load(storage, index, dtype):
+            text = element(w, w.place(storage), index)
+            return f"WG_FLAG({text})" if dtype is BOOL and in_lanes(w, index) else text
         case Op(name, args, _):
             return _operation(w, name, args)
         case Select(cond, then, orelse):
@@ -33,6 +35,11 @@ def expr(w: Writer, e: Expr, plain: bool = False) -> str:
             return cast(expr(w, value), value.dtype, dtype)
         case _:
             assert_never(e)
+
+
+def in_lanes(w: Writer, index: tuple[Expr, ...]) -> bool:
+    """Whether an element is another one in every lane: there, truths are read and written as bytes."""
+    return bool(w.moving) and any(names_in(e) & w.moving for e in index)
 
 
 def top(w: Writer, e: Expr) -> str:

@@ -36,10 +36,10 @@ from ...ir.nodes import (
     View,
 )
 from ...ir.ops import OPS
-from ...ir.types import DType
+from ...ir.types import BOOL, DType
 from . import library, storages, threads
 from .analysis import released
-from .expressions import element, top
+from .expressions import element, in_lanes, top
 from .names import C_TYPE, text_literal
 from .writer import Writer
 
@@ -90,7 +90,9 @@ class BlockWriter:
                 text = top(w, value)
                 w.declare(name, w.name_of(name), C_TYPE[value.dtype], text)
             case Store(storage, index, value):
-                w.line(f"{element(w, w.place(storage), index)} = {top(w, value)};")
+                target = element(w, w.place(storage), index)
+                byte = value.dtype is BOOL and in_lanes(w, index)
+                w.line(f"WG_SET_FLAG({target}, {top(w, value)});" if byte else f"{target} = {top(w, value)};")
             case Accumulate():
                 accumulate(w, stmt)
             case Loop():

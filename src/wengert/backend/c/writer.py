@@ -123,6 +123,7 @@ class Writer:
         if self.framed is not None:
             self.framed.add(RESULTS)
         self.names = Names(shared.taken)
+        self.moving: frozenset[str] = frozenset()  # names by which truths are bytes, see `loops`
         self.c_names: dict[str, str] = {}
         self.variables: dict[str, Variable] = {}
         self.places: dict[str, Place] = {}

@@ -254,6 +254,10 @@ int wg_resize(wg *wg, wg_list *list, int64_t delta, int64_t size);
 void wg_list_free(wg *wg, wg_list *list);
 int wg_popped_empty(wg *wg, const wg_site *site);
 
+/* An element of an array of truths, for loops in lanes: gcc 12 makes no masks of what it loads as bool, nor stores as
+   bool what it has taken apart by cases. */
+#define WG_FLAG(element) (*(const unsigned char *)&(element) != 0)
+#define WG_SET_FLAG(element, value) (*(unsigned char *)&(element) = (value) ? 1 : 0)
 #define WG_AT(type, list, i) (((type *)(list)->data)[i])
 #define WG_PUSH(type, list, value)                                                                                   \
     do {                                                                                                             \
