@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.derivatives import gradient
 
 import wengert as wg
+from derivatives import gradient
 from wengert import differences as fd
 from wengert.verify import compare_runs
 

@@ -442,3 +442,28 @@ def test_limits_are_guarded() -> None:
     assert gradient(1.0, 4) == 16.0
     assert all(v.staged.limits == {"n": 2**31} for v in program_of(square).variants[("grad", 0)][1:])
     assert len(program_of(square).variants[("grad", 0)]) == 2
+
+
+def to_a_power(x, n, k):
+    return np.power(n, k + 1) * x[:2], n**2, n[0] ** k[0], n.astype(np.uint8) ** n.astype(np.uint8)
+
+
+def to_a_power_or_not(x, n, k):
+    for i in range(2):
+        try:
+            x[i] += np.sum(n ** (k + i))
+        except ValueError:
+            x[i] = 7.0 * x[2]
+    return x
+
+
+@pytest.mark.parametrize("f", [to_a_power, to_a_power_or_not])
+def test_powers_of_arrays_of_integers(f: Callable[..., Any]) -> None:
+    assert_derivatives(f, np.array([0.3, -1.2, 2.5]), np.array([2, 3]), np.array([1, -1]))
+
+
+@pytest.mark.parametrize("exponent", [-1, np.int64(-2), np.array([1, -1]), np.array([[0], [-3]], np.int8)])
+def test_negative_powers_of_arrays_of_integers(exponent: Any) -> None:
+    for f in (lambda n, k: n**k, np.power, lambda n, k: n[0] ** np.int64(np.min(k))):
+        with pytest.raises(ValueError, match="negative integer powers"):
+            wg.compile(lambda n, k, f=f: f(n, k) * 1.0)(np.array([2, 3]), exponent)

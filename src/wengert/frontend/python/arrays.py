@@ -335,19 +335,27 @@ def copy(stage: Stage, array: RArray, hint: str = "t", dtype: DType | None = Non
     return target
 
 
-def stand_in(stage: Stage, array: RArray, original: Root | None, what: str) -> RArray:
+def stand_in(
+    stage: Stage,
+    array: RArray,
+    original: Root | None,
+    what: str,
+    why: str = "it is not known here whether it is a view or a copy",
+) -> RArray:
     """A copy where NumPy has, or may have, a view of memory: neither it nor, as long as it is used, that may change."""
     result = copy(stage, array)
     assert original is not None and result.root is not None
-    stores = original.stores
+    stores, loops = original.stores, len(stage.copy_log)
 
     def current(changing: bool) -> None:
         if original.stores == stores and not changing:
+            for log in stage.copy_log[loops:]:  # loops since, in which a later turn would read it again
+                log.add(original)
             return
         if original.strided:
             raise NotAFunction("it changes a part of an array that it reshapes")
         done = "is changed" if changing else "is used after the array was changed"
-        reason = f"{what} {done}, and it is not known here whether it is a view or a copy"
+        reason = f"{what} {done}, and {why}"
         raise stage.refuse(reason, "change the array itself first, or call copy()", Code.MEMORY)
 
     result.root.detached, result.root.current = True, current
@@ -376,6 +384,18 @@ def is_identity(array: RArray) -> bool:
         and all(constant(s) == 0 for s in array.start)
         and all(a == k and constant(step) == 1 for k, (a, step) in enumerate(array.axes))
         and len(array.axes) == len(array.start)
+    )
+
+
+def is_whole_reshaped(stage: Stage, array: RArray) -> bool:
+    """Whether the view is all of a storage that is another shape of its memory, in order."""
+    memory = stage.storages.get(array.storage)
+    return (
+        array.storage in stage.reshaped
+        and isinstance(memory, Buffer)
+        and is_identity(array)
+        and len(memory.shape) == array.rank
+        and all(canonical(a) == canonical(b) for a, b in zip(array.shape, memory.shape, strict=True))
     )
 
 
@@ -411,7 +431,7 @@ def reshape(stage: Stage, array: RArray, shape: tuple[Expr, ...], hint: str = "r
     if array.part:
         both = reshape(stage, replace(array, part="", dtype=array.root.dtype), shape, hint)
         return replace(both, part=array.part, dtype=array.dtype)
-    if not ((is_whole(array) and not array.root.strided) or (is_identity(array) and array.storage in stage.reshaped)):
+    if not ((is_whole(array) and not array.root.strided) or is_whole_reshaped(stage, array)):
         array = copy(stage, array, hint)
     assert array.root is not None
     name = stage.fresh(hint)

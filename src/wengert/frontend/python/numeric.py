@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.analysis.affine import constant
 from wengert.ir import build
-from wengert.ir.nodes import ZERO, Const, Expr, Select
+from wengert.ir.nodes import FALSE, ZERO, Accumulate, Const, Expr, Select
 from wengert.ir.types import BOOL, C128, F64, I64, U64, DType
 
 from . import arrays, float_errors, integers
@@ -270,6 +270,8 @@ def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None 
     operands = fitted([_number(stage, o) for o in operands])
     inputs, output = loop_types(function, operands, dtype)
     inputs = integers.checked_operands(stage, function, operands, inputs)
+    if function is np.power and inputs[1].is_integer:
+        operands = (operands[0], _exponent(stage, operands[1]))
     fn = UFUNCS[function]
     strict = any(stage.raised.values())
     if not any(isinstance(o, RArray) for o in operands):
@@ -286,6 +288,28 @@ def ufunc(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None 
 
     lazy = elementwise(stage, element, output, operands)
     return _checked(stage, function, operands, inputs, lazy) if strict else lazy
+
+
+def _exponent(stage: Stage, value: Any) -> Any:
+    """The exponent of a power of NumPy's integers, after the test that no element of it is negative."""
+    message = "Integers to negative integer powers are not allowed."
+    if isinstance(value, RArray):
+        value = arrays.stored(stage, value)
+        found = stage.cell(BOOL, "negative", init=FALSE)
+
+        def body(index: tuple[Expr, ...]) -> None:
+            exponent = stage.let(arrays.element(value, index))
+            stage.emit(Accumulate(found.name, (), build.lt(exponent, build.zero(exponent.dtype)), "max", stage.span))
+
+        if value.dtype.is_integer and value.dtype.numpy.kind != "u":
+            arrays.nest(stage, value.shape, body)
+            stage.fail_if(stage.load_cell(found, "negative"), "ValueError", message)
+        return value
+    exponent = as_scalar(value)
+    if exponent.dtype.numpy.kind == "i" and not stage.facts.nonnegative(exponent.expr):
+        negative = build.lt(exponent.expr, build.zero(exponent.dtype))
+        stage.fail_if(stage.let(negative), "ValueError", message)
+    return value
 
 
 def fitted(operands: Sequence[Any]) -> tuple[Any, ...]:

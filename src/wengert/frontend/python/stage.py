@@ -603,7 +603,9 @@ class Stage:
 
     def refuse_copied(self) -> Unsupported:
         return self.refuse(
-            "an array is changed in place after it was put into a growing list", "append a copy of it", Code.MEMORY
+            "an array is changed in place after it was put into a growing list, or while it is read in another order",
+            "use a copy of it",
+            Code.MEMORY,
         )
 
     def note_copied(self, array: RArray) -> None:

@@ -34,6 +34,7 @@ from .common import (
     type_error,
 )
 from .reduce import written
+from .reshaping import to_shape
 from .ufuncs import apply, call_ufunc, native, plain_number
 
 if TYPE_CHECKING:
@@ -106,7 +107,15 @@ def matrix_transposed(interp: Interp, a: RArray | RScalar) -> RArray:
 @attribute("flat")
 def flat_view(interp: Interp, a: RArray | RScalar) -> RArray:
     """The elements in C order: a view of a contiguous array."""
-    return flat(interp.stage, array(interp, a))
+    value = array(interp, a)
+    if value.rank == 1 or value.lazy is not None:
+        return flat(interp.stage, value)
+    size = (arrays.size(value.shape),)
+    result = to_shape(interp, value, size)
+    if result.root is value.root:
+        return result
+    apart = arrays.stand_in(interp.stage, value, value.root, ".flat of an array", "its elements lie apart in memory")
+    return flat(interp.stage, apart)
 
 
 @attribute("base")

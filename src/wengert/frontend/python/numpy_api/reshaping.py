@@ -125,7 +125,7 @@ def to_shape(interp: Interp, a: RArray, shape: tuple[Expr, ...], hint: str = "r"
     """The elements in C order with another shape of the same size: a view wherever NumPy gives one."""
     stage = interp.stage
     whole = arrays.is_whole(a) and not (a.root is not None and a.root.strided)
-    if not whole and not (arrays.is_identity(a) and a.storage in stage.reshaped):
+    if not whole and not arrays.is_whole_reshaped(stage, a):
         try:
             view = _strided_reshape(interp, a, shape)
         except _Unknown:
