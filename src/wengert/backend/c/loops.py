@@ -158,9 +158,10 @@ def _moving(w: Writer, stmt: Loop) -> frozenset[str]:
     inside = walk.definitions(stmt.body)
     found = [(x.storage, x.index) for x in access.accesses(stmt.body) if x.index and x.storage not in inside]
     places = {name: w.place(name) for name, _ in found}
+    if not any(p.storage.dtype is BOOL for p in places.values()):
+        return frozenset()
     looks = any(p.kind != "array" or w.data(p) != p.data for p in places.values())
-    truths = any(p.storage.dtype is BOOL for p in places.values())
-    return frozenset(inside | {stmt.var}) if truths and not looks else frozenset()
+    return frozenset() if looks else frozenset(inside | {stmt.var})
 
 
 def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, sums: list[Accumulate]) -> None:
