@@ -24,6 +24,7 @@ class _Writer:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[Access, str] = {}
+        self.spaces: dict[str, str] = {}
         self.objects: dict[str, Any] = {"ndarray": np.ndarray, "contiguous": contiguous}
 
     def embed(self, value: Any) -> str:
@@ -31,8 +32,19 @@ class _Writer:
         self.objects[name] = value
         return name
 
+    def held(self, value: Any) -> str:
+        """The name of an object that several accesses may start from."""
+        return next((name for name, other in self.objects.items() if other is value), "") or self.embed(value)
+
     def check(self, condition: str) -> None:
         self.lines.append(f"if not ({condition}): return None")
+
+    def space(self, owner: str) -> str:
+        """A local name for the dict of attributes of what a name holds."""
+        if owner not in self.spaces:
+            self.spaces[owner] = f"d{len(self.spaces)}"
+            self.lines.append(f"{self.spaces[owner]} = {owner}.__dict__")
+        return self.spaces[owner]
 
     def get(self, access: Access) -> str:
         """A local name holding the value at an access path."""
@@ -49,7 +61,7 @@ class _Writer:
             elif kind == "slot":
                 expr = f"{owner}.{key}"
             elif kind == "attr":
-                expr = f"{owner}.__dict__[{key!r}]"
+                expr = f"{self.space(owner)}[{key!r}]"
             else:
                 expr = f"{owner}[{key!r}]" if isinstance(key, (int, str)) else f"{owner}[{self.embed(key)}]"
         else:
@@ -76,9 +88,9 @@ class _Writer:
             case "kwargs":
                 return "kwargs"
             case "held":
-                return self.embed(rest[0].value)
+                return self.held(rest[0].value)
             case "class":
-                return f"{self.embed(rest[0].value)}.__dict__[{rest[1]!r}]"
+                return f"{self.space(self.held(rest[0].value))}[{rest[1]!r}]"
             case "cached":
                 return f"{self.embed(rest[0].value)}({self._passed(rest[1])})"
             case _:
@@ -152,7 +164,8 @@ def fetcher(staged: Staged, args: tuple[Any, ...], kwargs: dict[str, Any], raw: 
                 for other in guard.expected:
                     w.check(f"{v} is not {w.get(other)}")
             case "lacks":
-                w.check(f"{guard.expected!r} not in {v}.__dict__")
+                owner = w.held(guard.access[1].value) if guard.access[0] == "held" else v
+                w.check(f"{guard.expected!r} not in {w.space(owner)}")
             case "unset":
                 w.check(f"not hasattr({v}, {guard.expected!r})")
             case "without":
