@@ -330,8 +330,11 @@ class Search:
     def _slopes(self, choices: Choices, first: Decided) -> list[Steps]:
         """The chosen loops, with the bytes of a slot, and those of another iteration in a segment."""
         found: list[Steps] = []
+        taken = self.planner.runs(choices, self.sizes)
         for k, choice in enumerate(choices):
             loop = self._loop((choice.function, choice.var))
+            if choice in taken:
+                loop = replace(loop, seconds=taken[choice].seconds, start=taken[choice].start)
             many = max(min(PROBE, loop.turns - 1), 1)
 
             def more(slots: int, length: int, k: int = k) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from wengert.menus import Item
 KEPT = int(SPARE)
 """Peaks up to which memory is kept between calls."""
 RUN = 1e-6
-"""Seconds to start a run of a segment: its function, its own arrays."""
+"""Seconds to start a run of a segment, where its code does not say: its function, its own arrays."""
 DISK_FAULT = 1e-9
 """Seconds per byte that the program itself takes for a tape on disk, each way: page faults."""
 ROUNDS = 12
@@ -70,7 +70,8 @@ PLAIN = Rates()
 class Steps:
     """A loop at the sizes of the call: its turns, the seconds of one, the bytes of a slot, and those of another
     iteration in a segment (0: there are no segments). `disk`: bytes of a slot that lie on disk; `most`: the slots that
-    there is room for there (0: as many as there are turns), `rates` how fast that is."""
+    there is room for there (0: as many as there are turns), `rates` how fast that is. `start`: seconds to start a run
+    of a segment."""
 
     turns: int
     seconds: float
@@ -79,6 +80,7 @@ class Steps:
     disk: int = 0
     most: int = 0
     rates: Rates = PLAIN
+    start: float = RUN
 
     @property
     def slots(self) -> int:
@@ -112,7 +114,7 @@ def again(loop: Steps, count: Counts) -> float:
     copies = moved((segments + runs) * loop.slot, count.slots * loop.slot)
     tape = moved(loop.turns * loop.iteration, count.length * loop.iteration)
     stored = spilled((segments + runs) * loop.disk, loop.seconds * loop.turns, loop.rates) if loop.disk else 0.0
-    return loop.seconds * (loop.turns + runs * count.length) + RUN * (segments + runs) + copies + tape + stored
+    return loop.seconds * (loop.turns + runs * count.length) + loop.start * (segments + runs) + copies + tape + stored
 
 
 def menu(turns: int, part: int = 8) -> Iterable[int]:

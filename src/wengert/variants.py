@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 
 from wengert import ad
 from wengert.ad import Choice, LoopOf
+from wengert.analysis.cost import predict
 from wengert.analysis.rows import used_by_rows
 from wengert.backend.c.footprint import Footprint, Footprints, Unbounded, footprint
-from wengert.ir.nodes import Module
-from wengert.plan_time import Counts, Steps
+from wengert.ir.nodes import Call, Module, Var
+from wengert.ir.walk import statements
+from wengert.plan_time import RUN, Counts, Steps
 from wengert.runtime.abi import Bind
 from wengert.trades import Trades
 from wengert.trading import Remade, Trading
 
+SAMPLE = 16
+"""Iterations more by which the time of one is found."""
 KNOWN = 2000
 """Footprints remembered per program and transform."""
 NOTHING = Remade()
@@ -62,6 +66,14 @@ class Infeasible(Exception):
         self.least, self.reason = least, reason
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Seconds of an iteration that runs again, and to start a run of some."""
+
+    seconds: float
+    start: float = RUN
+
+
 @dataclass
 class Variants:
     """Those of one program and transform. `make` gives the code of a variant, ready to be compiled; `flat` and `loops`
@@ -88,6 +100,10 @@ class Variants:
     )
     """The single values of variants, at sizes and counts that were looked at."""
 
+    running: dict[tuple[Choices, tuple[tuple[str, int], ...]], dict[Choice, Run]] = field(
+        default_factory=dict[tuple[Choices, tuple[tuple[str, int], ...]], "dict[Choice, Run]"]
+    )
+    """How long iterations take that run again."""
     rows: dict[Choices, tuple[str, ...]] = field(default_factory=dict[Choices, tuple[str, ...]])
     """The arrays of variants that can lie on disk."""
 
@@ -149,6 +165,37 @@ class Variants:
                 self.known.clear()
             self.known[key] = self.footprints[code].at(sizes)
         return self.known[key]
+
+    def runs(self, choices: Choices, sizes: Sizes) -> dict[Choice, Run]:
+        """How long iterations take that run again, of the loops whose code is there."""
+        key = choices, tuple(sizes.items())
+        if key not in self.running:
+            made = self.code(choices)
+            assert made is not None
+            if len(self.running) >= KNOWN:
+                self.running.clear()
+            found = ((c, self._run(made[0], c, sizes)) for c in choices)
+            self.running[key] = {c: run for c, run in found if run is not None}
+        return self.running[key]
+
+    def _run(self, module: Module, choice: Choice, sizes: Sizes) -> Run | None:
+        """By the function that runs iterations again, of as many as it is told to, or of one."""
+        name = ad.run_again(choice)
+        if name not in module.functions or name in self.flat.functions:
+            return None
+        f = module.functions[name]
+        called = (s for g in module.functions.values() for s in statements(g.body) if isinstance(s, Call))
+        call = next((s for s in called if s.function == name), None)
+        if call is None:
+            return None
+        pairs = zip(f.params, call.args, strict=True)
+        known = {p.name: float(sizes[a.name]) for p, a in pairs if isinstance(a, Var) and a.name in sizes}
+        alone = Module(module.functions, name)
+        if not choice.segmented:
+            return Run(predict(alone, known).seconds)
+        first, last = (p.name for p in f.params[:2])
+        one, many = (predict(alone, {**known, first: 0.0, last: float(n)}).seconds for n in (1, 1 + SAMPLE))
+        return Run((many - one) / SAMPLE, max(one - (many - one) / SAMPLE, 0.0))
 
     def turns(self, sizes: Sizes) -> Mapping[tuple[str, str], tuple[float, float]]:
         """The least and the greatest number of turns of the program's loops, as far as they are known."""

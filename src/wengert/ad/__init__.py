@@ -2,7 +2,7 @@
 
 from wengert.ad.attach import is_attached
 from wengert.ad.forward import jvp
-from wengert.ad.reverse.checkpoints import Choice, LoopOf, NotCheckpointable
+from wengert.ad.reverse.checkpoints import Choice, LoopOf, NotCheckpointable, run_again
 from wengert.ad.reverse.driver import loops_of, vjp
 from wengert.ad.reverse.pins import NO_PINS, Pin, Pins
 from wengert.ad.reverse.planners import minimum_cut, store_all
@@ -23,6 +23,7 @@ __all__ = [
     "jvp",
     "loops_of",
     "minimum_cut",
+    "run_again",
     "store_all",
     "vjp",
 ]

@@ -22,6 +22,9 @@ from wengert.ir.nodes import Call, Function, Loop, Module, Param, Scalar, Stmt, 
 from wengert.ir.types import I64
 from wengert.ir.walk import callees, function_names, map_statements, statements, unused
 
+SEGMENT = "s"
+"""What the name of a segment's function ends in, beyond that of a step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -98,6 +101,11 @@ class NotCheckpointable(ValueError):
     """The iterations of a loop cannot run again from stored states."""
 
 
+def run_again(choice: Choice) -> str:
+    """The name of the function of a step, or of a segment, where it was free."""
+    return f"{choice.function}_{choice.var}{SEGMENT if choice.segmented else ''}"
+
+
 def with_checkpoints(module: Module, choices: Sequence[Choice]) -> Checkpoints:
     """The flat program, changed for these choices; raises NotCheckpointable."""
     made = Checkpoints(module, module)
@@ -169,7 +177,7 @@ def _segment(module: Module, loop: Loop, step: Function) -> Function:
     first, last = unused(f"{loop.var}_first", taken), unused(f"{loop.var}_last", taken)
     params: list[Param] = [Scalar(first, I64), Scalar(last, I64), *(p for p in step.params if p.name != loop.var)]
     body = replace(loop, start=Var(first, I64), stop=Var(last, I64), cond=None, body=step.body)
-    return Function(unused(f"{step.name}s", module.functions), tuple(params), (body,), (), loop.span)
+    return Function(unused(f"{step.name}{SEGMENT}", module.functions), tuple(params), (body,), (), loop.span)
 
 
 def _pass_down(made: Checkpoints, function: str, name: str) -> None:
