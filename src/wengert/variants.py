@@ -186,7 +186,7 @@ class Variants:
         f = module.functions[name]
         called = (s for g in module.functions.values() for s in statements(g.body) if isinstance(s, Call))
         call = next((s for s in called if s.function == name), None)
-        if call is None:
+        if call is None or len(f.params) < 2:
             return None
         pairs = zip(f.params, call.args, strict=True)
         known = {p.name: float(sizes[a.name]) for p, a in pairs if isinstance(a, Var) and a.name in sizes}
