@@ -9,6 +9,7 @@ import numpy_financial as npf
 import pytest
 from pykalman.standard import _filter, _filter_correct, _filter_predict, _smooth, _smooth_update
 
+import wengert as wg
 from derivatives import assert_derivatives
 
 RNG = np.random.default_rng(6)
@@ -74,7 +75,15 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
+IN_C = ("pmt", "npv", "mirr")
+"""What later versions of numpy_financial (from 1.1 on) have in C."""
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_financial(name: str) -> None:
     f, args = CASES[name]
-    assert_derivatives(f, *args, seeds=(0,))
+    if name in IN_C and hasattr(npf._financial, "_cfinancial"):
+        with pytest.raises(wg.Unsupported, match="_cfinancial"):
+            wg.compile(f)(*args)
+    else:
+        assert_derivatives(f, *args, seeds=(0,))

@@ -1,8 +1,8 @@
 """Large results in memory that earlier ones had: new memory of that size costs more in page faults than work on it.
 
 malloc asks the system for every array from 32 MiB on and gives it back at once, and gives back what several smaller
-ones had together. Here the memory of large results is remembered; once nobody has an array, a view or a buffer of it any
-more, the next result of the same size is made there. At most `MOST` bytes in `MOST_BLOCKS` blocks are remembered,
+ones had together. Here the memory of large results is remembered; once nobody has an array, a view or a buffer of it
+any more, the next result of the same size is made there. At most `MOST` bytes in `MOST_BLOCKS` blocks are remembered,
 whether in use or not; what is forgotten is freed with its last array, as usual.
 """
 

@@ -19,7 +19,7 @@ import numpy as np
 from wengert.codes import Code
 from wengert.ir.types import I64
 
-from . import builtin, cached, texts
+from . import builtin, cached, numeric, texts
 from .control import ExitNow
 from .externals import Held
 from .frame import Frame, PyRaise
@@ -124,7 +124,7 @@ class Calls(Interp):
                 if fn in (np.iscomplexobj, np.isrealobj):
                     matches = [j for j in self.possible(a) if self.call(fn, [a.alternatives[j]], {})]
                     return self.tag_test(a, matches) if 0 < len(matches) < len(self.possible(a)) else bool(matches)
-                if all(isinstance(v, RArray) for v in a.alternatives):
+                if all(isinstance(v, RArray) or numeric.is_number(v) for v in a.alternatives):
                     return self.over_choice(lambda v, k=k: self.call(fn, [*args[:k], v, *args[k + 1 :]], kwargs), a)
         if handler is not None:
             return self.handled(handler, args, kwargs)

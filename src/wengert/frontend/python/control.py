@@ -9,7 +9,7 @@ the body ends.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -291,11 +291,10 @@ class Control(Interp):
     def _stacks(self) -> tuple[list[Any], ...]:
         return self.stage.opened, self.bodies, self.frames, self.loops, self.handlers
 
-    @staticmethod
-    def _pure(t: Trial) -> bool:
+    def _pure(self, t: Trial) -> bool:
         if not t.result.falls or t.result.exits or len(t.writes) != 1:
             return False
-        return all(isinstance(s, Let) and total(s.value) for s in t.stmts)
+        return all(isinstance(s, Let) and total(s.value, self.stage.ref_targets) for s in t.stmts)
 
     @staticmethod
     def _written(t: Trial, box: dict[str, Any]) -> Any:
@@ -499,16 +498,17 @@ def hint_of(key: Any) -> str:
     return "list" if key is WHOLE else "result" if key == "$ret" else str(key)
 
 
-def total(expr: Expr) -> bool:
-    """Whether an expression may be evaluated whether or not its result is needed (no element access, no overflow)."""
+def total(expr: Expr, refs: Container[str]) -> bool:
+    """Whether an expression may be evaluated whether or not its result is needed: no element access, no overflow, and
+    nothing that a ref names, which names no memory where another kind of value holds."""
     match expr:
-        case Load(_, index, _):
-            return not index
+        case Load(storage, index, _):
+            return not index and storage not in refs
         case Op(name, args, _):
-            return name not in CHECKED and all(total(a) for a in args)
+            return name not in CHECKED and all(total(a, refs) for a in args)
         case Select(c, x, y):
-            return total(c) and total(x) and total(y)
+            return total(c, refs) and total(x, refs) and total(y, refs)
         case Cast(v, _):
-            return total(v)
+            return total(v, refs)
         case _:
             return True

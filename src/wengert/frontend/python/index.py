@@ -186,9 +186,8 @@ def entries_of(stage: Stage, array: RArray, key: Any) -> list[Entry]:
 def _as_array_index(stage: Stage, part: Any) -> Any:
     if isinstance(part, (list, tuple, np.ndarray)):
         return stage.interp.as_array(part)
-    single = isinstance(part, RScalar) or (isinstance(part, RArray) and part.rank == 0)
-    if isinstance(part, (bool, np.bool_)) or (single and part.dtype is BOOL):
-        raise stage.refuse("indexing with a single bool is not supported", "use an integer or a mask array")
+    if _is_single_bool(part):
+        raise stage.refuse("a single bool beside other indices", "index with it first: a[flag][..., i]")
     if isinstance(part, RArray):
         if part.dtype.is_inexact:
             raise IndexError("arrays used as indices must be of integer (or boolean) type")
@@ -196,6 +195,20 @@ def _as_array_index(stage: Stage, part: Any) -> Any:
             return RScalar(stage.let(arrays.element(part, ())), False)
         return masks.stored(stage, part) if part.dtype is BOOL else arrays.stored(stage, part, "index")
     return part
+
+
+def _is_single_bool(part: Any) -> bool:
+    single = isinstance(part, RScalar) or (isinstance(part, RArray) and part.rank == 0)
+    return isinstance(part, (bool, np.bool_)) or (single and part.dtype is BOOL)
+
+
+def _by_mask(stage: Stage, array: RArray, key: Any) -> tuple[RArray, Any]:
+    """A single bool is a mask of no axes: the same as one of one element, over a new axis."""
+    if not _is_single_bool(key):
+        return array, key
+    flag = arrays.element(key, ()) if isinstance(key, RArray) else numeric.as_scalar(key).expr
+    mask = arrays.lazy(stage, BOOL, (ONE,), lambda _: flag, [])
+    return view(stage, array, entries_of(stage, array, None)), mask
 
 
 def checked_indices(stage: Stage, index: RArray, extent: Expr, axis: int) -> RArray:
@@ -233,6 +246,7 @@ def checked_indices(stage: Stage, index: RArray, extent: Expr, axis: int) -> RAr
 
 def getitem(stage: Stage, array: RArray, key: Any) -> RArray | RScalar:
     """array[key]: a view where NumPy gives one, a scalar if every axis is indexed, else a (lazy) copy."""
+    array, key = _by_mask(stage, array, key)
     entries = entries_of(stage, array, key)
     if any(isinstance(e, _Gather) for e in entries):
         target, shape = gather_map(stage, array, entries)
@@ -337,6 +351,7 @@ def gather_map(stage: Stage, array: RArray, entries: Sequence[Entry]) -> tuple[A
 def setitem(stage: Stage, array: RArray, key: Any, value: Any) -> None:
     """array[key] = value."""
     require_writable(stage, array)
+    array, key = _by_mask(stage, array, key)
     assert array.root is not None
     if isinstance(key, RArray) and key.dtype is BOOL and key.rank == array.rank and numeric.is_number(value):
         masks.fill(stage, array, key, numeric.as_scalar(value).expr)
@@ -449,7 +464,9 @@ def getitem_for_update(stage: Stage, array: RArray, key: Any) -> RArray:
 
 def is_advanced(key: Any) -> bool:
     parts: tuple[Any, ...] = key if is_tuple(key) else (key,)
-    return any(isinstance(p, (list, np.ndarray)) or (isinstance(p, RArray) and p.rank > 0) for p in parts)
+    return _is_single_bool(key) or any(
+        isinstance(p, (list, np.ndarray)) or (isinstance(p, RArray) and p.rank > 0) for p in parts
+    )
 
 
 def _operand(stage: Stage, value: Any, shape: tuple[Expr, ...], dtype: DType) -> Element:

@@ -288,7 +288,7 @@ class Loops(Control):
             return []
         values: dict[str, Expr] = {}
         for s in probe.stmts:
-            if not isinstance(s, Let) or not total(s.value):
+            if not isinstance(s, Let) or not total(s.value, self.stage.ref_targets):
                 return []
             values[s.name] = s.value
         here = self.stage.blocks[-1]

@@ -321,6 +321,7 @@ class RefSlot(Slot):
     def __init__(self, stage: Stage, spec: ArraySpec, hint: str) -> None:
         name = stage.fresh(hint)
         stage.emit(Declare(Ref(name, spec.dtype, spec.rank), stage.span))
+        stage.ref_targets.setdefault(name, set())
         stage.owner[name] = stage.blocks[-1]
         self.name, self.dtype, self.rank, self.hint = name, spec.dtype, spec.rank, hint
         self.known = _known(spec)
