@@ -97,8 +97,11 @@ def half(x, at):
     return x[:at]
 
 
-def zero_dimensional_mask(x):
-    return x[np.array(True)]
+def zero_dimensional_masks(x):
+    y = x * 1.0
+    y[np.array(True)] += x[::-1]
+    y[np.array(False)] = 7.0
+    return x[np.array(True)] * 2.0, x[np.array(False)].sum(), y
 
 
 def _x(n=5):
@@ -142,5 +145,5 @@ CASES = {
     middle: [(_x(), 2), (_x(), -1), (_x(), 5)],
     summed_by_arrays: [(SQUARE, ORDER)],
     half: [(_x(), 2), (_x(), 0.5)],
+    zero_dimensional_masks: [(_x(),)],
 }  # fmt: skip
-REFUSED = {zero_dimensional_mask: (_x(),)}
