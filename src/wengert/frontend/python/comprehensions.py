@@ -53,7 +53,8 @@ class Comprehensions(Interp):
                     body = _located(node, ast.If(test, [body], []))
                 body = _located(node, ast.For(g.target, g.iter, [body], []))
             arguments = ast.arguments([], [ast.arg(given.id)], None, [], [], None, [])
-            cached = _located(node, ast.FunctionDef("<comprehension>", arguments, [body], []))
+            outside = [_located(node, ast.Nonlocal(names))] if (names := _named(generators, body)) else []
+            cached = _located(node, ast.FunctionDef("<comprehension>", arguments, [*outside, body], []))
             self.comprehensions[node] = cached
         if node in self.stage.decisions.static_lists:
             self.stage.unrolled.update(n for n in ast.walk(cached) if isinstance(n, ast.For))
@@ -61,6 +62,12 @@ class Comprehensions(Interp):
         frame = Frame("<comprehension>", cached, outer.source, outer.globals, len(self.frames), None, outer, outer.cls)
         frame.locals[given.id] = value
         return frame
+
+
+def _named(generators: list[ast.comprehension], body: ast.stmt) -> list[str]:
+    """What `:=` binds inside a comprehension: names of the function around it."""
+    inside = (n for part in (*generators, body) for n in ast.walk(part))
+    return sorted({n.target.id for n in inside if isinstance(n, ast.NamedExpr)})
 
 
 def _located(at: ast.AST, node: Any) -> Any:

@@ -182,4 +182,29 @@ def largest_of_generators(x, y):
 
 
 ARGUMENTS = np.random.default_rng(3).uniform(0.2, 1.4, 6), np.random.default_rng(4).uniform(-1, 1, 6)
+def named_where_it_is_tested(x, y):
+    """What := binds in a comprehension is a name of the function around it."""
+    kept = [u * 2.0 for u in x if (w := u * u) > 0.2]
+    return sum(kept) + w
+
+
+def named_in_what_is_made(x, y):
+    rows = [[(last := u * v) for v in x[:2]] for u in x]
+    table = {k: (best := max(row)) for k, row in enumerate(rows)}
+    return last * best + table[0] + sum(map(sum, rows))
+
+
+def named_by_the_first_that_holds(x, y):
+    found = 0.0
+    if any((w := u) > 0.6 for u in x):
+        found = w * w
+    return found + sum(x)
+
+
+def named_before(x, y):
+    w = x[0]
+    total = [w := w + u for u in x]
+    return w * total[1]
+
+
 CASES = {f: [ARGUMENTS] for f in list(globals().values()) if getattr(f, "__module__", "") == __name__}
