@@ -182,6 +182,8 @@ def largest_of_generators(x, y):
 
 
 ARGUMENTS = np.random.default_rng(3).uniform(0.2, 1.4, 6), np.random.default_rng(4).uniform(-1, 1, 6)
+
+
 def named_where_it_is_tested(x, y):
     """What := binds in a comprehension is a name of the function around it."""
     kept = [u * 2.0 for u in x if (w := u * u) > 0.2]
