@@ -132,7 +132,7 @@ static inline int wg_descend(wg *wg) {
 
 #define WG_TEAM_TICKS 64
 #ifndef WG_WORTH
-#define WG_WORTH 5e5 /* operations, 0.1 ms: starting and awaiting threads can take as long on virtual machines */
+#define WG_WORTH 5e6 /* operations, 0.1 ms in lanes: to wake threads can take as long on virtual machines */
 #endif
 
 /* The iterations of a loop. */
