@@ -159,11 +159,12 @@ class Known:
 
 
 def _known(compiler: Compiler) -> Known:
-    return _asked(compiler, str(cache.directory()), shutil.which("ld.gold") or "")
+    return _asked(compiler, str(cache.directory()), os.environ.get("PATH", ""))
 
 
 @functools.lru_cache(maxsize=8)
-def _asked(compiler: Compiler, _directory: str, linker: str) -> Known:
+def _asked(compiler: Compiler, _directory: str, path: str) -> Known:
+    linker = shutil.which("ld.gold", path=path) or ""
     manifest = cache.Manifest("compilers")
     key = "\n".join([compiler.identity, linker, *NECESSARY, *WANTED, *BRIEF, *LINK])
     record: dict[str, Any] | None = manifest.lookup(key)

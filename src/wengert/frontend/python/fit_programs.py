@@ -36,6 +36,10 @@ def as_slopes(jac: Any, args: tuple[Any, ...], options: dict[str, Any], by_colum
     return function
 
 
+def by_size(x0: Array, each: int, more: int) -> int:
+    return each * (len(x0) + more)
+
+
 def slopes_by_differences(f: Any, x: Array, fx: Array, relative: float, least: float) -> Array:
     """Steps of `relative` times what |x| is, but `least`; towards larger |x| where there is a least one."""
     slopes = np.empty((len(fx), len(x)))
@@ -346,8 +350,13 @@ def trust_region(
 # -- what is returned --------------------------------------------------------------------------------------------
 
 
-def fitted(f: Any, good: bool, found: Array) -> Array:
-    return minimum(f, 0 if good else 1, found)
+def good(info: int) -> bool:
+    """Both methods number good ends from 1 to 4."""
+    return info >= 1 and info <= 4
+
+
+def fitted(f: Any, info: int, found: Array) -> Array:
+    return minimum(f, 0 if good(info) else 1, found)
 
 
 def covariance(f: Any, x: Array) -> Array:
@@ -397,8 +406,8 @@ def covariance_of_curve(f: Any, x: Array, absolute: bool) -> Array:
     return found * (np.sum(rest * rest) / (len(rest) - len(x)))
 
 
-def loud(good: bool) -> None:
-    if not good:
+def loud(info: int) -> None:
+    if not good(info):
         raise RuntimeError("Optimal parameters not found")
 
 
@@ -417,11 +426,3 @@ def result(f: Any, status: int, calls: int, slopes_count: int, x: Array, loss: s
 
 COMMON = (-1, 2, 3, 4, 1, 0, -1, -1, -1)
 """How MINPACK's ends are numbered by least_squares."""
-
-
-def common(info: int) -> int:
-    status = -1
-    for k in range(9):
-        if info == k:
-            status = COMMON[k]
-    return status

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from .root_programs import chosen
+
 Array = Any
 EPS = np.finfo(float).eps
 
@@ -203,22 +205,14 @@ def find_root(
     return info, calls + 2, jacobians, x  # SciPy looks twice at the shape of what the function returns
 
 
-def message(info: int) -> str:
-    text = MESSAGES[1]
-    for k in range(2, 6):
-        if info == k:
-            text = MESSAGES[k]
-    return text
-
-
 def result(f: Any, info: int, calls: int, jacobians: int, x: Array, with_jacobian: bool) -> OptimizeResult:
     """What scipy.optimize.root returns, without the factors of its last approximation of slopes."""
     more = {"njev": jacobians} if with_jacobian else {}
     return OptimizeResult(
-        x=x, success=info == 1, status=info, method="hybr", nfev=calls, fun=f(x), message=message(info), **more
+        x=x, success=info == 1, status=info, method="hybr", nfev=calls, fun=f(x), message=chosen(MESSAGES, info), **more
     )
 
 
 def full_output(f: Any, info: int, calls: int, jacobians: int, x: Array, with_jacobian: bool) -> tuple[Any, ...]:
     more = {"njev": jacobians} if with_jacobian else {}
-    return x, {"nfev": calls, **more, "fvec": f(x)}, info, message(info)
+    return x, {"nfev": calls, **more, "fvec": f(x)}, info, chosen(MESSAGES, info)

@@ -13,6 +13,7 @@ from scipy.optimize import OptimizeResult, _optimize
 
 from .implicit import along, change, gradient_of, held
 from .line_search_programs import guess, nocedal_wright, thuente
+from .root_programs import chosen
 
 Array = Any
 EPS = np.finfo(float).eps
@@ -179,14 +180,6 @@ MESSAGES = (
 )
 
 
-def message(status: int) -> str:
-    text = MESSAGES[0]
-    for k in range(1, 4):
-        if status == k:
-            text = MESSAGES[k]
-    return text
-
-
 def scalar_result(f: Any, status: int, count: int, calls: int, slopes: int, x: float) -> OptimizeResult:
     return OptimizeResult(x=x, fun=f(x), success=status == 0, nit=count, nfev=calls)
 
@@ -195,5 +188,5 @@ def result(f: Any, status: int, count: int, calls: int, slopes: int, x: Array) -
     """What scipy.optimize.minimize returns, but its approximation of the inverse of the curvature; `jac` is exact."""
     return OptimizeResult(
         x=x, fun=f(x), jac=gradient_of(f, x), success=status == 0, status=status, nit=count, nfev=calls, njev=slopes,
-        message=message(status),
+        message=chosen(MESSAGES, status),
     )  # fmt: skip

@@ -33,6 +33,15 @@ def part_of(f: Any, place: int) -> Any:
     return function
 
 
+def chosen(table: tuple[Any, ...], number: int) -> Any:
+    """The entry of a table at a number that is known when the program runs."""
+    entry = table[0]
+    for k in range(1, len(table)):
+        if number == k:
+            entry = table[k]
+    return entry
+
+
 # -- of functions of a number, by brackets -----------------------------------------------------------------------
 
 

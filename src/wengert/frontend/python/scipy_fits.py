@@ -11,7 +11,7 @@ import scipy.optimize
 
 from wengert.codes import Code
 
-from . import arrays, fit_programs
+from . import arrays, fit_programs, root_programs
 from .closures import Closure
 from .implicit import implicit
 from .numeric import as_scalar
@@ -28,48 +28,41 @@ _ROOT_EPS = float(np.sqrt(np.finfo(float).eps))
 _LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
 
 
-def _fit(
-    interp: Interp, name: str, function: Any, x0: Any, find: Any, cost: Any, ends: frozenset[int]
-) -> tuple[Any, ...]:
+def _fit(interp: Interp, name: str, function: Any, x0: Any, find: Any, cost: Any) -> tuple[Any, ...]:
     """What `find` finds, with the derivative of the parameters where the cost is least."""
     start = start_of(interp, x0)
     shared = Shared(function)
 
     def attached(found: list[Any]) -> Any:
-        good = programmed(interp, _is_in, found[0], tuple(sorted(ends)))
-        return programmed(interp, fit_programs.fitted, cost, good, found[3])
+        return programmed(interp, fit_programs.fitted, cost, found[0], found[3])
 
     return implicit(interp, name, lambda: find(shared, start), attached)
 
 
-def _is_in(number: Any, numbers: Any) -> Any:
-    found = False
-    for k in numbers:
-        found = found or number == k
-    return found
-
-
 def _levenberg_marquardt(
-    interp: Interp, name: str, function: Any, slopes: Any, x0: Any, ftol: Any, xtol: Any, gtol: Any, most: Any,
-    relative: float, least: float, factor: Any, diag: Any,
-) -> tuple[Any, ...]:  # fmt: skip
-    more = ftol, xtol, gtol, most, relative, least, factor, diag
-
+    interp: Interp, name: str, function: Any, slopes: Any, x0: Any, *options: Any
+) -> tuple[Any, ...]:
     def find(shared: Any, start: Any) -> Any:
-        return programmed(interp, fit_programs.levenberg_marquardt, shared, slopes, start, *more)
+        return programmed(interp, fit_programs.levenberg_marquardt, shared, slopes, start, *options)
 
     cost = programmed(interp, fit_programs.cost_of, function, "linear", 1.0)
-    return _fit(interp, name, function, x0, find, cost, frozenset({1, 2, 3, 4}))
+    return _fit(interp, name, function, x0, find, cost)
 
 
-def _most(interp: Interp, x0: Any, maxfev: Any, slopes: Any) -> Any:
-    if maxfev:
-        return maxfev
-    return programmed(interp, _by_size, interp.call(np.ravel, [x0], {}), 200 if slopes is None else 100, 1)
+def _minpack(
+    interp: Interp, name: str, function: Any, slopes: Any, x0: Any, ftol: Any = 1.49012e-8, xtol: Any = 1.49012e-8,
+    gtol: Any = 0.0, maxfev: Any = 0, epsfcn: Any = None, factor: Any = 100, diag: Any = None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """With the defaults of leastsq, which curve_fit passes on."""
+    most = maxfev or _by_size(interp, x0, 200 if slopes is None else 100, 1)
+    relative = max(float(epsfcn or 0.0), float(np.finfo(float).eps)) ** 0.5
+    options = ftol, xtol, gtol, most, relative, 0.0, factor, diag
+    return _levenberg_marquardt(interp, name, function, slopes, x0, *options)
 
 
-def _by_size(x0: Any, each: int, more: int) -> Any:
-    return each * (len(x0) + more)
+def _by_size(interp: Interp, x0: Any, each: int, more: int) -> Any:
+    """Evaluations for so many parameters."""
+    return programmed(interp, fit_programs.by_size, interp.call(np.ravel, [x0], {}), each, more)
 
 
 @handles(scipy.optimize.leastsq)
@@ -82,11 +75,8 @@ def leastsq(
     parts = several(interp, args)
     function = programmed(interp, fit_programs.as_residuals, func, parts, {})
     slopes = programmed(interp, fit_programs.as_slopes, Dfun, parts, {}, bool(col_deriv)) if Dfun is not None else None
-    relative = _ROOT_EPS if epsfcn is None else max(float(epsfcn), float(np.finfo(float).eps)) ** 0.5
-    most = _most(interp, x0, maxfev, slopes)
-    found = _levenberg_marquardt(
-        interp, "leastsq", function, slopes, x0, ftol, xtol, gtol, most, relative, 0.0, factor, diag
-    )
+    options = ftol, xtol, gtol, maxfev, epsfcn, factor, diag
+    found = _minpack(interp, "leastsq", function, slopes, x0, *options)
     if not full_output:
         return found[3], found[0]
     covariance = programmed(interp, fit_programs.covariance, function, found[3])
@@ -113,15 +103,8 @@ def curve_fit(
     xdata, sigma = held
     function = programmed(interp, fit_programs.of_curve, f, xdata, data, sigma)
     slopes = None if jac is None else programmed(interp, fit_programs.slopes_of_curve, jac, xdata, sigma)
-    most = _most(interp, p0, more.get("maxfev", 0), slopes)
-    tolerances = more.get("ftol", 1.49012e-8), more.get("xtol", 1.49012e-8), more.get("gtol", 0.0)
-    relative = max(float(more.get("epsfcn") or 0.0), float(np.finfo(float).eps)) ** 0.5
-    found = _levenberg_marquardt(
-        interp, "curve_fit", function, slopes, p0, *tolerances, most, relative, 0.0, more.get("factor", 100),
-        more.get("diag"),
-    )  # fmt: skip
-    good = programmed(interp, _is_in, found[0], (1, 2, 3, 4))
-    programmed(interp, fit_programs.loud, good)
+    found = _minpack(interp, "curve_fit", function, slopes, p0, **more)
+    programmed(interp, fit_programs.loud, found[0])
     return found[3], programmed(interp, fit_programs.covariance_of_curve, function, found[3], absolute_sigma)
 
 
@@ -177,13 +160,12 @@ def least_squares(
     if not isinstance(jac, str):
         slopes = programmed(interp, fit_programs.as_slopes, jac, parts, named, False)
     if method == "lm":
-        most = programmed(interp, _by_size, interp.call(np.ravel, [x0], {}), 100, 0) if max_nfev is None else max_nfev
+        most = _by_size(interp, x0, 100, 0) if max_nfev is None else max_nfev
         diag = None if x_scale is None or by_jac else interp.call(np.divide, [1.0, x_scale], {})
         found = _levenberg_marquardt(
             interp, "least_squares", function, slopes, x0, ftol, xtol, gtol, most, _ROOT_EPS, 1.0, 100.0, diag
         )
-        status = programmed(interp, fit_programs.common, found[0])
-        found = (status, *found[1:])
+        found = (programmed(interp, root_programs.chosen, fit_programs.COMMON, found[0]), *found[1:])
     else:
         options = ftol, xtol, gtol, max_nfev, 1.0 if x_scale is None else x_scale, loss, f_scale
 
@@ -191,5 +173,5 @@ def least_squares(
             return programmed(interp, fit_programs.trust_region, shared, slopes, start, *options)
 
         cost = programmed(interp, fit_programs.cost_of, function, loss, f_scale)
-        found = _fit(interp, "least_squares", function, x0, find, cost, frozenset({1, 2, 3, 4}))
+        found = _fit(interp, "least_squares", function, x0, find, cost)
     return programmed(interp, fit_programs.result, function, *found, loss, as_scalar(interp.resolve(f_scale)))
