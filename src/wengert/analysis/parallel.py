@@ -3,9 +3,10 @@
 Whatever a thread writes must be its own. A storage that is written has one name in the loop, and
 
 - is touched only at an element that moves with the loop variable, or
-- is only added to, at elements that move with the loop variable a constant apart, as neighbours do: iterations meet if
-  they are no more than the *reach* apart; or
+- is only added to, at elements that move with the loop variable a bounded distance apart, as neighbours do: iterations meet
+  only if they are no more than the *reach* apart; or
 - is one element that is only added to, a *sum*; or
+- is an array that is only added to, anywhere: each part of the loop then has a *row* of its own, of that size; or
 - lives in the iteration.
 
 The body must not leave the loop, fail, call, or ask for memory other than what `is_private` allows.
@@ -17,8 +18,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from wengert.analysis.access import Access, accesses, common_axis, is_plain, looks, offset
-from wengert.analysis.affine import constant, isub
+from wengert.analysis.affine import isub
 from wengert.analysis.alias import Aliases
+from wengert.analysis.ranges import Ranges
 from wengert.ir.nodes import Accumulate, Alloc, Buffer, If, Let, Loop, Op, Reshape, Stmt, Storage, Store, View
 from wengert.ir.ops import CHECKED
 from wengert.ir.types import BOOL
@@ -27,10 +29,11 @@ from wengert.ir.walk import definitions, expressions, names_in, statements, sube
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How iterations meet: in `sums`, one per storage, and in what others within `reach` add to."""
+    """How iterations meet: in `sums`, one per storage, in what others within `reach` add to, and in whole arrays, `rows`."""
 
     sums: tuple[Access, ...] = ()
     reach: int = 0
+    rows: tuple[str, ...] = ()
 
 
 def sharing(
@@ -38,11 +41,12 @@ def sharing(
     storages: Mapping[str, Storage],
     aliases: Aliases,
     folded: set[str],
+    ranges: Ranges,
     is_private: Callable[[Buffer], bool],
 ) -> Sharing | None:
     """How the iterations of a loop meet; None if it cannot run on threads.
 
-    `storages` and `folded` (see `access.folded`) are the function's; `is_private` says of a buffer that the body
+    `storages`, `folded` (see `access.folded`) and `ranges` are the function's; `is_private` says of a buffer that the body
     allocates whether every thread gets its own.
     """
     body = list(statements(loop.body))
@@ -57,6 +61,7 @@ def sharing(
     for x in accesses(loop.body):
         touched.setdefault(aliases.of(x.storage), []).append(x)
     sums: list[Access] = []
+    rows: list[str] = []
     reach = 0
     for c, mine in touched.items():
         if c in private or not any(x.writes for x in mine):
@@ -67,11 +72,14 @@ def sharing(
         if _is_sum(mine, local) and storages[first.storage].dtype is not BOOL:
             sums.append(first)
             continue
-        gap = None if c in folded else _reach(mine, loop.var, local)
-        if gap is None:
+        gap = None if c in folded else _reach(mine, loop.var, local, ranges)
+        if gap is not None:
+            reach = max(reach, gap)
+        elif all(x.adds for x in mine) and storages[first.storage].dtype is not BOOL:
+            rows.append(first.storage)
+        else:
             return None
-        reach = max(reach, gap)
-    return Sharing(tuple(sums), reach)
+    return Sharing(tuple(sums), reach, tuple(rows))
 
 
 def _is_simple(s: Stmt, storages: Mapping[str, Storage]) -> bool:
@@ -103,7 +111,7 @@ def _is_sum(mine: Iterable[Access], local: set[str]) -> bool:
     return not others and all(x.adds for x in mine) and not any(names_in(e) & local or looks(e) for e in index)
 
 
-def _reach(mine: list[Access], var: str, local: set[str]) -> int | None:
+def _reach(mine: list[Access], var: str, local: set[str], ranges: Ranges) -> int | None:
     """How far apart iterations are at the most that touch one element of a storage; None if that is not known."""
     rows = [x.index for x in mine]
     if common_axis(rows, var, local) is not None:
@@ -112,8 +120,11 @@ def _reach(mine: list[Access], var: str, local: set[str]) -> int | None:
         return None
     for k in range(len(rows[0])):
         offsets = [offset(r[k], var, local) for r in rows]
-        gaps = [constant(isub(o, offsets[0])) if o is not None and offsets[0] is not None else None for o in offsets]
-        known = [g for g in gaps if g is not None]
-        if len(known) == len(gaps):
-            return max(known) - min(known)
+        known = [o for o in offsets if o is not None]
+        if len(known) < len(offsets):
+            continue
+        gaps = [ranges.of(isub(o, known[0])) for o in known]
+        lows, highs = [low for low, _ in gaps if low is not None], [high for _, high in gaps if high is not None]
+        if len(lows) == len(highs) == len(gaps):
+            return max(highs) - min(lows)
     return None

@@ -179,24 +179,34 @@ def _load_new(path: Path) -> _Library:
     return library
 
 
-_WAITING = "OMP_WAIT_POLICY"
+_WAITING, _SPINS = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
+_TURNS = 2000
+"""How often an idle thread looks for work before it sleeps: up to 0.1 ms. A thread that sleeps is woken in 10 to 100 us,
+longer than the loops of many time steps take; one that spins for long takes the time that others need."""
+
+
+def _processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def _patient_threads() -> Generator[None]:
-    """While the first library with threads is loaded: have OpenMP's idle threads sleep, unless the user chose.
+    """While the first library with threads is loaded: have OpenMP's idle threads wait as said, unless the user chose.
 
-    Threads that spin take the time that others need as soon as there are more than processors: measured, up to
-    twentyfold. OpenMP's library reads the variable only when it is loaded.
+    With more threads than processors they sleep at once: measured, spinning took up to twenty times as long then.
+    OpenMP's library reads the variables only when it is loaded.
     """
-    if compiling.wanted_threads() == 1 or _WAITING in os.environ or "GOMP_SPINCOUNT" in os.environ:
+    wanted = compiling.wanted_threads()
+    if wanted == 1 or _WAITING in os.environ or _SPINS in os.environ:
         yield
         return
-    os.environ[_WAITING] = "passive"
+    name, value = (_SPINS, str(_TURNS)) if wanted <= _processors() else (_WAITING, "passive")
+    os.environ[name] = value
     try:
         yield
     finally:
-        del os.environ[_WAITING]
+        del os.environ[name]
 
 
 def _after_fork() -> None:

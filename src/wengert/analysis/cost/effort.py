@@ -12,11 +12,10 @@ from wengert.ir.nodes import Expr, Op, Stmt
 from wengert.ir.walk import expressions, statements, subexpressions
 
 UNIT = 0.2e-9
-WORTH = 5_000_000.0
-"""Units from which on threads are worth starting, some 0.1 ms in vector lanes (`WG_WORTH` of the run-time library):
-many times `Machine.region`, since a virtual machine may take as long to wake a thread. With a hundredth of it the
-gradient of jacobi_1d (regions of some 10 us) took 90 to 490 ms on two such processors, 31 on one; with a tenth
-jacobi_2d, heat_3d and fdtd_2d took 1.3 to 2.3 times as long as on one, with this as long."""
+WORTH = 200_000.0
+"""Units from which on threads are worth trying, some 4 us in vector lanes (`WG_WORTH` of the run-time library): about
+twice `Machine.region`, of threads that are awake. Up to twenty-five times as many, which is how long it can take to
+wake one on a virtual machine, loops of that length find out by trying."""
 
 
 def effort(stmt: Stmt) -> int:

@@ -48,6 +48,7 @@ from wengert.analysis.cost.regions import (
 from wengert.analysis.cost.scope import Scope
 from wengert.analysis.lanes import in_lanes
 from wengert.analysis.parallel import sharing
+from wengert.analysis.ranges import Ranges
 from wengert.ir.nodes import (
     Alloc,
     Block,
@@ -120,7 +121,7 @@ class _Frame:
     scope: Scope
     aliases: Aliases
     ifs: Mapping[int, str]
-    folded: set[str] | None = None
+    shared: tuple[set[str], Ranges] | None = None
     regions: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -459,7 +460,7 @@ class Model:
         return replace(cost, seconds=seconds, core=m.region + cost.core / self.threads, work=0.0)
 
     def _is_shared(self, loop: Loop, frame: _Frame) -> bool:
-        if frame.folded is None:
-            frame.folded = folded(frame.f.body, frame.aliases)
+        if frame.shared is None:
+            frame.shared = folded(frame.f.body, frame.aliases), Ranges(frame.f)
         shapes = frame.scope.counts.storages
-        return sharing(loop, shapes, frame.aliases, frame.folded, lambda b: not b.shape) is not None
+        return sharing(loop, shapes, frame.aliases, *frame.shared, lambda b: not b.shape) is not None

@@ -8,6 +8,7 @@ added in order: results are the same from run to run.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...analysis import parallel
@@ -43,11 +44,16 @@ def loop(b: BlockWriter, stmt: Loop) -> None:
     trips = w.names.fresh(f"{var}_trips")
     w.line(f"const int64_t {trips} = wg_trips({start}, {stop}, {stmt.step});")
     w.considered = True
+    work = w.names.fresh(f"{var}_work")
+    w.line(f"const double {work} = (double){trips} * ({_work(w, stmt)});")
     count = w.shared.threads * (2 if shared.reach else 1)
-    w.open(f"if (wg_is_worth(wg, {trips}, {_work(w, stmt)}, {count * max(shared.reach, 1)}))")
-    _parts(b, stmt, start, trips, shared, count)
+    rows = {name: _Row(w, name, count) for name in shared.rows}
+    fit = "".join(f" && wg_has_rows(wg, {r.elements}, {count}, sizeof({r.c_type}), {work})" for r in rows.values())
+    w.open(f"if (wg_is_worth(wg, {trips}, {work}, {count * max(shared.reach, 1)}){fit})")
+    _parts(b, stmt, _Parts(start, trips, work, count), shared, rows)
     w.close(" else {")
     w.piece.depth += 1
+    w.considered = not rows  # where an array is too large, the loops inside may do
     loops.write(b, stmt, start, stop)
     w.close()
     w.considered = False
@@ -61,7 +67,10 @@ def _sharing(w: Writer, stmt: Loop) -> parallel.Sharing | None:
         return storages.is_cell(w, buffer) or storages.fits_locally(w, buffer)
 
     aliases, folded = w.shared.aliases(w.function)
-    return parallel.sharing(stmt, w.facts.storages, aliases, folded, is_private)
+    found = parallel.sharing(stmt, w.facts.storages, aliases, folded, w.shared.ranges(w.function), is_private)
+    if found is not None and any(w.place(name).strides is not None for name in found.rows):
+        return None
+    return found
 
 
 def _is_whole(w: Writer, block: Block) -> bool:
@@ -70,9 +79,56 @@ def _is_whole(w: Writer, block: Block) -> bool:
     return whole and all(_is_whole(w, inner) for s in block for inner in walk.blocks(s))
 
 
-def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, shared: parallel.Sharing, count: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A loop's first value, its iterations, its operations (C expressions), and in how many parts it is."""
+
+    start: str
+    trips: str
+    work: str
+    count: int
+
+
+class _Row:
+    """What each part of a loop has for an array that all add to: `elements` of it, at a distance of `stride`."""
+
+    def __init__(self, w: Writer, name: str, count: int) -> None:
+        self.place = place = w.place(name)
+        self.c_type = C_TYPE[place.storage.dtype]
+        self.elements = w.names.fresh(f"{w.name_of(name)}_elements")
+        self.data = w.names.fresh(f"{w.name_of(name)}_parts")
+        self.count = count
+        extents = [w.extent(place, axis) for axis in range(len(place.extents))]
+        w.line(f"const int64_t {self.elements} = {'*'.join(extents)};")
+
+    @property
+    def stride(self) -> str:
+        """In elements: whole cache lines."""
+        return f"(({self.elements} + 63) / 64 * 64)"
+
+    def make(self, w: Writer) -> None:
+        size = f"wg_times(sizeof({self.c_type}), {self.count} * {self.stride})"
+        w.line(f"{self.c_type} *const {self.data} = wg_alloc(wg, {size}, true);")
+        w.line(f"if (WG_UNLIKELY(!{self.data})) return 1;")
+
+    def part(self, w: Writer, name: str) -> Place:
+        """The array in a part."""
+        mine = w.names.fresh(f"{w.name_of(name)}_part")
+        w.line(f"{self.c_type} *const {mine} = {self.data} + wg_part*{self.stride};")
+        return replace(self.place, data=mine)
+
+    def add(self, w: Writer) -> None:
+        """Add the parts in order, and give them back."""
+        w.open(f"for (int wg_part = 0; wg_part < {self.count}; wg_part++)")
+        target = f"{w.data(self.place)}[wg_k] += {self.data}[wg_part*{self.stride} + wg_k];"
+        w.line(f"for (int64_t wg_k = 0; wg_k < {self.elements}; wg_k++) {target}")
+        w.close()
+        w.line(f"wg_free(wg, wg_block_of({self.data}));")
+
+
+def _parts(b: BlockWriter, stmt: Loop, parts: _Parts, shared: parallel.Sharing, rows: dict[str, _Row]) -> None:
     """The loop in parts. A part that hears of an interrupt leaves, and so do then the others."""
-    w, sums = b.w, shared.sums
+    w, sums, count = b.w, shared.sums, parts.count
     in_lanes = reductions(w, stmt) is not None and not loops.has_inner(stmt)
     grain = GRAIN if in_lanes and not shared.reach else 1
     places = {x.storage: w.place(x.storage) for x in sums}
@@ -80,22 +136,31 @@ def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, shared: parallel.
     totals = {name: w.names.fresh(f"{w.name_of(name)}_parts") for name in places}
     for name, total in totals.items():
         w.line(f"{C_TYPE[places[name].storage.dtype]} {total}[{count}];")
+    for row in rows.values():
+        row.make(w)
     w.settle_overflow()
     var = w.name_of(stmt.var)
     first, last = w.names.fresh(f"{var}_first"), w.names.fresh(f"{var}_last")
+    w.line("static _Thread_local wg_team wg_team;")
+    w.line(f"const int wg_threads = wg_team_begin(&wg_team, {parts.work}, {w.shared.threads});")
     if shared.reach:
         w.open("for (int wg_turn = 0; wg_turn < 2; wg_turn++)")
-    w.line(f"#pragma omp parallel for num_threads({w.shared.threads}) schedule(static, 1)")
+    w.line("#pragma omp parallel for num_threads(wg_threads) schedule(static, 1)")
     first_part, step = ("wg_turn", "wg_part += 2") if shared.reach else ("0", "wg_part++")
     w.open(f"for (int wg_part = {first_part}; wg_part < {count}; {step})")
     for name, part in ((first, "wg_part"), (last, "wg_part + 1")):
-        w.line(f"const int64_t {name} = wg_part_start({start}, {trips}, {stmt.step}, {grain}, {part}, {count});")
+        w.line(
+            f"const int64_t {name} = "
+            f"wg_part_start({parts.start}, {parts.trips}, {stmt.step}, {grain}, {part}, {count});"
+        )
     team = w.team = Team(w.names.fresh("leave"))
     w.line("int64_t wg_ticks = WG_TEAM_TICKS;")
     for name, place in places.items():
         total = w.names.fresh(f"{w.name_of(name)}_part")
         w.line(f"{C_TYPE[place.storage.dtype]} {total} = {literal(0, place.storage.dtype, plain=True)};")
         w.places[name] = Place(place.storage, "cell", total)
+    for name, row in rows.items():
+        w.places[name] = row.part(w, name)
     loops.write(b, stmt, first, last)
     w.team = None
     for name, total in totals.items():
@@ -105,9 +170,13 @@ def _parts(b: BlockWriter, stmt: Loop, start: str, trips: str, shared: parallel.
     w.close()
     if shared.reach:
         w.close()
+    w.line(f"wg_team_end(&wg_team, {parts.work}, wg_threads);")
     w.places.update(places)
+    w.places.update({name: row.place for name, row in rows.items()})
     if team.leaves:
         w.line("if (wg->stopped) return 1;")
+    for row in rows.values():
+        row.add(w)
     for name, total in totals.items():
         w.line(f"for (int wg_part = 0; wg_part < {count}; wg_part++) {targets[name]} += {total}[wg_part];")
 

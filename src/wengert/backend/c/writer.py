@@ -7,6 +7,7 @@ from typing import Literal
 
 from ...analysis.access import folded
 from ...analysis.alias import AliasAnalysis, Aliases, analyse
+from ...analysis.ranges import Ranges
 from ...analysis.rows import Rows
 from ...ir.nodes import Expr, Function, Growable, Module, Span, Stmt, Storage
 from .analysis import Facts, FunctionFacts
@@ -39,6 +40,7 @@ class ModuleWriter:
     headers: set[str] = field(default_factory=set[str])
     _aliases: AliasAnalysis | None = None
     _folded: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    _ranges: dict[str, Ranges] = field(default_factory=dict[str, Ranges])
     _touched: dict[int, list[tuple[str, Expr]]] = field(default_factory=dict[int, list[tuple[str, Expr]]])
 
     def aliases(self, function: Function) -> tuple[Aliases, set[str]]:
@@ -48,6 +50,11 @@ class ModuleWriter:
         if function.name not in self._folded:
             self._folded[function.name] = folded(function.body, found)
         return found, self._folded[function.name]
+
+    def ranges(self, function: Function) -> Ranges:
+        if function.name not in self._ranges:
+            self._ranges[function.name] = Ranges(function)
+        return self._ranges[function.name]
 
     def touched(self, stmt: Stmt) -> list[tuple[str, Expr]]:
         """The tapes, and their rows, that a statement is going to use."""

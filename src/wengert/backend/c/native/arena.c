@@ -78,6 +78,51 @@ WG_COLD bool wg_look(wg *wg, int64_t *ticks) {
     return __atomic_load_n(&wg->stopped, __ATOMIC_RELAXED);
 }
 
+/* -- loops on several threads ------------------------------------------------------------------------------- */
+
+#define WG_SURE 5e6 /* operations, 0.1 ms in lanes: as long as it can take to wake threads */
+#define WG_TURNS 64
+#define WG_LONGEST_PAUSE 4096
+
+/* How short loops fare on threads, which gain nothing where others have the processors or where they fall asleep in
+   between: every sixteen loops, what these took is compared with what one thread would have, and if it is no less,
+   one thread takes the next ones. The parts are the same for both, and so are the results. */
+static _Thread_local struct {
+    double took, alone;
+    int32_t loops, left, pause;
+} wg_fare;
+
+int wg_team_begin(wg_team *team, double work, int threads) {
+    if (work >= WG_SURE) return threads;
+    const bool measures = team->turns++ % WG_TURNS == 0;
+    if (team->turns == 2 * WG_TURNS) team->turns = WG_TURNS;
+    if (wg_fare.left > 0) wg_fare.left--;
+    team->began = wg_now();
+    return measures || wg_fare.left > 0 ? 1 : threads;
+}
+
+void wg_team_end(wg_team *team, double work, int threads) {
+    if (work >= WG_SURE) return;
+    const double took = (double)(wg_now() - team->began);
+    if (threads == 1) {
+        team->pace = team->pace == 0 ? took / work : team->pace + (took / work - team->pace) / 8;
+        return;
+    }
+    if (wg_fare.loops++ < 2) return; /* these may have had to wake the others */
+    wg_fare.took += took;
+    wg_fare.alone += team->pace * work;
+    if (wg_fare.loops < 18 && wg_fare.took < 3 * wg_fare.alone) return;
+    if (wg_fare.took < 0.9 * wg_fare.alone) {
+        wg_fare.pause = 0;
+        wg_fare.loops = 2;
+    } else {
+        wg_fare.pause = wg_fare.pause == 0 ? WG_TURNS : wg_fare.pause < WG_LONGEST_PAUSE ? 2 * wg_fare.pause : wg_fare.pause;
+        wg_fare.left = wg_fare.pause;
+        wg_fare.loops = 0;
+    }
+    wg_fare.took = wg_fare.alone = 0;
+}
+
 /* -- blocks ---------------------------------------------------------------------------------------------------- */
 
 /* Sizes up to 1 KiB in steps of 64 bytes, then four classes an octave; every block of a class has the same capacity. */

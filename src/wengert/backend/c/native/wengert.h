@@ -132,8 +132,10 @@ static inline int wg_descend(wg *wg) {
 
 #define WG_TEAM_TICKS 64
 #ifndef WG_WORTH
-#define WG_WORTH 5e6 /* operations, 0.1 ms in lanes: to wake threads can take as long on virtual machines */
+#define WG_WORTH 2e5 /* operations, 4 us in lanes: about twice what starting threads takes that are awake */
 #endif
+
+#define WG_ROW (1 << 19) /* bytes, of a second-level cache */
 
 /* The iterations of a loop. */
 static inline int64_t wg_trips(int64_t start, int64_t stop, int64_t step) {
@@ -144,10 +146,27 @@ static inline int64_t wg_trips(int64_t start, int64_t stop, int64_t step) {
     return trips > INT64_MAX ? INT64_MAX : (int64_t)trips;
 }
 
-/* Whether a loop has enough to do for threads; `least` is the iterations that there must be. */
+/* Whether a loop of so many operations has enough to do for parts; `least` is the iterations that there must be. */
 static inline bool wg_is_worth(const wg *wg, int64_t trips, double work, int64_t least) {
-    return trips >= least && (double)trips * work >= WG_WORTH && !wg->alone;
+    return trips >= least && work >= WG_WORTH && !wg->alone;
 }
+
+/* Whether parts may have rows of so many elements: less to add afterwards than to do, and in the cache; where memory is
+   limited they are not counted on. */
+static inline bool wg_has_rows(const wg *wg, int64_t elements, int count, size_t size, double work) {
+    return elements <= WG_ROW / (int64_t)size && (double)elements * count * 4 <= work && wg->limit == INT64_MAX;
+}
+
+/* A loop in parts: what an operation takes on one thread, the mean of late. */
+typedef struct {
+    double pace;
+    int64_t began;
+    int32_t turns;
+} wg_team;
+
+/* How many threads take the parts. */
+int wg_team_begin(wg_team *team, double work, int threads);
+void wg_team_end(wg_team *team, double work, int threads);
 
 /* Where one of several equal parts of a loop starts (the one before ends): parts are of whole grains. */
 static inline int64_t wg_part_start(int64_t start, int64_t trips, int64_t step, int64_t grain, int part, int parts) {
