@@ -8,6 +8,7 @@ from optimise.checks import program
 from wengert.analysis.access import folded
 from wengert.analysis.alias import analyse
 from wengert.analysis.parallel import Sharing, sharing
+from wengert.analysis.ranges import Ranges
 from wengert.ir.nodes import Buffer, Loop
 from wengert.ir.walk import statements, storages
 
@@ -22,7 +23,7 @@ def found(body: str, private: bool = True) -> Sharing | None:
     def is_private(buffer: Buffer) -> bool:
         return private or not buffer.shape
 
-    return sharing(loop, storages(f), aliases, folded(f.body, aliases), is_private)
+    return sharing(loop, storages(f), aliases, folded(f.body, aliases), Ranges(f), is_private)
 
 
 APART = {
@@ -83,13 +84,24 @@ MEETING = {
     ),
     "neighbours and a sum": ("for i in 1:n any { u[i] += v[i]  u[i - 1] += x  k[0] += 1 }", 1, 1),
 }
+ROWS = {
+    "places that are added to and depend on data": "for i in 0:n any { u[k[i]] += x }",
+    "sums along the other axis": "for i in 0:n any { for j in 0:m { v[j] += a[i, j] } }",
+    "two sums in one array": "for i in 0:n any { u[0] += v[i]  u[1] += v[i] }",
+    "a sum in what also moves": "for i in 1:n any { u[0] += v[i]  u[i] += x }",
+    "a constant gap on different axes": "for i in 0:m any { a[i, 0] += x  a[0, i] += x }",
+    "neighbours that a size sets apart": "for i in 0:n - m any { u[i] += x  u[i + m] += x }",
+    "a subscript named inside": """for i in 0:n any {
+        let p = k[i]
+        u[p] += x
+    }""",
+    "an array and a row of another": "for i in 0:n any { for j in 0:m { v[j] += a[i, j]  u[0] += x } }",
+}
 NOT = {
     "in sequence": "for i in 1:n { u[i] = v[i] }",
     "one place": "for i in 0:1 any { u[0] = x }",
     "a place that depends on data": "for i in 0:n any { u[k[i]] = x }",
-    "places that are added to and depend on data": "for i in 0:n any { u[k[i]] += x }",
     "a place that moves with the inner loop only": "for i in 0:1 any { for j in 0:m { a[0, j] = x } }",
-    "sums along the other axis": "for i in 0:n any { for j in 0:m { v[j] += a[i, j] } }",
     "two loop variables": "for i in 0:1 any { for j in 0:m { u[i + j] = x } }",
     "a doubled variable": "for i in 0:2 any { u[2 * i] = x }",
     "backwards": "for i in 0:n any { u[n - 1 - i] = x }",
@@ -97,21 +109,13 @@ NOT = {
         u[0] += v[i]
         if v[i] > 9.0 { a[i, 0] = u[0] }
     }""",
-    "two sums in one array": "for i in 0:n any { u[0] += v[i]  u[1] += v[i] }",
-    "a sum in what also moves": "for i in 1:n any { u[0] += v[i]  u[i] += x }",
     "neighbours of which one is the largest": "for i in 1:n any { u[i] += v[i]  u[i - 1] max= x }",
-    "a constant gap on different axes": "for i in 0:3 any { a[i, 0] += x  a[0, i] += x }",
-    "neighbours that a size sets apart": "for i in 0:1 any { u[i] += x  u[i + n - 1] += x }",
     "the largest": "for i in 0:n any { u[0] max= v[i] }",
     "two names of one array": """reshape w: f64[n] = u
     for i in 0:n any { u[i] = w[i] * x }""",
     "a view made inside, that moves against the loop": """for i in 0:n any {
         view w: f64[i + 1] = u[n - 1 - i] along (0: 1)
         w[i] += x
-    }""",
-    "a subscript named inside": """for i in 0:n any {
-        let p = k[i]
-        u[p] += x
     }""",
     "a view with two axes along one": """view w: f64[2, 2] = u[0] along (0: 1, 0: 1)
     for i in 0:2 any { for j in 0:2 { w[i, j] += x } }""",
@@ -139,6 +143,18 @@ def test_iterations_meet_where_they_add(name: str) -> None:
     sharing = found(body)
     assert sharing is not None
     assert (len(sharing.sums), sharing.reach) == (sums, reach)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_parts_have_rows_of_arrays_that_all_add_to(name: str) -> None:
+    sharing = found(ROWS[name])
+    assert sharing is not None
+    assert len(sharing.rows) == 1
+
+
+def test_neighbours_are_a_bounded_distance_apart() -> None:
+    sharing = found("let s = min(1, max(0, n - 1)) for i in 0:n - 2 any { u[i] += v[i]  u[i + s] += x }")
+    assert sharing == Sharing(reach=1)
 
 
 @pytest.mark.parametrize("name", NOT)

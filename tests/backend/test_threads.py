@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.test_parallel import APART, MEETING, NOT
+from analysis.test_parallel import APART, MEETING, NOT, ROWS
 from backend.native import SIZE, N, agree, module, vector
 from backend.random_modules import Program
 from optimise.checks import program
@@ -29,7 +29,7 @@ TEAM = 3
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Three threads for every loop that may run on them."""
     monkeypatch.setenv("WENGERT_NUM_THREADS", str(TEAM))
-    monkeypatch.setenv("WENGERT_CFLAGS", "-DWG_WORTH=1.0")
+    monkeypatch.setenv("WENGERT_CFLAGS", "-DWG_WORTH=1.0 -DWG_SURE=1.0 -DWG_ROW_WORTH=0")
     if compiling.threads() == 1:
         pytest.skip("this compiler has no OpenMP")
     return None
@@ -46,7 +46,7 @@ def regions(text: str) -> list[str]:
     return [m.group() for m in found]
 
 
-RUN = {name: APART[name] for name in APART} | {name: body for name, (body, _, _) in MEETING.items()}
+RUN = {name: APART[name] for name in APART} | {name: body for name, (body, _, _) in MEETING.items()} | ROWS
 
 
 @pytest.mark.usefixtures("threads")
@@ -134,6 +134,18 @@ def test_sums_are_the_same_every_time() -> None:
     (first,) = kernel((x, x.size))
     np.testing.assert_allclose(first, np.sum(np.sin(x)), rtol=1e-10)
     for _ in range(50):
+        assert kernel((x, x.size)) == (first,)
+
+
+def test_short_loops_are_tried_on_one_thread_and_on_all(monkeypatch: pytest.MonkeyPatch, request: Any) -> None:
+    """Whatever is found faster, now one and now the other, results are the same."""
+    request.getfixturevalue("threads")
+    monkeypatch.setenv("WENGERT_CFLAGS", "-DWG_WORTH=1.0 -DWG_ROW_WORTH=0")
+    x = np.random.default_rng(0).normal(size=5003)
+    kernel = Kernel(total())
+    (first,) = kernel((x, x.size))
+    np.testing.assert_allclose(first, np.sum(np.sin(x)), rtol=1e-10)
+    for _ in range(500):
         assert kernel((x, x.size)) == (first,)
 
 

@@ -3,8 +3,8 @@
 Whatever a thread writes must be its own. A storage that is written has one name in the loop, and
 
 - is touched only at an element that moves with the loop variable, or
-- is only added to, at elements that move with the loop variable a bounded distance apart, as neighbours do: iterations meet
-  only if they are no more than the *reach* apart; or
+- is only added to, at elements that move with the loop variable a bounded distance apart, as neighbours do: iterations
+  meet only if they are no more than the *reach* apart; or
 - is one element that is only added to, a *sum*; or
 - is an array that is only added to, anywhere: each part of the loop then has a *row* of its own, of that size; or
 - lives in the iteration.
@@ -29,7 +29,7 @@ from wengert.ir.walk import definitions, expressions, names_in, statements, sube
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How iterations meet: in `sums`, one per storage, in what others within `reach` add to, and in whole arrays, `rows`."""
+    """How iterations meet: in `sums`, one per storage; in what others within `reach` add to; in whole arrays, `rows`."""
 
     sums: tuple[Access, ...] = ()
     reach: int = 0
@@ -46,8 +46,8 @@ def sharing(
 ) -> Sharing | None:
     """How the iterations of a loop meet; None if it cannot run on threads.
 
-    `storages`, `folded` (see `access.folded`) and `ranges` are the function's; `is_private` says of a buffer that the body
-    allocates whether every thread gets its own.
+    `storages`, `folded` (see `access.folded`) and `ranges` are the function's; `is_private` says of a buffer that the
+    body allocates whether every thread gets its own.
     """
     body = list(statements(loop.body))
     if not is_plain(loop) or not all(_is_simple(s, storages) for s in body):
@@ -75,7 +75,7 @@ def sharing(
         gap = None if c in folded else _reach(mine, loop.var, local, ranges)
         if gap is not None:
             reach = max(reach, gap)
-        elif all(x.adds for x in mine) and storages[first.storage].dtype is not BOOL:
+        elif all(x.adds for x in mine) and _has_rows(storages[first.storage]):
             rows.append(first.storage)
         else:
             return None
@@ -103,6 +103,10 @@ def _is_known(name: str, storages: Mapping[str, Storage], local: set[str]) -> bo
     if isinstance(storage, Buffer) and storage.strided and storage.intent != "local":
         return False
     return name not in local and isinstance(storage, Buffer)
+
+
+def _has_rows(storage: Storage) -> bool:
+    return isinstance(storage, Buffer) and not storage.strided and storage.dtype is not BOOL
 
 
 def _is_sum(mine: Iterable[Access], local: set[str]) -> bool:

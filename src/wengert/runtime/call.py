@@ -181,7 +181,7 @@ def _load_new(path: Path) -> _Library:
 
 _WAITING, _SPINS = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 _TURNS = 2000
-"""How often an idle thread looks for work before it sleeps: up to 0.1 ms. A thread that sleeps is woken in 10 to 100 us,
+"""How often an idle thread looks for work before it sleeps: up to 0.1 ms. One that sleeps is woken in 10 to 100 us,
 longer than the loops of many time steps take; one that spins for long takes the time that others need."""
 
 

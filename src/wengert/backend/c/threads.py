@@ -9,6 +9,7 @@ added in order: results are the same from run to run.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from ...analysis import parallel
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 GRAIN = 64
 """Parts of vector loops start at multiples of this, so that the same iterations as without threads are in whole vectors
 (the last few are not, and library functions may then differ in the last place)."""
+SMALL = 1024
+"""Elements of an array, known when compiled, of which every part can have its own."""
 GUESS = 8
 """The iterations of an inner loop whose bounds depend on data."""
 
@@ -53,7 +56,7 @@ def loop(b: BlockWriter, stmt: Loop) -> None:
     _parts(b, stmt, _Parts(start, trips, work, count), shared, rows)
     w.close(" else {")
     w.piece.depth += 1
-    w.considered = not rows  # where an array is too large, the loops inside may do
+    w.considered = all(row.is_small for row in rows.values())  # else the loops inside may have the threads
     loops.write(b, stmt, start, stop)
     w.close()
     w.considered = False
@@ -67,10 +70,7 @@ def _sharing(w: Writer, stmt: Loop) -> parallel.Sharing | None:
         return storages.is_cell(w, buffer) or storages.fits_locally(w, buffer)
 
     aliases, folded = w.shared.aliases(w.function)
-    found = parallel.sharing(stmt, w.facts.storages, aliases, folded, w.shared.ranges(w.function), is_private)
-    if found is not None and any(w.place(name).strides is not None for name in found.rows):
-        return None
-    return found
+    return parallel.sharing(stmt, w.facts.storages, aliases, folded, w.shared.ranges(w.function), is_private)
 
 
 def _is_whole(w: Writer, block: Block) -> bool:
@@ -99,6 +99,7 @@ class _Row:
         self.data = w.names.fresh(f"{w.name_of(name)}_parts")
         self.count = count
         extents = [w.extent(place, axis) for axis in range(len(place.extents))]
+        self.is_small = all(n.isdigit() for n in extents) and prod(map(int, extents)) <= SMALL
         w.line(f"const int64_t {self.elements} = {'*'.join(extents)};")
 
     @property

@@ -80,7 +80,9 @@ WG_COLD bool wg_look(wg *wg, int64_t *ticks) {
 
 /* -- loops on several threads ------------------------------------------------------------------------------- */
 
+#ifndef WG_SURE
 #define WG_SURE 5e6 /* operations, 0.1 ms in lanes: as long as it can take to wake threads */
+#endif
 #define WG_TURNS 64
 #define WG_LONGEST_PAUSE 4096
 

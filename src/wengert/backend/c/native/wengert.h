@@ -136,6 +136,9 @@ static inline int wg_descend(wg *wg) {
 #endif
 
 #define WG_ROW (1 << 19) /* bytes, of a second-level cache */
+#ifndef WG_ROW_WORTH
+#define WG_ROW_WORTH 4 /* operations for an element of a row: it is cleared and added */
+#endif
 
 /* The iterations of a loop. */
 static inline int64_t wg_trips(int64_t start, int64_t stop, int64_t step) {
@@ -154,7 +157,7 @@ static inline bool wg_is_worth(const wg *wg, int64_t trips, double work, int64_t
 /* Whether parts may have rows of so many elements: less to add afterwards than to do, and in the cache; where memory is
    limited they are not counted on. */
 static inline bool wg_has_rows(const wg *wg, int64_t elements, int count, size_t size, double work) {
-    return elements <= WG_ROW / (int64_t)size && (double)elements * count * 4 <= work && wg->limit == INT64_MAX;
+    return elements <= WG_ROW / (int64_t)size && (double)elements * count * WG_ROW_WORTH <= work && wg->limit == INT64_MAX;
 }
 
 /* A loop in parts: what an operation takes on one thread, the mean of late. */
