@@ -29,7 +29,7 @@ from wengert.ir.walk import definitions, expressions, names_in, statements, sube
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How iterations meet: in `sums`, one per storage; in what others within `reach` add to; in whole arrays, `rows`."""
+    """How iterations meet: in `sums`, one per storage; in what others within `reach` add to; in arrays, `rows`."""
 
     sums: tuple[Access, ...] = ()
     reach: int = 0

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from ...ir.nodes import Buffer, Const, Growable, Param, Scalar, Var
 from ...ir.types import DType
-from . import storages
+from . import storages, streams
 from .names import C_TYPE
 from .statements import BlockWriter, passed_extents
 from .writer import RESULTS, Place, Writer
@@ -74,6 +74,7 @@ def function(w: Writer, head: str, in_place: dict[str, int]) -> str:
             w.share(variable)
 
     def at_end() -> None:
+        streams.end(w)
         for k, name in enumerate(f.results):
             _result(w, k, name)
 

@@ -14,6 +14,7 @@ from ...analysis import access
 from ...ir import walk
 from ...ir.nodes import Accumulate, Call, Const, Expr, If, LibCall, Loop, Stmt, Store, Var
 from ...ir.types import BOOL
+from . import streams
 from .expressions import element, top
 from .lane_sums import fits_lanes, vector_statement, write_lane_sums
 from .names import C_TYPE, literal
@@ -178,19 +179,30 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
         w.line(f"{C_TYPE[s.value.dtype]} {names[s.storage, s.index]} = {literal(0, s.value.dtype, plain=True)};")
     clause = f" reduction(+:{', '.join(names.values())})" if sums else ""
     mark = f"#pragma omp simd{BYTES if w.moving else ''}{clause}"
-    bounded = _is_bounded(stmt)
-    if bounded:
+
+    def lanes(loop: Loop, start: str, stop: str) -> None:
         w.line(mark)
-        w.open(_head(var, start, stop, stmt.step))
-    else:
+        w.open(_head(var, start, stop, loop.step))
+        w.share(var)
+        for s in loop.body:
+            vector_statement(b, s, names, loop)
+        w.close()
+
+    if not _is_bounded(stmt):
         _open_strips(w, stmt, var, start, stop, mark)
-    w.share(var)
-    for s in stmt.body:
-        vector_statement(b, s, names, stmt)
-    if bounded:
+        w.share(var)
+        for s in stmt.body:
+            vector_statement(b, s, names, stmt)
+        _close_strips(w, var, stop)
+    elif stores := streams.streamed(w, stmt):
+        w.open(f"if ({streams.worth(w, stores, start, stop)})")
+        streams.write(w, stmt, stores, start, stop, lanes)
+        w.close(" else {")
+        w.piece.depth += 1
+        lanes(stmt, start, stop)
         w.close()
     else:
-        _close_strips(w, var, stop)
+        lanes(stmt, start, stop)
     for s in sums:
         w.line(f"{element(w, w.place(s.storage), s.index)} += {names[s.storage, s.index]};")
     if guarded:

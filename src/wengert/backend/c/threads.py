@@ -17,7 +17,7 @@ from ...analysis.cost.effort import effort
 from ...ir import walk
 from ...ir.nodes import Block, Buffer, Const, Expr, Let, Load, Loop, Op
 from ...ir.types import I64
-from . import loops, storages
+from . import loops, storages, streams
 from .expressions import element, top
 from .names import C_TYPE, literal
 from .vectors import reductions
@@ -168,6 +168,7 @@ def _parts(b: BlockWriter, stmt: Loop, parts: _Parts, shared: parallel.Sharing, 
         w.line(f"{total}[wg_part] = {w.data(w.place(name))};")
     if team.leaves:
         w.line(f"{team.label}:;")
+    streams.end(w)
     w.close()
     if shared.reach:
         w.close()

@@ -140,6 +140,7 @@ class Writer:
         self.span: Span | None = None
         self.team: Team | None = None
         self.considered = False  # inside a loop that runs on threads, or would if it had enough to do
+        self.streams = False  # stores went past the cache
         self._pieces = 0
 
     def current_site(self) -> str:

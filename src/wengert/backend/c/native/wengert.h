@@ -178,6 +178,38 @@ static inline int64_t wg_part_start(int64_t start, int64_t trips, int64_t step, 
     return start + step * (before >= grains ? trips : before * grain);
 }
 
+/* -- stores past the cache ---------------------------------------------------------------------------------- */
+
+#define WG_LINE _Alignas(64)
+#ifndef WG_STREAM
+#define WG_STREAM ((double)(16 << 20)) /* bytes of an array of which little is in the cache when it is read next */
+#endif
+#if defined(__AVX__) && !defined(__clang__)
+#define WG_STREAMS 1
+typedef double wg_v4_anywhere __attribute__((vector_size(32), aligned(1), may_alias));
+/* Copy bytes to memory by stores that do not read the lines before. */
+static inline void wg_stream(void *to, const void *from, size_t bytes) {
+    const size_t head = -(uintptr_t)to & 63;
+    if (bytes < 128 + head) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    memcpy(to, from, head);
+    char *const line = (char *)to + head;
+    const char *const source = (const char *)from + head;
+    const size_t whole = (bytes - head) & ~(size_t)63;
+    for (size_t k = 0; k < whole; k += 32)
+        __builtin_ia32_movntpd256((double *)(line + k), *(const wg_v4_anywhere *)(source + k));
+    memcpy(line + whole, source + whole, bytes - head - whole);
+}
+/* Other threads see what was written. */
+static inline void wg_end_streams(void) { __builtin_ia32_sfence(); }
+#else
+#define WG_STREAMS 0
+static inline void wg_stream(void *to, const void *from, size_t bytes) { memcpy(to, from, bytes); }
+static inline void wg_end_streams(void) {}
+#endif
+
 /* A look at signals by one of several threads: whether to leave. */
 bool wg_look(wg *wg, int64_t *ticks);
 
