@@ -22,6 +22,7 @@ from wengert.optimise.final_writes import drop_final_writes
 from wengert.optimise.first_writes import drop_zeros
 from wengert.optimise.fuse import fuse
 from wengert.optimise.gather import gather
+from wengert.optimise.independent import independent
 from wengert.optimise.interchange import interchange
 from wengert.optimise.jam import jam
 from wengert.optimise.layout import layout
@@ -43,6 +44,7 @@ Pass = Callable[..., Module]
 """Takes a module, and perhaps more."""
 
 LAST: tuple[Pass, ...] = (
+    independent,
     drop_zeros,
     share_copies,
     factor_sums,

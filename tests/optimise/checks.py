@@ -47,6 +47,7 @@ def is_exact(passes: Sequence[Pass]) -> bool:
         "fuse",
         "gather",
         "interchange",
+        "independent",
         "mirror",
         "place_products",
         "raise_contractions",
