@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import wengert as wg
 
@@ -111,3 +112,28 @@ def test_what_is_changed_back(f: Any) -> None:
 def test_what_is_not_changed_back() -> None:
     with pytest.raises(wg.Unsupported, match="outside"):
         wg.jvp(wg.grad(changed), (np.ones(2),), (np.ones(2),))
+
+
+def root(x):
+    return scipy.optimize.brentq(lambda t: t * t * x[0] - x[1], 0, 7, xtol=1e-14, rtol=1e-14)
+
+
+def test_functions_inside_capture_an_argument() -> None:
+    """The function that is searched for a root uses the array that the inner derivative is by."""
+    x = np.array([0.5, 1.2])  # sqrt(x1 / x0)
+    slope = wg.grad(lambda y: np.sum(wg.grad(root)(y)))(x)
+    a, b = x
+    first, mixed, second = 0.75 * b**0.5 * a**-2.5, -0.25 * b**-0.5 * a**-1.5, -0.25 * b**-1.5 * a**-0.5
+    np.testing.assert_allclose(slope, [first + mixed, mixed + second], rtol=1e-9)
+
+
+def spectrum(x):
+    w = np.fft.fft(x + 1j * x[::-1])
+    w[1:] *= np.exp(1j * x[0])
+    return np.sum(np.abs(np.fft.ifft(w * w)) ** 2)
+
+
+def test_transforms_whose_result_matters_for_the_value_only() -> None:
+    x, v = np.array([0.7, 1.1, 0.4]), np.array([0.3, -0.2, 0.5])
+    found = wg.grad(lambda y: wg.jvp(spectrum, (y,), (v,))[1])(x)
+    np.testing.assert_allclose(found, wg.hvp(spectrum)(x, v), rtol=1e-12)
