@@ -137,3 +137,42 @@ def test_transforms_whose_result_matters_for_the_value_only() -> None:
     x, v = np.array([0.7, 1.1, 0.4]), np.array([0.3, -0.2, 0.5])
     found = wg.grad(lambda y: wg.jvp(spectrum, (y,), (v,))[1])(x)
     np.testing.assert_allclose(found, wg.hvp(spectrum)(x, v), rtol=1e-12)
+
+
+def test_generators_inside() -> None:
+    """The function is staged until its result settles; what an attempt before made is not outside of it."""
+
+    def powers(x):
+        term = x[0]
+        for k in range(4):
+            yield term * term
+            term = term * x[k % 2]
+
+    x = np.array([0.9, 1.2])
+    found = wg.grad(lambda y: np.sum(wg.grad(lambda z: sum(powers(z)))(y)))(x)
+    a, b = x  # a^2 + a^4 + a^4 b^2 + a^6 b^2
+    first = 2 + 12 * a**2 + 12 * a**2 * b**2 + 30 * a**4 * b**2
+    mixed = 8 * a**3 * b + 12 * a**5 * b
+    np.testing.assert_allclose(found, [first + mixed, mixed + 2 * a**4 + 2 * a**6], rtol=1e-12)
+
+
+native_cubes = wg.compile(cubes)
+TABLES = [
+    lambda y: np.sum(wg.vjp(np.sin, y)[1](y)[0]),
+    lambda y: np.sum(wg.jacobian(np.sin)(y)),
+    lambda y: np.sum(wg.hessian(lambda z: np.sum(z**3))(y)),
+]
+
+
+@pytest.mark.parametrize("program", TABLES)
+def test_transforms_that_are_refused_inside(program) -> None:
+    with pytest.raises(wg.Unsupported, match="inside a program that is compiled") as found:
+        wg.grad(program)(np.ones(2))
+    assert len(found.value.problems) == 1
+
+
+def test_compiled_functions_inside() -> None:
+    y = np.array([0.5, 0.7, -0.3])
+    expected = wg.grad(lambda y: cubes(y.copy()))(y)
+    for program in (lambda y: native_cubes(y.copy()), lambda y: wg.compile(cubes)(y.copy())):
+        np.testing.assert_allclose(wg.grad(program)(y), expected, rtol=1e-15)

@@ -255,6 +255,7 @@ class Functions(Interp):
                 raise NotAFunction(CHANGES_OUTSIDE)
         finally:
             self.bodies = bodies
+            stage.undone.append((serial, stage.serial))  # nothing outside has what the body made
         if not value and building.result is None:
             return
         self.finish_function(building, formals, body)
