@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert import ad, pipeline
 from wengert.codes import Code
+from wengert.dispatch import inexact
 from wengert.frontend.python.outputs import Output
 from wengert.frontend.python.program import Staged
 from wengert.frontend.python.python_values import is_ndarray, number_like
@@ -58,6 +59,31 @@ def _basis(leaf: Any) -> Iterator[Any]:
         yield unit
 
 
+def _along_both_axes(leaf: Any) -> tuple[Any, Any]:
+    """A tangent of a complex leaf, and i times it; zero of a real one."""
+    if not np.iscomplexobj(leaf):
+        return _zero(leaf), _zero(leaf)
+    draw = np.random.default_rng(0).standard_normal((2, *np.shape(leaf)))
+    tangent = draw[0] + 1j * draw[1]
+    if not is_ndarray(leaf):
+        return number_like(leaf, tangent), number_like(leaf, 1j * tangent)
+    return tangent.astype(leaf.dtype), (1j * tangent).astype(leaf.dtype)
+
+
+def _check_holomorphic(first: Any, second: Any) -> None:
+    """Raise unless the derivative along i times a tangent, drawn at random, is i times that along it."""
+    first, second = 1j * np.asarray(first), np.asarray(second)
+    finite = np.isfinite(first) & np.isfinite(second)
+    first, second = np.where(finite, first, 0), np.where(finite, second, 0)
+    apart, size = np.max(np.abs(second - first), initial=0), np.max(np.abs(first) + np.abs(second), initial=0)
+    if apart > 100 * np.sqrt(np.finfo(first.dtype).eps) * size:
+        raise ArgumentError(
+            "the Jacobian with respect to complex arguments is that of a holomorphic function, and this one is none; "
+            "use real and imaginary parts as arguments, or wg.vjp and wg.jvp",
+            Code.WRT,
+        )
+
+
 def _zero(leaf: Any) -> Any:
     return np.zeros(leaf.shape, leaf.dtype) if is_ndarray(leaf) else number_like(leaf, 0)
 
@@ -78,8 +104,9 @@ class _Blocks:
             self.arrays[block] = np.empty(self.shapes[block], np.asarray(part).dtype)
         self.arrays[block][(n,) if self.axis == 0 else (..., n)] = part
 
-    def block(self, block: int, shape: tuple[int, ...]) -> Any:
-        return self.arrays[block].reshape(shape) if block in self.arrays else np.zeros(shape)
+    def block(self, block: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """An array, which has this dtype if there was nothing to put."""
+        return self.arrays[block].reshape(shape) if block in self.arrays else np.zeros(shape, dtype)
 
 
 class Jacobian(Limitable):
@@ -117,15 +144,27 @@ class Jacobian(Limitable):
         chosen, count = variant.plan
         output = _one_output(variant.staged.output)
         zeros = [_zero(leaves[k]) for k in chosen]
-        probe = self.run(variant, leaves, zeros, args, kwargs)[output.index]
+        results = self.run(variant, leaves, zeros, args, kwargs)
+        probe = results[output.index]
+        if not inexact(probe):
+            raise ArgumentError(
+                f"the function returns {np.asarray(probe).dtype} numbers; a Jacobian needs floats: return floats",
+                Code.OBJECTIVE,
+            )
         shape = np.shape(probe)
         size = int(np.prod(shape))
         inputs = sum(np.size(leaves[k]) for k in chosen)
         complex_io = any(np.iscomplexobj(leaves[k]) for k in chosen)
+        if complex_io:
+            along = [
+                self.run(variant, leaves, dots, args, kwargs)[count + output.index]
+                for dots in zip(*(_along_both_axes(leaves[k]) for k in chosen), strict=True)
+            ]
+            _check_holomorphic(*along)
         if self.mode == "reverse" or (
             self.mode == "auto" and size < inputs and not complex_io and not np.iscomplexobj(probe)
         ):
-            return self._reverse(args, kwargs, chosen, shape)
+            return self._reverse(args, kwargs, chosen, probe)
         made = _Blocks([(*shape, np.size(leaves[k])) for k in chosen], -1)
         for j, k in enumerate(chosen):
             for n, unit in enumerate(_basis(leaves[k])):
@@ -135,9 +174,15 @@ class Jacobian(Limitable):
                 ]
                 held = made.room(np.asarray(probe).itemsize)
                 made.put(j, n, self.run(variant, leaves, dots, args, kwargs, held)[count + output.index])
-        return self._give([made.block(j, shape + np.shape(leaves[k])) for j, k in enumerate(chosen)])
+        return self._give(
+            [made.block(j, shape + np.shape(leaves[k]), np.asarray(probe).dtype) for j, k in enumerate(chosen)]
+        )
 
-    def _reverse(self, args: tuple[Any, ...], kwargs: dict[str, Any], chosen: list[int], shape: tuple[int, ...]) -> Any:
+    def _reverse(self, args: tuple[Any, ...], kwargs: dict[str, Any], chosen: list[int], probe: Any) -> Any:
+        """Row by row. A complex output has two gradients by a real argument, of its real and its imaginary part; that
+        by a complex argument is the conjugate of the complex derivative."""
+        shape, is_complex = np.shape(probe), np.iscomplexobj(probe)
+
         def make(staged: Staged, module: Module) -> tuple[Any, Any]:
             output = _one_output(staged.output)
             name = module.root.results[output.index]
@@ -155,15 +200,22 @@ class Jacobian(Limitable):
         variant, leaves = self.program.variant(self.kind("jacobian-rows", wrt_key(self.wrt)), args, kwargs, make)
         gradients, dtype = variant.plan
         size = int(np.prod(shape))
+        parts = (1, 1j) if is_complex and not all(np.iscomplexobj(leaves[k]) for k in chosen) else (1,)
         made = _Blocks([(size, *np.shape(leaves[k])) for k in chosen], 0)
+        kinds = [np.result_type(leaves[k], 1j) if is_complex else np.asarray(leaves[k]).dtype for k in chosen]
+        room = made.room(max(d.itemsize for d in kinds))
         for n in range(size):
-            seed = np.zeros(shape, dtype.numpy)
-            seed.reshape(-1)[n] = 1
-            held = made.room(max(np.asarray(leaves[k]).itemsize for k in chosen))
-            results = self.run(variant, leaves, [seed], args, kwargs, held)
+            rows: list[Any] = []
+            for part in parts:
+                seed = np.zeros(shape, dtype.numpy)
+                seed.reshape(-1)[n] = part
+                rows.append(self.run(variant, leaves, [seed], args, kwargs, room))
             for j, k in enumerate(chosen):
-                made.put(j, n, results[gradients[k]])
-        return self._give([made.block(j, shape + np.shape(leaves[k])) for j, k in enumerate(chosen)])
+                row = rows[0][gradients[k]]
+                if is_complex:
+                    row = np.conj(row) if np.iscomplexobj(row) else row + 1j * rows[1][gradients[k]]
+                made.put(j, n, row)
+        return self._give([made.block(j, shape + np.shape(leaves[k]), kinds[j]) for j, k in enumerate(chosen)])
 
     def _give(self, blocks: Sequence[Any]) -> Any:
         values = [b if np.ndim(b) else b[()] for b in blocks]
@@ -197,7 +249,7 @@ def jacobian(
     """The Jacobian: shape of the output followed by the shape of the argument.
 
     `mode`: "forward" (one run per input element), "reverse" (one per output element), or "auto" (the fewer). For
-    complex arguments of holomorphic functions it is the complex derivative (forward mode). `memory_limit` as for
+    complex arguments of holomorphic functions it is the complex derivative; others are refused. `memory_limit` as for
     `grad`, the Jacobian itself included; `disk`, `disk_limit`, `store`, `recompute` and `invert` as for
     `grad`, in reverse mode.
 
@@ -270,7 +322,9 @@ class Hessian(Second):
                 for i, other in enumerate(chosen):
                     columns[j].put(i, n, results[places[other]])
             for i, other in enumerate(chosen):
-                block = columns[j].block(i, np.shape(leaves[other]) + np.shape(leaves[k]))
+                block = columns[j].block(
+                    i, np.shape(leaves[other]) + np.shape(leaves[k]), np.asarray(leaves[other]).dtype
+                )
                 blocks[i][j] = block if block.ndim else block[()]
         if isinstance(self.wrt, (int, str)):
             return blocks[0][0]

@@ -10,7 +10,6 @@ what Python and NumPy need to be there, numbers and small arrays of fixed extent
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from wengert.codes import Code
 from wengert.disk import ANY, Disk, DiskError, DiskFailed
 from wengert.errors import WengertError
 from wengert.frontend.python.python_values import is_ndarray
+from wengert.ir.locks import ForkedLock
 from wengert.ir.nodes import Buffer, Module, Span
 from wengert.plan_cache import Plans
 from wengert.plan_search import UNKNOWN_TURNS
@@ -154,7 +154,7 @@ class Limited:
         """Of loops of unknown length, at the latest call with these sizes."""
         self._again: dict[tuple[int | Disk | None, ...], int] = {}
         """How often a call was planned anew because its loops had other turns than expected."""
-        self._lock = threading.RLock()
+        self._lock = ForkedLock()
 
     def run(
         self, leaves: tuple[Any, ...], limit: int, outside: int, disk: Disk | None = None

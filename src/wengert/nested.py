@@ -15,17 +15,18 @@ from wengert.codes import Code
 from wengert.frontend.python import arrays, implicit
 from wengert.frontend.python.functions import NotAFunction, Staging
 from wengert.frontend.python.numeric import as_scalar, is_number
-from wengert.frontend.python.registry import CALLABLES, handles
+from wengert.frontend.python.registry import CALLABLES, HANDLERS, handles
 from wengert.frontend.python.slots import ScalarSpec
 from wengert.frontend.python.values import RArray, Root, RScalar
 from wengert.ir import build
 from wengert.ir.nodes import Buffer, Call, Expr, Function, Load, Loop, Module, Scalar, Stmt, Store, Var
 from wengert.ir.types import I64
 from wengert.ir.walk import storages
-from wengert.jacobians import Hvp
+from wengert.jacobians import Hessian, Hvp, Jacobian, hessian, jacobian
 from wengert.jacobians import hvp as make_hvp
 from wengert.selection import wrt_list
-from wengert.transform import Grad, grad, jvp, value_and_grad
+from wengert.transform import Compiled, Grad, grad, jvp, value_and_grad, vjp
+from wengert.transform import compile as make_compiled
 
 if TYPE_CHECKING:
     from wengert.frontend.python.interp import Interp
@@ -269,6 +270,37 @@ def gradient_of_(interp: Interp, f: Any, x: Any) -> Any:
     return call_grad(interp, _made(Grad, f, 0, False), [x], {})
 
 
+def _refused_inside(name: str, transform: Any, made: type | None = None) -> None:
+    """A transform that has no meaning inside programs: how to do without it."""
+
+    def refuse(interp: Interp, *args: Any, **kwargs: Any) -> Any:
+        raise interp.stage.refuse(
+            f"wg.{name} is called inside a program that is compiled",
+            "inside, use wg.grad of a weighted sum, wg.jvp or wg.hvp, a row or column at a time; or call it outside",
+            Code.NESTED,
+        )
+
+    HANDLERS[transform] = refuse
+    if made is not None:
+        CALLABLES[made] = refuse
+
+
+_refused_inside("vjp", vjp)
+_refused_inside("jacobian", jacobian, Jacobian)
+_refused_inside("hessian", hessian, Hessian)
+
+
+@handles(make_compiled)
+def compile_(interp: Interp, fn: Any) -> Any:
+    """Inside a program all is native."""
+    return fn
+
+
+def call_compiled(interp: Interp, transform: Compiled, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    return interp.call(transform.fn, args, kwargs)
+
+
+CALLABLES[Compiled] = call_compiled
 CALLABLES[Grad] = call_grad
 CALLABLES[Hvp] = call_hvp
 __all__ = ["call_grad", "call_hvp"]

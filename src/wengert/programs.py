@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from wengert.dispatch import Fetch, fetcher
 from wengert.errors import WengertError
 from wengert.frontend.python.program import Staged, stage_call
 from wengert.frontend.python.python_values import is_ndarray
+from wengert.ir.locks import ForkedLock
 from wengert.ir.nodes import Module
 from wengert.memory import UNBOUND, Bounds, Memory, bytes_of
 from wengert.runtime.abi import Bind
@@ -63,7 +63,7 @@ class Program:
 
     fn: Callable[..., Any]
     variants: dict[Any, list[Variant]] = field(default_factory=dict[Any, list[Variant]])
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: ForkedLock = field(default_factory=ForkedLock)
 
     def find(self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Variant, tuple[Any, ...]] | None:
         for variant in self.variants.get(kind, ()):

@@ -133,6 +133,21 @@ def rosenbrock(x):
     return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_jacobians_of_complex_numbers(mode: str) -> None:
+    x, y = np.array([0.5, 2.0], np.float32), np.array([0.3 - 0.2j, 1.0 + 0.4j], np.complex64)
+    z = x * np.exp(y)
+    by_x, by_y = wg.jacobian(lambda x, y: x * np.exp(y), (0, 1), mode)(x, y)
+    np.testing.assert_allclose(by_x, np.diag(z / x), rtol=1e-6, strict=True)
+    np.testing.assert_allclose(by_y, np.diag(z), rtol=1e-6, strict=True)
+    for program in (lambda x, y: x * np.abs(y), lambda x, y: x + y * y.imag):
+        with pytest.raises(TypeError, match="holomorphic"):
+            wg.jacobian(program, 1, mode)(x, y)
+    with pytest.raises(TypeError, match="int64"):
+        wg.jacobian(lambda x: np.arange(3), mode=mode)(x)
+    assert wg.jacobian(lambda x: x[:0], mode=mode)(x).dtype == np.float32
+
+
 def test_jacobian_hessian_and_products() -> None:
     from scipy.optimize import rosen_der, rosen_hess, rosen_hess_prod
 

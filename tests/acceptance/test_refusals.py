@@ -175,6 +175,16 @@ def test_object_arrays_and_strings_are_refused() -> None:
     assert "dtype" in refusal(lambda: wg.grad(lambda x: np.sum(x))(np.array([1.0, None]))).replace("object", "dtype")
 
 
+def test_half_and_extended_precision_are_refused() -> None:
+    def scaled(x):
+        return x * np.float16(2.0)
+
+    for program in (scaled, lambda x: np.longdouble(2) * x, lambda x: np.sqrt(np.int8(4) * (x > 0).astype(np.int8))):
+        with pytest.raises(wg.Unsupported, match="has no native counterpart") as found:
+            wg.compile(program)(np.ones(2))
+        assert program is not scaled or "return x * np.float16(2.0)" in str(found.value)
+
+
 def test_masked_arrays_are_refused() -> None:
     masked = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
     assert "masked" in refusal(lambda: wg.grad(lambda x: np.sum(x * x))(masked))

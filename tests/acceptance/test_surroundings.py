@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert import pipeline
 
 
 def steps(x, n):
@@ -166,6 +167,42 @@ def test_forked_children_compute() -> None:
         child.join(30)
         assert child.exitcode == 0
     np.testing.assert_allclose(wg.grad(cubic)(np.ones(9)), np.full(9, 3.0))
+
+
+def _limited_in_child(gradient: Any, queue: Any) -> None:
+    queue.put(gradient(np.ones(9)).tolist())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("limit", [None, "1 MB"])
+def test_a_child_forked_while_another_thread_compiles(monkeypatch: pytest.MonkeyPatch, limit: str | None) -> None:
+    """No thread of the child will ever let go of what that thread held."""
+    inside, done = threading.Event(), threading.Event()
+    prepare = pipeline.finish
+
+    def slow(*args: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread() and not inside.is_set():
+            inside.set()
+            done.wait(60)
+        return prepare(*args)
+
+    monkeypatch.setattr(pipeline, "finish", slow)
+    gradient = wg.grad(lambda x: np.sum(x**3 * x[0]), memory_limit=limit)
+    worker = threading.Thread(target=gradient, args=(np.ones(9),))
+    worker.start()
+    assert inside.wait(60)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = context.Process(target=_limited_in_child, args=(gradient, queue))
+        child.start()
+    try:
+        assert queue.get(timeout=60) == [12.0] + [3.0] * 8
+    finally:
+        done.set()
+        child.kill()
+        worker.join()
 
 
 PARALLEL = """

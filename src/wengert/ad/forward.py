@@ -14,6 +14,7 @@ from typing import assert_never
 
 from wengert.ad.attach import attach, detach
 from wengert.ad.extrema import sequentialise, took_new
+from wengert.ad.loops import each
 from wengert.ad.names import reachable
 from wengert.ad.roots import smooth_roots
 from wengert.ad.rules import scalar, table
@@ -292,7 +293,13 @@ class _Function:
             return
         rule = table.rule(stmt)
         operands = [self._operand(i) if isinstance(i, str) else Operand(None, None) for i in stmt.ins]
-        rule.forward(self.e, dict(stmt.attrs), tuple(operands), tuple(self._operand(o) for o in stmt.outs))
+        outs = tuple(self._operand(o) for o in stmt.outs)
+        if any(o.derivative is not None for o in operands):
+            rule.forward(self.e, dict(stmt.attrs), tuple(operands), outs)
+            return
+        for dot in (o.derivative for o in outs if o.derivative is not None):
+            shape = tuple(b.extent(dot, k) for k in range(dot.rank))
+            each(self.e, shape, lambda i, s=dot: self.e.store(s, i, b.zero(s.dtype)))
 
     def _operand(self, name: str) -> Operand:
         storage = self.storages[name]

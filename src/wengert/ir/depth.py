@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+
+from wengert.ir.locks import ForkedLock
 
 RECURSION = 20_000
 """The depth of Python's stack while programs are taken apart."""
 
-_lock = threading.Lock()
+_lock = ForkedLock()
 _open: list[int] = []
 """The limit to go back to, once for each thread (and each nesting) that needs room."""
 

@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Generator, Iterator
@@ -22,12 +21,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..ir.locks import ForkedLock
+
 LIMIT = 1 << 30
 """Bytes that the cache may hold before the oldest entries go."""
 DAY = 86400.0
 BUILD = "build-"
 
-_lock = threading.Lock()
+_lock = ForkedLock()
 _chosen: dict[str, Path] = {}
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from ..backend.c import emit
 from ..codes import Code
 from ..errors import WengertError, exception_class
+from ..ir.locks import ForkedLock
 from ..ir.nodes import Module, Span
 from ..ir.types import DType
 from . import compile as compiling
@@ -128,7 +129,7 @@ class _Library:
 
 
 _libraries: dict[str, _Library] = {}
-_loading = threading.RLock()
+_loading = ForkedLock()
 _forked = False
 
 

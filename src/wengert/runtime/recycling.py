@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 from typing import Any
 
 import numpy as np
+
+from ..ir.locks import ForkedLock
 
 LEAST = 256 << 10
 """Bytes from which on results are made here (`WG_LARGE_RESULT` of the run-time library)."""
@@ -26,7 +27,7 @@ _UNUSED = sys.getrefcount(np.empty(0)) + 2
 """What getrefcount says of a block that only the list and a variable hold."""
 
 _blocks: list[Block] = []  # the longest known first
-_lock = threading.Lock()
+_lock = ForkedLock()
 
 
 def array(shape: int | tuple[int, ...], dtype: np.dtype[Any], zero: bool) -> np.ndarray[Any, Any]:

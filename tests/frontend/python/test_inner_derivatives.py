@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import wengert as wg
 
@@ -111,3 +112,67 @@ def test_what_is_changed_back(f: Any) -> None:
 def test_what_is_not_changed_back() -> None:
     with pytest.raises(wg.Unsupported, match="outside"):
         wg.jvp(wg.grad(changed), (np.ones(2),), (np.ones(2),))
+
+
+def root(x):
+    return scipy.optimize.brentq(lambda t: t * t * x[0] - x[1], 0, 7, xtol=1e-14, rtol=1e-14)
+
+
+def test_functions_inside_capture_an_argument() -> None:
+    """The function that is searched for a root uses the array that the inner derivative is by."""
+    x = np.array([0.5, 1.2])  # sqrt(x1 / x0)
+    slope = wg.grad(lambda y: np.sum(wg.grad(root)(y)))(x)
+    a, b = x
+    first, mixed, second = 0.75 * b**0.5 * a**-2.5, -0.25 * b**-0.5 * a**-1.5, -0.25 * b**-1.5 * a**-0.5
+    np.testing.assert_allclose(slope, [first + mixed, mixed + second], rtol=1e-9)
+
+
+def spectrum(x):
+    w = np.fft.fft(x + 1j * x[::-1])
+    w[1:] *= np.exp(1j * x[0])
+    return np.sum(np.abs(np.fft.ifft(w * w)) ** 2)
+
+
+def test_transforms_whose_result_matters_for_the_value_only() -> None:
+    x, v = np.array([0.7, 1.1, 0.4]), np.array([0.3, -0.2, 0.5])
+    found = wg.grad(lambda y: wg.jvp(spectrum, (y,), (v,))[1])(x)
+    np.testing.assert_allclose(found, wg.hvp(spectrum)(x, v), rtol=1e-12)
+
+
+def test_generators_inside() -> None:
+    """The function is staged until its result settles; what an attempt before made is not outside of it."""
+
+    def powers(x):
+        term = x[0]
+        for k in range(4):
+            yield term * term
+            term = term * x[k % 2]
+
+    x = np.array([0.9, 1.2])
+    found = wg.grad(lambda y: np.sum(wg.grad(lambda z: sum(powers(z)))(y)))(x)
+    a, b = x  # a^2 + a^4 + a^4 b^2 + a^6 b^2
+    first = 2 + 12 * a**2 + 12 * a**2 * b**2 + 30 * a**4 * b**2
+    mixed = 8 * a**3 * b + 12 * a**5 * b
+    np.testing.assert_allclose(found, [first + mixed, mixed + 2 * a**4 + 2 * a**6], rtol=1e-12)
+
+
+native_cubes = wg.compile(cubes)
+TABLES = [
+    lambda y: np.sum(wg.vjp(np.sin, y)[1](y)[0]),
+    lambda y: np.sum(wg.jacobian(np.sin)(y)),
+    lambda y: np.sum(wg.hessian(lambda z: np.sum(z**3))(y)),
+]
+
+
+@pytest.mark.parametrize("program", TABLES)
+def test_transforms_that_are_refused_inside(program) -> None:
+    with pytest.raises(wg.Unsupported, match="inside a program that is compiled") as found:
+        wg.grad(program)(np.ones(2))
+    assert len(found.value.problems) == 1
+
+
+def test_compiled_functions_inside() -> None:
+    y = np.array([0.5, 0.7, -0.3])
+    expected = wg.grad(lambda y: cubes(y.copy()))(y)
+    for program in (lambda y: native_cubes(y.copy()), lambda y: wg.compile(cubes)(y.copy())):
+        np.testing.assert_allclose(wg.grad(program)(y), expected, rtol=1e-15)

@@ -109,6 +109,17 @@ def test_backwards_in_time() -> None:
         np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
+@pytest.mark.parametrize("start", [lambda a: [a, 1], lambda a: (1, a)])
+def test_a_start_that_is_no_array(start: Any) -> None:
+    """Without `t_eval`, SciPy lists it as it is beside the arrays of later times."""
+
+    def end(a):
+        return scipy.integrate.solve_ivp(lambda t, y: [y[1], -a * y[0]], (0, 1), start(a)).y[0, -1]
+
+    assert wg.compile(end)(0.7) == pytest.approx(end(0.7), rel=1e-13)
+    assert wg.grad(end)(0.7) == pytest.approx((end(0.7 + 1e-6) - end(0.7 - 1e-6)) / 2e-6, rel=1e-6)
+
+
 def test_what_is_refused() -> None:
     def stiff(k):
         return scipy.integrate.odeint(lambda y, t: -k * y, np.ones(2), np.linspace(0, 1, 3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 import wengert as wg
@@ -72,3 +73,11 @@ def test_parts_of_floats_have_derivatives() -> None:
         return math.ldexp(math.sin(part), exponent + 1) * y
 
     assert_derivatives(f, 5.3, 0.9)
+
+
+def test_what_additions_lose_is_kept() -> None:
+    for x in (np.array([1e100, 1.0, -1e100]), np.full(10, 0.1), np.full(10, 0.1, np.float32)):
+        got = wg.compile(lambda x: (math.fsum(x), math.fsum([x[0], x[1], x[2]])))(x)
+        assert got == (math.fsum(x), math.fsum(x[:3])) and type(got[0]) is float
+    assert wg.compile(lambda x: math.fsum(x))(np.array([INF, 1.0])) == INF
+    assert_derivatives(lambda x, y: math.fsum([x * y, 3.0, y * y]) * x, 0.7, 1.3)

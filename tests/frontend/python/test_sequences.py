@@ -182,3 +182,21 @@ def test_membership_of_a_set_of_run_time_numbers(x: list[float]) -> None:
         return 2.0 * (x[1] in {x[0], 3.0}) + (x[0] not in {1.0, x[1]}) + len({len(x), 2})
 
     assert wg.compile(f)(np.array(x)) == f(np.array(x))
+
+
+def grown(x, each):
+    found = []
+    while len(found) < 4 and x[len(found)] < 1.0:
+        found.append(each(x, len(found)))
+    return found
+
+
+@pytest.mark.parametrize(
+    "each", [lambda x, k: x * k, lambda x, k: x[k], lambda x, k: float(x[k]), lambda x, k: x[k] > 0.5, lambda x, k: k]
+)
+def test_what_a_returned_list_holds(each: Callable[..., Any]) -> None:
+    """Arrays, NumPy numbers and Python numbers are not taken for one another."""
+    x = np.array([0.2, 0.7, 0.9, 1.1], np.float32)
+    want, got = grown(x, each), wg.compile(grown)(x, each)
+    assert [type(v) for v in got] == [type(v) for v in want]
+    np.testing.assert_array_equal(got, want, strict=True)

@@ -32,7 +32,8 @@ def reverse(sweep: Sweep, stmt: LibCall, region: Region, position: int) -> None:
 
     ins = tuple(operand("in", k, a) for k, a in enumerate(stmt.ins))
     outs = tuple(operand("out", k, a) for k, a in enumerate(stmt.outs))
-    rule.reverse(sweep.e, dict(stmt.attrs), ins, outs)
+    if any(o.derivative is not None for o in ins) and any(o.derivative is not None for o in outs):
+        rule.reverse(sweep.e, dict(stmt.attrs), ins, outs)
     dense.scatter(sweep, copies)
     for name, out in zip(stmt.outs, outs, strict=True):
         adj = out.derivative

@@ -318,9 +318,8 @@ class _Preparation:
 
     def _library(self, region: Region, stmt: LibCall) -> None:
         rule = table.rule(stmt)
-        ins, outs = rule.needs(
-            tuple(isinstance(i, str) and self._active(i) for i in stmt.ins), tuple(map(self._active, stmt.outs))
-        )
+        active = tuple(isinstance(i, str) and self._active(i) for i in stmt.ins), tuple(map(self._active, stmt.outs))
+        ins, outs = rule.needs(*active) if all(map(any, active)) else (frozenset[int](), frozenset[int]())
         wanted = [(("in", k), stmt.ins[k]) for k in sorted(ins)] + [(("out", k), stmt.outs[k]) for k in sorted(outs)]
         roles = {role: name for role, name in wanted if isinstance(name, str)}
         shapes = {name: self._shape(region, name) for name in dict.fromkeys(roles.values())}

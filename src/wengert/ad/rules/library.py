@@ -19,7 +19,8 @@ Attrs: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An argument of a library operation: its value (None where not asked for) and its derivative (None: inactive)."""
+    """An argument of a library operation: its value (None where not asked for) and its derivative (None: inactive).
+    A rule is asked only where something that goes in and something that comes out is active."""
 
     value: Storage | None
     derivative: Storage | None

@@ -255,6 +255,7 @@ class Functions(Interp):
                 raise NotAFunction(CHANGES_OUTSIDE)
         finally:
             self.bodies = bodies
+            stage.undone.append((serial, stage.serial))  # nothing outside has what the body made
         if not value and building.result is None:
             return
         self.finish_function(building, formals, body)
@@ -349,6 +350,8 @@ class Functions(Interp):
                     raise NotAFunction("an array argument has a size computed on the way")
                 name = stage.fresh(a.root.name if a.root is not None else "p")
                 root = Root(name, a.dtype, a.shape, fresh=False, strided=not arrays.is_whole(a))
+                stage.roots[name] = root  # functions inside may capture it
+                stage.storages[name] = Buffer(name, root.dtype, root.shape, root.strided)
                 return stage.whole(root)
             case _:
                 return a

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 # -- methods ---------------------------------------------------------------------------------------------------------
@@ -167,3 +168,18 @@ def nsmallest(n: int, iterable: Any, key: Any = None) -> Any:
 
 def nlargest(n: int, iterable: Any, key: Any = None) -> Any:
     return sorted(iterable, key=key, reverse=True)[: max(n, 0)]
+
+
+# -- sums ------------------------------------------------------------------------------------------------------------
+
+
+def fsum(values: Any) -> Any:
+    """What each addition loses is added up, too. Source: D. Knuth, The Art of Computer Programming, vol. 2, 4.2.2."""
+    total, lost = 0.0, 0.0
+    for value in values:
+        number = float(value)
+        new = total + number
+        taken = new - total
+        lost += (total - (new - taken)) + (number - taken)
+        total = new
+    return total + lost if math.isfinite(lost) else total

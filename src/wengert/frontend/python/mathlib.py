@@ -11,7 +11,7 @@ from wengert.ir import build
 from wengert.ir.nodes import Expr
 from wengert.ir.types import C128, F64, I64
 
-from . import integers, numeric
+from . import integers, list_programs, numeric
 from .builtin import single
 from .registry import HANDLERS, handles
 from .values import RScalar, contains_runtime
@@ -180,7 +180,7 @@ _scaled(math.radians, math.pi / 180.0)
 
 @handles(math.fsum)
 def fsum(interp: Interp, values: Any) -> Any:
-    return interp.call(sum, [values, 0.0], {})
+    return interp.call(list_programs.fsum, [values], {})
 
 
 @handles(math.prod)

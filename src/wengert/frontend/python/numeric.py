@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from wengert.analysis.affine import constant
+from wengert.codes import Code
+from wengert.errors import Problem, Unsupported
 from wengert.ir import build
 from wengert.ir.nodes import FALSE, ZERO, Accumulate, Const, Expr, Select
 from wengert.ir.types import BOOL, C128, F64, I64, U64, DType
@@ -36,13 +38,22 @@ def python_number(value: Any) -> bool:
     return isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic)
 
 
+def native_dtype(dtype: np.dtype[Any]) -> DType:
+    """The IR type of a number that meets run-time data."""
+    try:
+        return DType.of(dtype)
+    except KeyError:
+        reason = f"numbers of dtype {dtype}, which has no native counterpart, meet run-time data or come of it"
+        way_out = "use float32/64, complex64/128, bool or an integer dtype"
+        raise Unsupported([Problem(None, reason, way_out, Code.DTYPE)]) from None
+
+
 def as_scalar(value: Any) -> RScalar:
     """A runtime scalar of a number."""
     if isinstance(value, RScalar):
         return value
     if is_numpy_scalar(value):
-        dtype = DType.of(value.dtype)
-        return RScalar(build.const(value, dtype), False)
+        return RScalar(build.const(value, native_dtype(value.dtype)), False)
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
         raise OverflowError("an integer that meets run-time data does not fit in 64 bits")
     return RScalar(scalar_const(value), True)
@@ -253,7 +264,7 @@ def loop_types(ufunc: np.ufunc, operands: Sequence[Any], dtype: DType | None = N
         resolved = ufunc.resolve_dtypes(wanted)
     else:
         resolved = ufunc.resolve_dtypes(wanted, signature=(*[None] * ufunc.nin, dtype.numpy))
-    return [DType.of(t) for t in resolved[: ufunc.nin]], DType.of(resolved[ufunc.nin])
+    return [native_dtype(t) for t in resolved[: ufunc.nin]], native_dtype(resolved[ufunc.nin])
 
 
 def ufunc_of_array(stage: Stage, function: np.ufunc, *operands: Any, dtype: DType | None = None) -> RArray:
@@ -315,7 +326,7 @@ def _exponent(stage: Stage, value: Any) -> Any:
 def fitted(operands: Sequence[Any]) -> tuple[Any, ...]:
     """The operands with static integers beyond 64 bits as what they become beside the others."""
     kinds = [o.dtype for o in operands if isinstance(o, (RArray, RScalar))]
-    kinds += [DType.of(o.dtype) for o in operands if is_numpy_scalar(o)]
+    kinds += [native_dtype(o.dtype) for o in operands if is_numpy_scalar(o)]
     widest = max(kinds, key=lambda d: (d.is_inexact, d is U64), default=None)
     return tuple(integers.fitting(o, widest) for o in operands)
 

@@ -35,7 +35,7 @@ class Output:
     """A part of the return value held in IR result `index`: a number ("python" ones become Python numbers) or array."""
 
     index: int
-    kind: str  # "number", "python", "array", "list", "leaf"
+    kind: str  # "number", "python", "array", "list" (of Python numbers), "elements" (a list of others), "leaf"
     leaf: int = -1
 
 
@@ -89,7 +89,7 @@ def flatten(interp: Interp, value: Any, results: list[str], same: SameAs = lambd
         case RList():
             array = interp.as_array(value)
             found = _array_result(interp, array, results)
-            return Output(found.index, "list")
+            return Output(found.index, "list" if value.python and value.shape is None else "elements")
         case Choice():
             tag = flatten(interp, RScalar(value.tag, True), results, same)
             return Kinds(tag.index, tuple(flatten(interp, a, results, same) for a in value.alternatives))
@@ -182,6 +182,8 @@ def rebuild(output: Any, results: Sequence[Any], outside: Sequence[Any] = ()) ->
                 return value.item()
             if kind == "list":
                 return value.tolist()
+            if kind == "elements":
+                return list(value)
             return np.asarray(value) if kind == "array" else value  # rank 0 comes back as a scalar
         case ArrayInstance(cls, array, attributes):
             made: Any = np.asarray(rebuild(array, results, outside)).view(cls)

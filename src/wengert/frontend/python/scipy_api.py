@@ -481,7 +481,9 @@ def solve_ivp(
     if interp.resolve(t_eval) is None:
         named = {"method": method, "dense_output": dense_output, "events": events, "vectorized": vectorized}
         return interp.call_function(
-            cast_any(scipy.integrate.solve_ivp), [fun, t_span, y0], {**named, "args": args, **options}
+            cast_any(scipy.integrate.solve_ivp),
+            [fun, t_span, programmed(interp, scipy_integration.states, y0)],
+            {**named, "args": args, **options},
         )
     only_default(interp, "solve_ivp with t_eval", dense_output=(dense_output, False), events=(events, None))
     return programmed(

@@ -88,6 +88,12 @@ def quad(
     return sign * total, bound
 
 
+def states(y0: Any) -> Array:
+    """The start as SciPy's solvers take it, so that all that it lists are arrays of one kind."""
+    y = np.asarray(y0)
+    return y if np.iscomplexobj(y) else y.astype(float, copy=False)
+
+
 def solve_ivp_at(
     fun: Any, t_span: Any, y0: Array, method: Any, t_eval: Array, vectorized: bool, args: Any, options: dict[str, Any]
 ) -> OdeResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from dataclasses import replace
 from typing import Any
 
 from wengert.codes import Code
@@ -44,7 +45,8 @@ class Statements(Interp):
 
     def report(self, error: Unsupported, stmt: ast.stmt) -> None:
         """Note what cannot be staged and go on with the next statement, so that everything is reported at once."""
-        self.stage.problems.extend(p for p in error.problems if p not in self.stage.problems)
+        found = [p if p.span is not None else replace(p, span=self.stage.span) for p in error.problems]
+        self.stage.problems.extend(p for p in found if p not in self.stage.problems)
         for name in (*assigned(stmt), *(["$ret"] if isinstance(stmt, ast.Return) else [])):
             self.stage.write(self.frame.locals, name, REPORTED)
         if isinstance(stmt, ast.Return):
