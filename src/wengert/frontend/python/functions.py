@@ -250,7 +250,8 @@ class Functions(Interp):
                 self.body(run)
                 body = tuple(stmts)
                 outside = any(
-                    not stage.created_since(c, serial) and not _unchanged(c, k, old) for c, k, old in written.values()
+                    not stage.created_since(c, serial) and id(c) not in stage.forgotten and not _unchanged(c, k, old)
+                    for c, k, old in written.values()
                 )
             if outside:
                 raise NotAFunction(CHANGES_OUTSIDE)
