@@ -7,7 +7,7 @@ passed along as parameters, so outer and inner perturbations cannot be confused.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wengert import ad
@@ -262,12 +262,21 @@ def call_hvp(interp: Interp, transform: Hvp, args: list[Any], kwargs: dict[str, 
 @handles(implicit.along)
 def along_(interp: Interp, f: Any, x: Any, dx: Any) -> Any:
     """A word of programs that derivatives are attached by."""
-    return jvp_(interp, f, (x,), (dx,))[1]
+    return _beside_handlers(interp, lambda: jvp_(interp, f, (x,), (dx,))[1])
 
 
 @handles(implicit.gradient_of)
 def gradient_of_(interp: Interp, f: Any, x: Any) -> Any:
-    return call_grad(interp, _made(Grad, f, 0, False), [x], {})
+    return _beside_handlers(interp, lambda: call_grad(interp, _made(Grad, f, 0, False), [x], {}))
+
+
+def _beside_handlers(interp: Interp, run: Callable[[], Any]) -> Any:
+    """Solvers ask for derivatives where they have had the value: what handlers around them catch was raised there."""
+    handlers, interp.handlers = interp.handlers, []
+    try:
+        return run()
+    finally:
+        interp.handlers = handlers
 
 
 def _refused_inside(name: str, transform: Any, made: type | None = None) -> None:

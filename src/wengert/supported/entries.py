@@ -528,7 +528,7 @@ ndarray.partition | y.partition(2)
 UNSUPPORTED = """
 lib.stride_tricks.as_strided | it looks at memory by its bytes: use sliding_window_view or broadcast_to
 scipy.integrate.odeint | a library of Fortran: call scipy.integrate.solve_ivp
-scipy.optimize.fmin scipy.optimize.fmin_bfgs scipy.optimize.fmin_l_bfgs_b | call scipy.optimize.minimize by BFGS
+scipy.optimize.fmin_powell scipy.optimize.fmin_slsqp scipy.optimize.fmin_tnc | call scipy.optimize.minimize
 packbits unpackbits | bits of integers
 unique_values | its order is left open
 fromiter frompyfunc nditer nested_iters flatiter | iteration over Python objects

@@ -140,6 +140,11 @@ scipy.optimize.brent | scipy.optimize.brent(lambda y, c: np.cosh(y - c), args=(x
 scipy.optimize.golden | scipy.optimize.golden(lambda y: np.cosh(y - x) + u[0], tol=1e-12)
 scipy.optimize.fminbound | scipy.optimize.fminbound(lambda y: np.cosh(y - x), -9, 9, xtol=1e-9)
 scipy.optimize.minimize | scipy.optimize.minimize(lambda y: ((y - v) @ (y - v), 2 * (y - v)), v * 0, jac=True).x
+scipy.optimize.fmin | scipy.optimize.fmin(lambda y: (y[0] - np.sin(x)) ** 2 * a, [0.5], xtol=1e-13)
+scipy.optimize.fmin_bfgs | scipy.optimize.fmin_bfgs(lambda y: (y - a * v) @ (y - a * v), u, lambda y: 2 * (y - a * v))
+scipy.optimize.fmin_cg | scipy.optimize.fmin_cg(lambda y: (y - v) @ (y - v), v * 0, lambda y: 2 * (y - v))
+scipy.optimize.fmin_ncg | scipy.optimize.fmin_ncg(lambda y: (y - v) @ (y - v), v * 0, lambda y: 2 * (y - v))
+scipy.optimize.fmin_l_bfgs_b | scipy.optimize.fmin_l_bfgs_b(lambda y: ((y - v) @ (y - v), 2 * (y - v)), v * 0)[0]
 scipy.optimize.leastsq | scipy.optimize.leastsq(lambda y: y**3 + 5 * y - v, np.zeros(12), xtol=1e-13, ftol=1e-13)[0]
 scipy.optimize.least_squares | scipy.optimize.least_squares(lambda y: y**3 + 5 * y - v, v * 0, gtol=1e-13).x
 scipy.optimize.curve_fit | scipy.optimize.curve_fit(lambda t, b: b * t, u, v, 1.0, jac=lambda t, b: t[:, None])[0]

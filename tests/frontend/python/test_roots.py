@@ -162,6 +162,17 @@ def quietly(program: Any) -> float:
         return float(program(2.0))
 
 
+def test_no_part_of_what_is_no_root_has_a_derivative() -> None:
+    """Those too whose own equations do not change."""
+
+    def stopped(a):
+        r = scipy.optimize.root(lambda x: np.array([x[0] ** 3 - a * x[1], x[1] ** 3 - 2.0]), [9.0, 9.0],
+                                options={"maxfev": 4})  # fmt: skip
+        return r.x
+
+    assert np.all(np.isnan(wg.jacobian(stopped)(2.0)))
+
+
 def test_what_a_program_does_without_a_root_has_its_derivative() -> None:
     def f(a):
         x, r = scipy.optimize.brentq(lambda x: x**3 - a, 0.0, 3.0, maxiter=3, full_output=True, disp=False)

@@ -19,6 +19,7 @@ from derivatives import assert_derivatives
 RNG = np.random.default_rng(8)
 V, U, M = RNG.normal(size=12), RNG.uniform(0.5, 2.0, size=12), RNG.normal(size=(7, 6))
 KNOTS = np.arange(12.0)
+SECTIONS = scipy.signal.butter(4, 0.3, output="sos")
 
 
 def transforms(v):
@@ -64,6 +65,13 @@ def recursive_filter(v):
     return forward**2, later, state, scipy.signal.lfilter([0.2, 0.3, 0.5], [1.0], v)
 
 
+def filters_in_sections(v, u):
+    """By the signal, the coefficients and the states at the start."""
+    sections = SECTIONS * np.array([u[0], 1.0, u[1], 1.0, u[2], 1.0])
+    later, state = scipy.signal.sosfilt(sections, v.reshape(3, 4), axis=0, zi=np.ones((2, 2, 4)) * u[3])
+    return scipy.signal.sosfilt(sections, v) ** 2, later, state
+
+
 def splines(v, u):
     at = np.array([3.3, 0.0, 11.0]) + 0.1 * u[:3]
     cubic = scipy.interpolate.CubicSpline(KNOTS, v, bc_type="natural")
@@ -89,7 +97,8 @@ def densities(v, u):
 
 CASES: dict[Any, tuple[Any, ...]] = {
     transforms: (V,), planes: (M,), cosines: (V,), filtered: (M,), correlated: (M,), convolved: (V, M),
-    recursive_filter: (V,), splines: (V, U), lines: (V, U), distances: (M, V), densities: (V, U),
+    recursive_filter: (V,), filters_in_sections: (V, U),
+    splines: (V, U), lines: (V, U), distances: (M, V), densities: (V, U),
 }  # fmt: skip
 
 
@@ -122,7 +131,6 @@ def test_splines_beyond_their_ends() -> None:
     [
         lambda v: scipy.fft.dst(v),
         lambda v: scipy.spatial.distance.pdist(v.reshape(4, 3), "hamming"),
-        lambda v: scipy.signal.sosfilt(scipy.signal.butter(2, 0.3, output="sos"), v),
         lambda v: scipy.signal.convolve2d(v.reshape(3, 4), v.reshape(4, 3), boundary="wrap"),
     ],
 )

@@ -271,7 +271,7 @@ class Control(Interp):
 
                 return select(self.stage, cond, as_scalar(x), as_scalar(y))
         falls = self._join_sides(cond, a, b)
-        self.boxes.remove(box)
+        self.boxes = [other for other in self.boxes if other is not box]
         self.stage.forgotten.add(id(box))
         if not falls:
             raise ExitNow

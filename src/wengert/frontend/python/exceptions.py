@@ -190,7 +190,7 @@ class Exceptions(Interp):
             return self._attempt(handler, body, catch, otherwise)
         finally:
             if any(looks):
-                self.boxes.remove(raised)
+                self.boxes = [b for b in self.boxes if b is not raised]
                 self.stage.forgotten.add(id(raised))
 
     def _attempt(

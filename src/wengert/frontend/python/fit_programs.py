@@ -356,7 +356,7 @@ def good(info: int) -> bool:
 
 
 def fitted(f: Any, info: int, found: Array) -> Array:
-    return minimum(f, 0 if good(info) else 1, found)
+    return minimum(f, None, good(info), found)
 
 
 def covariance(f: Any, x: Array) -> Array:

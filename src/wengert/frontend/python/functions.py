@@ -212,10 +212,11 @@ class Functions(Interp):
         stage = self.stage
         building = Staging(stage.fresh(name.rpartition(".")[2].strip("<>") or "f"), [], self.outside_key()[0])
         self.ir_functions[key] = building
+        serial = stage.serial
         try:
             for _ in range(8):
                 before = building.result
-                self.stage_body(building, args, inline)
+                self.stage_body(building, args, inline, serial)
                 if building.result is None:
                     raise NotAFunction(NEVER_RETURNS)
                 if building.result == before:
@@ -226,10 +227,10 @@ class Functions(Interp):
             raise
         return building
 
-    def stage_body(self, building: Staging, args: list[Any], inline: Any) -> None:
+    def stage_body(self, building: Staging, args: list[Any], inline: Any, serial: int) -> None:
+        """Containers younger than `serial` are its own: those of an earlier turn too, which loops may still know."""
         stage = self.stage
         formals = [self.formal(a) for a in args]
-        serial = stage.serial
         value: list[Any] = []
 
         def run() -> bool:
@@ -249,7 +250,8 @@ class Functions(Interp):
                 self.body(run)
                 body = tuple(stmts)
                 outside = any(
-                    not stage.created_since(c, serial) and not _unchanged(c, k, old) for c, k, old in written.values()
+                    not stage.created_since(c, serial) and id(c) not in stage.forgotten and not _unchanged(c, k, old)
+                    for c, k, old in written.values()
                 )
             if outside:
                 raise NotAFunction(CHANGES_OUTSIDE)

@@ -28,9 +28,10 @@ def guess(start: Any, first: Any, before: Any) -> Any:
 
 def thuente(
     look: Any, slope_there: Any, start: Any, first: Any, step: Any, c1: float, c2: float, smallest: float,
-    largest: float,
+    largest: float, narrow: float = 1e-14, most: int = 99,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """Whether it found a step, the step, the value there, and how many values and slopes it looked at.
+    """Whether it found a step, the step, the value there, how many values and slopes it looked at, and whether it ended
+    at a step that is as good as any: the interval is `narrow`, or the step the smallest or largest.
 
     Source: J. J. More and D. J. Thuente, Line search algorithms with guaranteed sufficient decrease (1994), as
     MINPACK-2's dcsrch has it."""
@@ -42,7 +43,7 @@ def thuente(
     low, high = 0.0, 5.0 * step
     value = start
     found, failed, turns = False, not (first < 0 and smallest <= step <= largest), 0
-    while not found and not failed and turns < 99:
+    while not found and not failed and turns < most:
         turns += 1
         value = look(step)
         slope = slope_there(step, value)
@@ -52,7 +53,7 @@ def thuente(
         if value <= enough and abs(slope) <= c2 * -first:
             found = True
         elif (
-            (bracketed and (step <= low or step >= high or high - low <= 1e-14 * high))
+            (bracketed and (step <= low or step >= high or high - low <= narrow * high))
             or (step == largest and value <= enough and slope <= needed)
             or (step == smallest and (value > enough or slope >= needed))
             or not np.isfinite(step)
@@ -74,9 +75,9 @@ def thuente(
             else:
                 low, high = step + 1.1 * (step - best), step + 4.0 * (step - best)
             step = min(max(step, smallest), largest)
-            if bracketed and (step <= low or step >= high or high - low <= 1e-14 * high):
+            if bracketed and (step <= low or step >= high or high - low <= narrow * high):
                 step = best
-    return found, step, value, turns, turns
+    return found, step, value, turns, turns, failed and turns > 0
 
 
 def interpolate(
@@ -139,9 +140,11 @@ def cubic_step(a: Any, fa: Any, da: Any, b: Any, fb: Any, db: Any) -> Any:
 
 
 def nocedal_wright(
-    look: Any, slope_there: Any, start: Any, first: Any, step: Any, c1: float, c2: float, largest: float
-) -> tuple[Any, ...]:
-    """Whether it found a step, the step, the value there, and how many values and slopes it looked at.
+    look: Any, slope_there: Any, start: Any, first: Any, step: Any, c1: float, c2: float, largest: float,
+    accept: Any = lambda step: True,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Whether it found a step, the step, the value there, and how many values and slopes it looked at. A step that
+    satisfies the conditions must also be one to `accept`.
 
     Source: J. Nocedal and S. Wright, Numerical Optimization (2006), algorithms 3.5 and 3.6."""
     last, f_last, d_last = 0.0, start, first
@@ -162,7 +165,7 @@ def nocedal_wright(
         else:
             slope = slope_there(step, value)
             slopes += 1
-            if abs(slope) <= -c2 * first:
+            if abs(slope) <= -c2 * first and accept(step):
                 found = True
             elif slope >= 0:
                 between = True
@@ -191,7 +194,7 @@ def nocedal_wright(
         else:
             slope = slope_there(step, value)
             slopes += 1
-            if abs(slope) <= -c2 * first:
+            if abs(slope) <= -c2 * first and accept(step):
                 found = True
             else:
                 if slope * width >= 0:

@@ -63,23 +63,34 @@ def scalar_minimum(f: Any, bounds: Any, status: int, minimum: float) -> float:
 # -- of functions of arrays --------------------------------------------------------------------------------------
 
 
-def minimum(f: Any, status: int, found: Array) -> Array:
-    """The minimum of f: H x' = -(df/dx)'; of what is none, or from where Newton's step is long, NaN.
-
-    A search that ends since it cannot get lower (status 2) has found one, as well as rounding allows."""
+def minimum(f: Any, bounds: Any, reached: bool, found: Array) -> Array:
+    """The minimum of f: H x' = -(df/dx)'; of what is none, or from where Newton's step is long, NaN. What lies at a
+    bound that f falls towards moves with it, and the rest with that."""
     x = held(found)
     n = len(x)
-    slope = gradient_of(f, x)
     curvature = np.eye(n)
-    reached = status == 0 or status == 2
     if reached:
         for j in range(n):
             unit = np.zeros(n)
             unit[j] = 1.0
-            curvature[:, j] = along(lambda y: gradient_of(f, y), x, unit)
-    step = np.linalg.solve(held(curvature), slope)
-    reached = reached and held(np.linalg.norm(step)) <= NEAR * (1 + np.linalg.norm(x))
-    return x + change(-step if reached else np.nan * step)
+            curvature[:, j] = held(along(lambda y: gradient_of(f, y), x, unit))
+    free, gap = np.ones(n, dtype=bool), np.zeros(n)
+    if bounds is not None:
+        at_low, at_high = at_bounds(x, held(gradient_of(f, x)), np.diag(curvature), held(bounds[0]), held(bounds[1]))
+        gap = np.where(at_low, x - held(bounds[0]), np.where(at_high, x - held(bounds[1]), 0.0))
+        x = x + np.where(at_low, change(bounds[0]), 0.0) + np.where(at_high, change(bounds[1]), 0.0)
+        free = ~(at_low | at_high)
+        curvature = np.where(free & free[:, None], curvature, np.eye(n))
+    step = np.linalg.solve(curvature, np.where(free, gradient_of(f, x), 0.0))
+    reached = reached and held(np.linalg.norm(step + gap)) <= NEAR * (1 + np.linalg.norm(x))
+    return x + change(-step if reached else np.nan * (step + np.sum(step)))
+
+
+def at_bounds(x: Array, slope: Array, bend: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """What lies at its lower or upper bound: f falls towards it, and Newton's step along that axis leads beyond."""
+    reach = np.where(bend > 0, np.abs(slope) / np.where(bend > 0, bend, 1.0), np.inf)
+    at_low = ((slope > 0) & (x - low <= reach)) | (low == high)
+    return at_low, (slope < 0) & (high - x <= reach) & ~at_low
 
 
 def as_objective(f: Any, args: tuple[Any, ...]) -> Any:
@@ -96,15 +107,35 @@ def as_gradient(jac: Any, args: tuple[Any, ...]) -> Any:
     return function
 
 
-def slope_by_differences(f: Any, x: Array, fx: Any, eps: float) -> Array:
-    slope = np.empty(len(x))
+def as_products(hessp: Any, args: tuple[Any, ...]) -> Any:
+    def function(x, p):
+        return np.asarray(hessp(x, p, *args) * 1.0)
+
+    return function
+
+
+def as_limit(values: Any, x: Array) -> Array:
+    """Bounds of each element."""
+    return np.broadcast_to(np.asarray(values) * 1.0, x.shape).copy()
+
+
+def slope_by_differences(f: Any, x: Array, fx: Any, eps: float, bounds: Any) -> Array:
+    """Steps stay within bounds; the slope along what they fix is zero."""
+    slope = np.zeros(len(x))
     for j in range(len(x)):
         step = eps
         if (x[j] + step) - x[j] == 0.0:
             step = np.sqrt(EPS) * (1.0 if x[j] >= 0 else -1.0) * max(1.0, abs(x[j]))
-        moved = x.copy()
-        moved[j] = x[j] + step
-        slope[j] = (f(moved) - fx) / (moved[j] - x[j])
+        if bounds is not None:
+            below, above = x[j] - bounds[0][j], bounds[1][j] - x[j]
+            if abs(step) > max(below, above):
+                step = above if above >= below else -below
+            elif step > above or -step > below:
+                step = -step
+        if step != 0.0:
+            moved = x.copy()
+            moved[j] = x[j] + step
+            slope[j] = (f(moved) - fx) / (moved[j] - x[j])
     return slope
 
 
@@ -120,7 +151,7 @@ def bfgs(f: Any, gradient: Any, x0: Array, eps: float, gtol: float, order: Any, 
     each = 1 + n if gradient is None else 1  # evaluations that come with those of a gradient
 
     def slope_at(x, fx):
-        return slope_by_differences(f, x, fx, eps) if gradient is None else gradient(x)
+        return slope_by_differences(f, x, fx, eps, None) if gradient is None else gradient(x)
 
     x, slope, inverse = np.empty(n), np.empty(n), np.eye(n)
     direction, slope_new = np.empty(n), np.empty(n)
@@ -142,7 +173,7 @@ def bfgs(f: Any, gradient: Any, x0: Array, eps: float, gtol: float, order: Any, 
         direction[:] = -(inverse @ slope)
         first = np.dot(slope, direction)
         trial = guess(fx, first, before)
-        ok, step, value, more, more_slopes = thuente(look, slope_there, fx, first, trial, c1, c2, 1e-100, 1e100)
+        ok, step, value, more, more_slopes, _ = thuente(look, slope_there, fx, first, trial, c1, c2, 1e-100, 1e100)
         calls, slopes = calls + more + (each - 1) * more_slopes, slopes + more_slopes
         if not ok:
             ok, step, value, more, more_slopes = nocedal_wright(look, slope_there, fx, first, trial, c1, c2, 1e100)
@@ -169,24 +200,24 @@ def bfgs(f: Any, gradient: Any, x0: Array, eps: float, gtol: float, order: Any, 
         status = 1
     elif status == 0 and (np.isnan(fx) or np.isnan(size(slope, order)) or np.any(np.isnan(x))):
         status = 3
-    return status, count, calls, slopes, x
-
-
-MESSAGES = (
-    "Optimization terminated successfully.",
-    "Maximum number of iterations has been exceeded.",
-    "Desired error not necessarily achieved due to precision loss.",
-    "NaN result encountered.",
-)
+    return status, count, calls, slopes, 0, x
 
 
 def scalar_result(f: Any, status: int, count: int, calls: int, slopes: int, x: float) -> OptimizeResult:
     return OptimizeResult(x=x, fun=f(x), success=status == 0, nit=count, nfev=calls)
 
 
-def result(f: Any, status: int, count: int, calls: int, slopes: int, x: Array) -> OptimizeResult:
-    """What scipy.optimize.minimize returns, but its approximation of the inverse of the curvature; `jac` is exact."""
-    return OptimizeResult(
-        x=x, fun=f(x), jac=gradient_of(f, x), success=status == 0, status=status, nit=count, nfev=calls, njev=slopes,
-        message=chosen(MESSAGES, status),
-    )  # fmt: skip
+def result(
+    f: Any, ends: tuple[Any, ...], fields: tuple[str, ...], end: int, count: int, calls: int, slopes: int,
+    curvatures: int, x: Array,
+) -> OptimizeResult:  # fmt: skip
+    """What scipy.optimize.minimize returns, but approximations of the inverse of the curvature; `jac` is exact."""
+    status = chosen(ends[0], end)
+    made = OptimizeResult(
+        x=x, fun=f(x), success=status == 0, status=status, nit=count, nfev=calls, message=chosen(ends[1], end)
+    )
+    if "njev" in fields:
+        made.jac, made.njev = gradient_of(f, x), slopes
+    if "nhev" in fields:
+        made.nhev = curvatures
+    return made

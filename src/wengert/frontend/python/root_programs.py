@@ -275,10 +275,10 @@ def system_root(f: Any, info: int, root: Array) -> Array:
     x = held(root)
     n, converged = len(x), info == 1
     slopes = np.eye(n)
-    known = 1.0 if converged else np.nan
     if converged:
         for j in range(n):
             unit = np.zeros(n)
             unit[j] = 1.0
             slopes[:, j] = along(f, x, unit)
-    return x + change(-known * np.linalg.solve(held(slopes), f(x)))
+    step = np.linalg.solve(held(slopes), f(x))
+    return x + change(-step if converged else np.nan * (step + np.sum(step)))

@@ -72,6 +72,23 @@ def linear_filter(b: Array, a: Array, x: Array, axis: int, start: Any) -> Any:
     return filtered, np.moveaxis(state[..., : size - 1], -1, axis)
 
 
+def in_sections(sos: Array, x: Array, axis: int, start: Any) -> Any:
+    """A filter of second order after the other; the states at the end too if those at the start are given."""
+    sections, filtered = np.asarray(sos), np.asarray(x) * 1.0
+    if np.ndim(sections) != 2 or sections.shape[1] != 6:
+        raise ValueError("sos array must be shape (n_sections, 6)")
+    if not np.all(sections[:, 3] == 1):
+        raise ValueError("sos[:, 3] should be all ones")
+    if start is None:
+        for k in range(len(sections)):
+            filtered = linear_filter(sections[k, :3], sections[k, 3:], filtered, axis, None)
+        return filtered
+    states = np.asarray(start) * 1.0
+    for k in range(len(sections)):
+        filtered, states[k] = linear_filter(sections[k, :3], sections[k, 3:], filtered, axis, states[k])
+    return filtered, states
+
+
 def convolve_lines(x: Array, y: Array, mode: Any) -> Array:
     """As scipy.signal.convolve of vectors: "same" is as long as the first one."""
     if mode != "same":

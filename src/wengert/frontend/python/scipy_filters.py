@@ -59,6 +59,11 @@ def linear_filter(interp: Interp, b: Any, a: Any, x: Any, axis: Any = -1, start:
     return programmed(interp, scipy_c_programs.linear_filter, b, a, x, axis, start)
 
 
+@handles(scipy.signal.sosfilt)
+def sosfilt(interp: Interp, sos: Any, x: Any, axis: Any = -1, zi: Any = None) -> Any:
+    return programmed(interp, scipy_c_programs.in_sections, sos, x, axis, zi)
+
+
 @handles(_signals._convolve2d)
 def convolve2d(interp: Interp, x: Any, y: Any, flip: Any = 1, mode: Any = 2, boundary: Any = 0, fill: Any = 0) -> Any:
     if interp.known_int(boundary, "the boundary of convolve2d"):

@@ -13,7 +13,6 @@ from wengert.codes import Code
 
 from . import arrays, minimum_programs, root_programs
 from .implicit import implicit
-from .numpy_api.common import only_default
 from .numpy_api.extra import programmed
 from .registry import HANDLERS, handles
 from .scipy_roots import Shared, several
@@ -26,10 +25,9 @@ _SCALAR: dict[str, tuple[Callable[..., Any], frozenset[str]]] = {
     "golden": (minimum_programs.by_golden, frozenset({"xtol", "maxiter"})),
     "bounded": (minimum_programs.in_bounds, frozenset({"xatol", "maxiter"})),
 }
-_BFGS = {"gtol": 1e-5, "norm": np.inf, "maxiter": None, "xrtol": 0.0, "c1": 1e-4, "c2": 0.9}
 
 
-def _options(interp: Interp, given: Any, known: Any) -> dict[str, Any]:
+def options_of(interp: Interp, given: Any, known: Any) -> dict[str, Any]:
     """Those of a dict that change what is found."""
     options: dict[str, Any] = given or {}
     found = {k: v for k, v in options.items() if k not in ("disp", "return_all") or v}
@@ -54,7 +52,7 @@ def minimize_scalar(
             Code.KIND,
         )
     tolerance = {} if tol is None else {"xatol" if name == "bounded" else "xtol": tol}
-    chosen = tolerance | _options(interp, options, _SCALAR[name][1])
+    chosen = tolerance | options_of(interp, options, _SCALAR[name][1])
     function, found = _scalar(interp, name, fun, args, bracket if bounds is None else bounds, chosen)
     return programmed(interp, minimum_programs.scalar_result, function, *found)
 
@@ -111,36 +109,3 @@ def fminbound(
 def start_of(interp: Interp, x0: Any) -> Any:
     """What a search starts from: an array of one dimension of its own."""
     return arrays.copy(interp.stage, interp.call(np.ravel, [interp.call(np.multiply, [x0, 1.0], {})], {}))
-
-
-@handles(scipy.optimize.minimize)
-def minimize(
-    interp: Interp, fun: Any, x0: Any, args: Any = (), method: Any = None, jac: Any = None, hess: Any = None,
-    hessp: Any = None, bounds: Any = None, constraints: Any = (), tol: Any = None, callback: Any = None,
-    options: Any = None,
-) -> Any:  # fmt: skip
-    only_default(
-        interp, "minimize", hess=(hess, None), hessp=(hessp, None), bounds=(bounds, None),
-        constraints=(constraints, ()), callback=(callback, None),
-    )  # fmt: skip
-    if str(method or "BFGS").upper() != "BFGS":
-        raise interp.stage.refuse(f"minimize with method={method!r}", 'use the method "BFGS"', Code.KIND)
-    chosen = _BFGS | ({} if tol is None else {"gtol": tol}) | _options(interp, options, {*_BFGS, "eps"})
-    eps = chosen.pop("eps", float(np.sqrt(np.finfo(float).eps)))
-    if isinstance(jac, str):
-        raise interp.stage.refuse(f"minimize with jac={jac!r}", "leave it out, or give a function", Code.KIND)
-    parts = several(interp, args)
-    if jac is True:
-        fun, jac = (programmed(interp, root_programs.part_of, fun, k) for k in (0, 1))
-    function = programmed(interp, minimum_programs.as_objective, fun, parts)
-    gradient = programmed(interp, minimum_programs.as_gradient, jac, parts) if jac else None
-    start, shared = start_of(interp, x0), Shared(function)
-
-    def find() -> Any:
-        return programmed(interp, minimum_programs.bfgs, shared, gradient, start, eps, *chosen.values())
-
-    def attached(found: list[Any]) -> Any:
-        return programmed(interp, minimum_programs.minimum, function, found[0], found[4])
-
-    found = implicit(interp, "minimize", find, attached)
-    return programmed(interp, minimum_programs.result, function, *found)

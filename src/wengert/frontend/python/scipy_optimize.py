@@ -9,7 +9,7 @@ import scipy.optimize
 
 from wengert.codes import Code
 
-from . import scipy_fits, scipy_minima, scipy_roots  # pyright: ignore[reportUnusedImport]  # noqa: F401
+from . import scipy_fits, scipy_minima, scipy_minimize, scipy_roots  # pyright: ignore[reportUnusedImport]  # noqa: F401
 from .registry import handles
 
 if TYPE_CHECKING:
@@ -17,16 +17,14 @@ if TYPE_CHECKING:
 
 
 @handles(
-    scipy.optimize.fmin_bfgs,
-    scipy.optimize.fmin, scipy.optimize.toms748, scipy.optimize.fixed_point,
-    scipy.optimize.fmin_powell, scipy.optimize.fmin_cg, scipy.optimize.fmin_ncg, scipy.optimize.fmin_l_bfgs_b,
-    scipy.optimize.fmin_tnc, scipy.optimize.fmin_cobyla, scipy.optimize.fmin_slsqp, scipy.optimize.basinhopping,
+    scipy.optimize.toms748, scipy.optimize.fixed_point, scipy.optimize.fmin_powell, scipy.optimize.fmin_tnc,
+    scipy.optimize.fmin_cobyla, scipy.optimize.fmin_slsqp, scipy.optimize.basinhopping,
     scipy.optimize.brute, scipy.optimize.differential_evolution, scipy.optimize.dual_annealing, scipy.optimize.shgo,
 )  # fmt: skip
 def refused(interp: Interp, *args: Any, **options: Any) -> Any:
     """Following their steps would give the derivatives of the steps, which are not those of what they lead to."""
     raise interp.stage.refuse(
         "this search of scipy.optimize has no derivative here",
-        "call minimize (BFGS), minimize_scalar, least_squares, curve_fit, or search for roots (root, root_scalar)",
+        "call minimize, minimize_scalar, least_squares, curve_fit, or search for roots (root, root_scalar)",
         Code.KIND,
     )

@@ -210,6 +210,8 @@ def _call_shared(interp: Interp, made: Shared, args: list[Any], kwargs: dict[str
     def inline(formals: list[Any]) -> Any:
         return interp.call(made.function, formals, {})
 
+    if interp.handlers:
+        return inline(args)  # what it raises is caught here
     try:
         if key not in made.built:
             made.built[key] = None
