@@ -1,4 +1,4 @@
-"""Loops whose turns do not depend on one another, written one after the other by the program, may take them in any order.
+"""Loops whose turns do not depend on one another, though the program writes them in sequence, may take any order.
 
 Contract: a `sequential` loop becomes an `any` loop, and one that runs down runs up. Every turn does the same; sums are
 added in another order. Legal if the loop has an end and no condition, and nothing in it fails, calls or leaves it; what
