@@ -96,7 +96,9 @@ def test_products_take_their_arithmetic() -> None:
     assert 6 < times[1] / times[0] < 9
 
 
-def test_a_triangle_is_half_a_square() -> None:
+def test_a_triangle_is_half_a_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENGERT_WITHOUT", "independent")  # loops as they are written
+
     def triangle(a):
         b = a.copy()
         for i in range(a.shape[0]):

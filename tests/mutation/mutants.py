@@ -234,7 +234,7 @@ MUTANTS = (
     Mutant(
         "neighbours on threads at once",
         "analysis/parallel.py",
-        r"return max\(known\) - min\(known\)",
+        r"return max\(highs\) - min\(lows\)",
         "return 0",
         ("tests/analysis/test_parallel.py",),
     ),

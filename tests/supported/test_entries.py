@@ -168,6 +168,7 @@ import numpy, scipy
 from amount import LONG
 from frontend.numpy_api.expressions import arguments
 from supported.programs import program, quietly
+from wengert import nested  # what transforms mean inside programs
 from wengert.frontend.python.program import stage_call
 from wengert.supported import table
 
