@@ -39,12 +39,13 @@ copies what it then clears, `t[i] = x[i]; x[i] = 0` for several arrays, into cal
 order: it must not."""
 BRIEF = (
     "-O1", "-fstrict-aliasing", "-ftree-vectorize", "-fvect-cost-model=very-cheap", "-ftree-pre", "-fcode-hoisting",
-    "-fgcse", "-fschedule-insns2",
+    "-fgcse", "-fschedule-insns2", "-fexpensive-optimizations",
 )  # fmt: skip
 """Flags for long programs, after those, if the compiler is gcc: what of -O2 their loops need. They take 0.6 to 0.8 of
 the time to compile. Of 13 gradients of NPBench and benchmarks/fields, interleaved on a busy machine (without the last
-flag), ten ran within 3 % of their time or faster, particle_in_cell 5 to 7 % longer, a convolution of small matrices,
-which is not long, 7 to 20 %."""
+two flags), ten ran within 3 % of their time or faster, particle_in_cell 5 to 7 % longer, a convolution of small
+matrices, which is not long, 7 to 20 %. Without the last one gcc leaves the upper halves of vector registers in use when
+it calls the C library: on some processors each call of `exp` then took 100 ns (gaussian_mixture 15 times as long)."""
 LONG = 24_000
 """Characters of a long program."""
 LINK = ("-fuse-ld=gold",)
