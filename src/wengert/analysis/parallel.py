@@ -9,6 +9,8 @@ Whatever a thread writes must be its own. A storage that is written has one name
 - is an array that is only added to, anywhere: each part of the loop then has a *row* of its own, of that size; or
 - lives in the iteration.
 
+These conditions are enough by themselves: `optimise/independent.py` asks the same of sequential loops, to mark them.
+
 The body must not leave the loop, fail, call, or ask for memory other than what `is_private` allows.
 """
 

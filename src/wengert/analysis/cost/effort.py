@@ -14,8 +14,8 @@ from wengert.ir.walk import expressions, statements, subexpressions
 UNIT = 0.2e-9
 WORTH = 200_000.0
 """Units from which on threads are worth trying, some 4 us in vector lanes (`WG_WORTH` of the run-time library): about
-twice `Machine.region`, of threads that are awake. Up to twenty-five times as many, which is how long it can take to
-wake one on a virtual machine, loops of that length find out by trying."""
+twice what starting threads takes that are awake. Up to twenty-five times as many, which is how long it can take to wake
+one on a virtual machine, loops find out by trying."""
 
 
 def effort(stmt: Stmt) -> int:

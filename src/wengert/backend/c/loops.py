@@ -180,19 +180,20 @@ def _vector_loop(b: BlockWriter, stmt: Loop, var: str, start: str, stop: str, su
     clause = f" reduction(+:{', '.join(names.values())})" if sums else ""
     mark = f"#pragma omp simd{BYTES if w.moving else ''}{clause}"
 
-    def lanes(loop: Loop, start: str, stop: str) -> None:
-        w.line(mark)
-        w.open(_head(var, start, stop, loop.step))
+    def turn(loop: Loop) -> None:
         w.share(var)
         for s in loop.body:
             vector_statement(b, s, names, loop)
+
+    def lanes(loop: Loop, start: str, stop: str) -> None:
+        w.line(mark)
+        w.open(_head(var, start, stop, loop.step))
+        turn(loop)
         w.close()
 
     if not _is_bounded(stmt):
         _open_strips(w, stmt, var, start, stop, mark)
-        w.share(var)
-        for s in stmt.body:
-            vector_statement(b, s, names, stmt)
+        turn(stmt)
         _close_strips(w, var, stop)
     elif stores := streams.streamed(w, stmt):
         w.open(f"if ({streams.worth(w, stores, start, stop)})")

@@ -26,7 +26,8 @@ STRETCH = 256
 def streamed(w: Writer, stmt: Loop) -> list[Store]:
     """The stores of a loop in lanes that may go past the cache: into results of the program, along rows, each element
     once, and not into what other nests as deep go through."""
-    if w.function is not w.shared.module.root or stmt.step != 1 or not w.function.results:
+    into_results = [s for s in stmt.body if isinstance(s, Store) and s.storage in w.function.results]
+    if w.function is not w.shared.module.root or stmt.step != 1 or not into_results:
         return []
     moving = walk.definitions(stmt.body) | {stmt.var}
     aliases, _ = w.shared.aliases(w.function)
@@ -36,7 +37,6 @@ def streamed(w: Writer, stmt: Loop) -> list[Store]:
         storage = w.facts.storages[s.storage]
         return (
             isinstance(storage, Buffer)
-            and s.storage in w.function.results
             and storage.intent == "local"
             and storage.dtype is not BOOL
             and bool(s.index)
@@ -47,7 +47,7 @@ def streamed(w: Writer, stmt: Loop) -> list[Store]:
             and _passes(w.function.body, s.storage, len(s.index)) == 1
         )
 
-    return [s for s in stmt.body if isinstance(s, Store) and is_one(s)]
+    return [s for s in into_results if is_one(s)]
 
 
 def _passes(block: Block, name: str, depth: int) -> int:
